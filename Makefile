@@ -1,0 +1,49 @@
+SHELL := /bin/bash
+PYTHON := .venv/bin/python
+export PYTHONPATH := $(CURDIR)
+TESTS := $(PYTHON) -m pytest
+KIND ?= all
+
+.DEFAULT_GOAL := help
+.PHONY: help setup format check test test-unit test-stores test-mount test-faults bench docs clean
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+
+setup: ## install what running, testing and checking need
+	@bin/setup dev
+
+format: setup ## format the code
+	$(PYTHON) -m ruff format .
+	$(PYTHON) -m ruff check --fix --quiet .
+
+check: setup ## lint, types, imports
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m mypy
+	.venv/bin/lint-imports
+
+test: setup ## all tests, against real servers and real mounts
+	$(TESTS)
+
+test-unit: setup ## tests without servers and mounts
+	$(TESTS) -m "not mount and not stores"
+
+test-stores: setup ## the conformance suite; KIND=file, s3 or s3-radosgw for one kind
+	VSTOREFS_TEST_KIND=$(KIND) $(TESTS) tests/stores
+
+test-mount: setup ## tests on mounts in the kernel
+	$(TESTS) -m mount
+
+test-faults: setup ## kills, stalls and cuts
+	$(TESTS) -m faults
+
+bench: setup ## speed beside rclone mount, as ratios
+	$(PYTHON) -m bench.main
+
+docs: setup ## check that every command and setting has its page, and run the README
+	$(TESTS) tests/docs
+
+clean: ## remove what was set up and built
+	rm -rf .venv .setup .mypy_cache .ruff_cache .hypothesis bench/results
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
