@@ -1,0 +1,145 @@
+"""The family of errors, and the one table that maps each to errno and to an exit status.
+
+Everything below `stores/` raises these and nothing else on purpose. An SDK's own errors are
+translated at the border, in the module of that kind of store.
+
+    VstorefsError
+    ├── StoreError                 carries store alias, key and operation
+    │   ├── NotFound               no such key, version, bucket or folder
+    │   ├── AlreadyExists          a create met something
+    │   ├── Changed                the content that a token names is no longer there
+    │   ├── Denied                 no permission, or no credentials
+    │   ├── Archived               in cold storage; must be restored first
+    │   ├── Throttled              the store asks to slow down        (retried)
+    │   ├── Unavailable            no answer, or a server-side error  (retried)
+    │   ├── NotSupported           this store cannot do it
+    │   └── Corrupt                what came does not match its length or checksum
+    ├── CacheError                 the cache cannot serve; work goes on without it
+    ├── JournalError               the journal cannot take a promise
+    └── UsageError                 the user's input: exit status 2
+"""
+
+from __future__ import annotations
+
+import errno
+
+
+class VstorefsError(Exception):
+    """Any failure that a user is told about: what, why, what to do."""
+
+
+class StoreError(VstorefsError):
+    """A store's refusal or failure, with where it happened.
+
+    `message` has three parts where they are known: what, why, what to do.
+    """
+
+    def __init__(
+        self, message: str, *, store: str = "", key: str = "", operation: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.store = store
+        self.key = key
+        self.operation = operation
+
+    def __str__(self) -> str:
+        where = ":".join(part for part in (self.store, self.key) if part)
+        head = " ".join(part for part in (self.operation, where) if part)
+        return f"{head}: {self.message}" if head else self.message
+
+
+class NotFound(StoreError):
+    """No such key, version, bucket or folder."""
+
+
+class AlreadyExists(StoreError):
+    """A create-only-if-absent met something."""
+
+
+class Changed(StoreError):
+    """The content that a token names is no longer in the store."""
+
+
+class Denied(StoreError):
+    """No permission or no credentials."""
+
+
+class Archived(StoreError):
+    """The content lies in cold storage."""
+
+
+class Throttled(StoreError):
+    """The store asks to slow down."""
+
+
+class Unavailable(StoreError):
+    """No answer, or a failure on the store's side."""
+
+
+class NotSupported(StoreError):
+    """This store cannot do what was asked."""
+
+
+class Corrupt(StoreError):
+    """Content does not match its length or its checksum."""
+
+
+class CacheError(VstorefsError):
+    """The cache cannot serve or take this; the work goes on uncached."""
+
+
+class JournalError(VstorefsError):
+    """The journal could not take an entry, so nothing was promised."""
+
+
+class UsageError(VstorefsError):
+    """Something the user typed or configured cannot work."""
+
+
+RETRIED: tuple[type[StoreError], ...] = (Throttled, Unavailable)
+
+ERRNO: dict[type[BaseException], int] = {
+    NotFound: errno.ENOENT,
+    AlreadyExists: errno.EEXIST,
+    Changed: errno.ESTALE,
+    Denied: errno.EACCES,
+    Archived: errno.EIO,
+    Throttled: errno.EIO,
+    Unavailable: errno.EIO,
+    NotSupported: errno.EOPNOTSUPP,
+    Corrupt: errno.EIO,
+}
+
+EXIT_FAILURE = 1
+EXIT_USAGE = 2
+
+
+def to_errno(error: BaseException) -> int:
+    """The errno that a program on the mount sees for `error`; EIO where the table has none."""
+    for kind in type(error).__mro__:
+        if kind in ERRNO:
+            return ERRNO[kind]
+    return errno.EIO
+
+
+def to_exit_status(error: BaseException) -> int:
+    """The exit status of the command line for `error`: 2 for the user's input, else 1."""
+    return EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILURE
+
+
+#: Errors that cross a process border travel by the name of their class.
+BY_NAME: dict[str, type[StoreError]] = {
+    kind.__name__: kind
+    for kind in (
+        NotFound,
+        AlreadyExists,
+        Changed,
+        Denied,
+        Archived,
+        Throttled,
+        Unavailable,
+        NotSupported,
+        Corrupt,
+    )
+}

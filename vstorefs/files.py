@@ -1,0 +1,81 @@
+"""The only source of durable disk writes, and the facts about files that /proc tells."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from vstorefs import errors
+
+_NETWORK = ("nfs", "cifs", "smb", "9p", "ceph", "glusterfs", "lustre", "afs", "fuse.", "fuse")
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Make `path` hold `data`, wholly or not at all, whatever happens to the machine meanwhile."""
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    with scratch.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    scratch.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Make names created or removed in a folder survive a power cut."""
+    number = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+def require_local(path: Path, option: str) -> None:
+    """Refuse a folder on a network file system, where LMDB cannot work.
+
+    Raises: UsageError, naming `option`, which moves the folder.
+    """
+    kind = filesystem_of(path)
+    if kind.startswith(_NETWORK):
+        raise errors.UsageError(
+            f"{path} lies on a network file system ({kind}), where its database would be damaged; "
+            f"choose a folder on a local disk with {option}"
+        )
+
+
+def filesystem_of(path: Path) -> str:
+    """The type of the file system that holds `path`, or its nearest existing parent."""
+    there = path.absolute()
+    while not os.path.lexists(there):
+        there = there.parent
+    device = there.stat().st_dev
+    wanted = f"{os.major(device)}:{os.minor(device)}"
+    real = str(there.resolve())
+    best, kind = "", "unknown"
+    for line in Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape").splitlines():
+        left, _, right = line.partition(" - ")
+        fields = left.split()
+        point = fields[4].encode().decode("unicode_escape")
+        inside = real == point or real.startswith(point.rstrip("/") + "/")
+        if inside and (fields[2] == wanted or not best) and len(point) >= len(best):
+            best, kind = point, right.split()[0]
+    return kind
+
+
+def boot_id() -> str:
+    """What the kernel calls this boot of the machine."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+
+
+def process_start(pid: int) -> int | None:
+    """When a process started, in clock ticks since boot; None if it is gone. With the pid it names a process for ever.
+
+    Source: proc(5), /proc/PID/stat, field 22.
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return None
+    fields = stat[stat.rindex(b")") + 2 :].split()
+    # A zombie has ended; who started it may never ask.
+    return None if fields[0] in {b"Z", b"X"} else int(fields[19])

@@ -1,0 +1,158 @@
+"""The Store interface: all that the rest of vstorefs knows about any kind of store.
+
+Synchronous; called from workers' threads, so every method is safe to call from many threads at
+once. A store knows nothing of mounts, caches or journals. It raises only the family in `errors`.
+Nothing here retries: `retry.py` wraps any Store. A write is never retried blindly (see
+`publish.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from vstorefs.model import Capabilities, Entry, Key, StoreSpec, Token, Version, VersionId, Write
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a listing: entries directly under the prefix, sub-prefixes as directories."""
+
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """Attributes to set; None leaves one as it is. Times in nanoseconds since the epoch."""
+
+    mode: int | None = None
+    uid: int | None = None
+    gid: int | None = None
+    mtime_ns: int | None = None
+
+
+class Store(Protocol):
+    """One bucket + prefix or directory, whose kind keeps versions itself (the native layout)."""
+
+    spec: StoreSpec
+
+    def capabilities(self) -> Capabilities:
+        """What this store can do, found out by asking it.
+
+        Raises: NotFound (no such bucket or folder), Denied, Unavailable.
+        """
+        ...
+
+    def list(self, directory: Key) -> Iterator[Page]:
+        """Yield the pages of one directory (`""` is the root); one entry per name, `key` is the full key.
+
+        What cannot be a file name (empty, `.`, `..`, over 255 bytes, with NUL) and `.vstorefs` at
+        the root are left out. A directory that does not exist: NotFound where the kind knows
+        directories, else no entries. Where a name is both a file and a directory, both entries are
+        yielded.
+        Raises: NotFound, Denied, Throttled, Unavailable.
+        """
+        ...
+
+    def stat(self, key: Key, version: VersionId | None = None) -> Version:
+        """The head (or one version) of a key with all that the store keeps about it, write id and hashes included.
+
+        Raises: NotFound (also where the head is a tombstone), Denied, Throttled, Unavailable.
+        """
+        ...
+
+    def read(
+        self, key: Key, token: Token, start: int, end: int, *, version: VersionId | None = None
+    ) -> Iterator[bytes]:
+        """Yield bytes [start, end) of exactly the content that `token` names.
+
+        In order, `end - start` bytes in all (never fewer), 1 byte to 8 MiB a block. `version` says
+        where that content is, when known. Content that is no longer head is found among the
+        versions.
+        Raises: Changed (the store has other content now and no longer that), NotFound, Denied,
+        Archived, Throttled, Unavailable (also for a body that ended early).
+        """
+        ...
+
+    def put(self, key: Key, source: Path, write: Write, *, overdue: bool = False) -> Version:
+        """Make the content of `source` the new head of `key`; the old head stays a version.
+
+        `write.size` and `write.hashes` describe the content; write id, base, hashes, mode, mtime
+        are kept with it. The head is the writer's base when its token is `write.base`, or its write
+        id is `write.after`. If it is not: the new version is marked OLDER_HEAD; or, where
+        `overdue`, it is kept beside the head, never on top, marked LATE, and returned with
+        `is_head` False. Large content goes in parallel parts.
+        Raises: Denied, NotSupported, Throttled, Unavailable (the write may or may not have
+        happened).
+        """
+        ...
+
+    def copy(
+        self, key: Key, token: Token, target: Key, write: Write, *, version: VersionId | None = None
+    ) -> Version:
+        """Make the content that `token` names the new head of `target`, inside the store, no bytes through us.
+
+        Raises: Changed, NotFound, Denied, Throttled, Unavailable (may or may not have happened).
+        """
+        ...
+
+    def remove(self, key: Key, write: Write) -> Version | None:
+        """Make a tombstone the head of `key`; every version stays.
+
+        Returns the tombstone, or None where there was nothing to remove or where the head is no
+        longer `write.base` (a late removal changes nothing but is recorded where the kind can).
+        """
+        ...
+
+    def versions(self, directory: Key) -> Iterator[Key]:
+        """Yield the keys of all files directly in `directory` that have, or had, versions there."""
+        ...
+
+    def history(self, key: Key) -> tuple[Version, ...]:
+        """All versions of one key, oldest first, tombstones and other tools' versions included.
+
+        The same list for every reader. Empty where the key never existed.
+        """
+        ...
+
+    def find_write(self, key: Key, write: Write) -> Version | None:
+        """The version that carries `write.write_id`, if this write has happened.
+
+        Looks at each version newer than its base.
+
+        Asked after any unclear reply and before a replay. Raises Unavailable where more than 100
+        would have to be asked.
+        """
+        ...
+
+    def make_directory(self, key: Key, mode: int) -> None:
+        """Make an empty directory. Raises AlreadyExists."""
+        ...
+
+    def remove_directory(self, key: Key) -> None:
+        """Remove an empty directory.
+
+        One that is gone already is no error. Raises NotSupported if not empty.
+        """
+        ...
+
+    def set_attributes(self, key: Key, attributes: Attributes) -> Entry:
+        """Set attributes of a head. Raises NotSupported where the kind keeps none."""
+        ...
+
+    def make_symlink(self, key: Key, target: str, write: Write) -> Entry:
+        """Make a symlink. Raises AlreadyExists, NotSupported."""
+        ...
+
+    def keep_directory(self, key: Key) -> None:
+        """After a removal inside it.
+
+        See that an emptied directory goes on existing (no-op where directories are real).
+        """
+        ...
+
+    def close(self) -> None:
+        """Drop connections."""
+        ...

@@ -1,0 +1,22 @@
+"""Identities of versions and writes."""
+
+from __future__ import annotations
+
+import secrets
+
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+_LENGTH = 26
+
+
+def new_id() -> str:
+    """26 characters 0-9a-z from 128 random bits: no two are ever the same."""
+    return to_id(secrets.randbits(128))
+
+
+def to_id(number: int) -> str:
+    """A number below 2**128 in the form of an id."""
+    digits = []
+    for _ in range(_LENGTH):
+        number, digit = divmod(number, 36)
+        digits.append(_DIGITS[digit])
+    return "".join(digits)

@@ -1,0 +1,516 @@
+"""The `file` kind: a directory whose versions this module keeps itself, below `.vstorefs/`.
+
+Other programs see and may change the plain files at any time; see `localversions.py` for how
+nothing is lost then, and `localnames.py` for where things lie. A token is a version's id; it is
+weak where it was derived from size and times.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import urllib.parse
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from vstorefs import errors, files
+from vstorefs.clock import Clock, SystemClock
+from vstorefs.model import (
+    Capabilities,
+    Entry,
+    EntryKind,
+    Key,
+    Mark,
+    StoreSpec,
+    Token,
+    Version,
+    VersionId,
+    VersionKind,
+    Write,
+)
+from vstorefs.stores import localnames as names
+from vstorefs.stores.base import Attributes, Page
+from vstorefs.stores.ids import new_id
+from vstorefs.stores.localdisk import copy_file, exchange, rename_absent, translated
+from vstorefs.stores.localnames import Identity
+from vstorefs.stores.localversions import Filed, PathVersions, Step, to_version
+
+_BLOCK = 1 << 20
+_PAGE_ENTRIES = 1000
+_FIND_LIMIT = 100
+
+
+class LocalStore:
+    """One directory of this machine."""
+
+    def __init__(
+        self, spec: StoreSpec, *, clock: Clock | None = None, step: Step = lambda _: None
+    ) -> None:
+        self.spec = spec
+        self.root = Path(urllib.parse.unquote(urllib.parse.urlsplit(spec.url).path))
+        self._clock = clock or SystemClock()
+        self._step = step
+
+    def capabilities(self) -> Capabilities:
+        """See `base.Store`.
+
+        A file system without exchange or extended attributes is read-only for now.
+        """
+        if not self.root.is_dir():
+            raise errors.NotFound(
+                f"there is no folder {self.root}; make it, or correct the URL",
+                store=self.spec.alias,
+                operation="check",
+            )
+        with translated(self.spec.alias, "", "check"):
+            if not os.access(self.root, os.R_OK | os.X_OK):
+                raise errors.Denied(
+                    f"no permission to read {self.root}", store=self.spec.alias, operation="check"
+                )
+            why = (
+                "the store is read-only by its settings"
+                if self.spec.read_only
+                else self._why_read_only()
+            )
+        return Capabilities(
+            versioned=True,
+            writable=not why,
+            why_read_only=why,
+            keeps_attributes=True,
+            symlinks=True,
+        )
+
+    def _why_read_only(self) -> str:
+        if not os.access(self.root, os.W_OK):
+            return f"no permission to write to {self.root}"
+        hidden = self.root / names.HIDDEN
+        made = not hidden.exists()
+        one, other = hidden / f"probe-{new_id()}", hidden / f"probe-{new_id()}"
+        try:
+            hidden.mkdir(exist_ok=True)
+            one.touch()
+            other.touch()
+            os.setxattr(one, names.XATTR, b"{}")
+            exchange(one, other)
+            one.unlink()
+            rename_absent(other, one)
+        except OSError as error:
+            return f"the file system of {self.root} cannot keep versions ({error.strerror})"
+        finally:
+            one.unlink(missing_ok=True)
+            other.unlink(missing_ok=True)
+            if made and hidden.is_dir() and not any(hidden.iterdir()):
+                hidden.rmdir()
+        return ""
+
+    # --- reading
+
+    def list(self, directory: Key) -> Iterator[Page]:
+        """See `base.Store`."""
+        entries: list[Entry] = []
+        with (
+            translated(self.spec.alias, directory, "list"),
+            os.scandir(self.root / directory) as scan,
+        ):
+            for item in scan:
+                if not directory and item.name == names.HIDDEN:
+                    continue
+                entry = self._entry(item, directory)
+                if entry is not None:
+                    entries.append(entry)
+                if len(entries) == _PAGE_ENTRIES:
+                    yield Page(tuple(entries))
+                    entries = []
+        if entries:
+            yield Page(tuple(entries))
+
+    def _entry(self, item: os.DirEntry[str], directory: Key) -> Entry | None:
+        key = Key(f"{directory}/{item.name}" if directory else item.name)
+        try:
+            about = item.stat(follow_symlinks=False)
+            return _to_entry(Path(item.path), about, key)
+        except FileNotFoundError:
+            return None
+
+    def stat(self, key: Key, version: VersionId | None = None) -> Version:
+        """See `base.Store`."""
+        with translated(self.spec.alias, key, "stat"):
+            if version is None:
+                path = self.root / key
+                about = path.lstat()
+                if stat.S_ISREG(about.st_mode):
+                    head = self._versions(key).live_head()
+                    if head is not None:
+                        return to_version(key, head, head.time_ns, is_head=True)
+            else:
+                for one in self.history(key):
+                    if one.id == version:
+                        return one
+        raise errors.NotFound("no such version", store=self.spec.alias, key=key, operation="stat")
+
+    def read(
+        self, key: Key, token: Token, start: int, end: int, *, version: VersionId | None = None
+    ) -> Iterator[bytes]:
+        """See `base.Store`."""
+        with translated(self.spec.alias, key, "read"):
+            number = self._open_content(key, token)
+            try:
+                before = os.fstat(number)
+                at = start
+                while at < end:
+                    block = os.pread(number, min(_BLOCK, end - at), at)
+                    after = os.fstat(number)
+                    if not block or (after.st_size, after.st_mtime_ns) != (
+                        before.st_size,
+                        before.st_mtime_ns,
+                    ):
+                        raise errors.Changed(
+                            "another program changed the file while it was read; open it again",
+                            store=self.spec.alias,
+                            key=key,
+                            operation="read",
+                        )
+                    yield block
+                    at += len(block)
+            finally:
+                os.close(number)
+
+    def _open_content(self, key: Key, token: Token) -> int:
+        """Open exactly the content of a token, wherever it lies now."""
+        for _ in range(3):
+            candidates = [self.root / key]
+            versions = self._versions(key)
+            candidates += [
+                one.path for one in versions.filed() if one.id == token and not one.suffix
+            ]
+            for path in candidates:
+                try:
+                    number = os.open(
+                        path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+                    )
+                except OSError:
+                    continue
+                about = os.fstat(number)
+                if (
+                    stat.S_ISREG(about.st_mode)
+                    and _identity_of(number, about, key, path).id == token
+                ):
+                    return number
+                os.close(number)
+            # It may have been filed between the two looks.
+        raise errors.Changed(
+            "the store has other content now and no longer this one",
+            store=self.spec.alias,
+            key=key,
+            operation="read",
+        )
+
+    def versions(self, directory: Key) -> Iterator[Key]:
+        """See `base.Store`."""
+        found: set[str] = set()
+        with translated(self.spec.alias, directory, "versions"):
+            folder = names.folder_of(self.root, directory)
+            for item in folder.iterdir() if folder.is_dir() else []:
+                name = self._versioned_name(item)
+                if name is not None:
+                    found.add(name)
+            for page in self.list(directory) if (self.root / directory).is_dir() else []:
+                found.update(
+                    entry.key.rpartition("/")[2]
+                    for entry in page.entries
+                    if entry.kind is EntryKind.FILE
+                )
+        return (Key(f"{directory}/{name}" if directory else name) for name in sorted(found))
+
+    def _versioned_name(self, folder: Path) -> str | None:
+        filed = (
+            [one for one in folder.iterdir() if names.parse_filed(one.name)]
+            if folder.is_dir()
+            else []
+        )
+        if not filed:
+            return None
+        if not folder.name.startswith("~"):
+            return folder.name.removesuffix("@")
+        identity = names.carried(filed[0])
+        return identity.path.rpartition("/")[2] if identity is not None else None
+
+    def history(self, key: Key) -> tuple[Version, ...]:
+        """See `base.Store`."""
+        versions = self._versions(key)
+        with translated(self.spec.alias, key, "history"), versions.locked(exclusive=False):
+            found = [_filed_version(key, one) for one in versions.filed()]
+            head = versions.live_head()
+            if head is not None:
+                found += _destroyed(versions, head)
+                found.append(to_version(key, head, versions.head_time_ns(head), is_head=True))
+        return tuple(found)
+
+    def find_write(self, key: Key, write: Write) -> Version | None:
+        """See `base.Store`."""
+        versions = self._versions(key)
+        if versions.folder.is_dir():
+            with translated(self.spec.alias, key, "find"), versions.locked(exclusive=True):
+                versions.finish()
+        return next((one for one in self.history(key) if one.write_id == write.write_id), None)
+
+    # --- writing
+
+    def put(self, key: Key, source: Path, write: Write, *, overdue: bool = False) -> Version:
+        """See `base.Store`."""
+        with translated(self.spec.alias, key, "put"), source.open("rb") as file:
+            return self._publish(key, file.fileno(), write, overdue=overdue)
+
+    def copy(
+        self, key: Key, token: Token, target: Key, write: Write, *, version: VersionId | None = None
+    ) -> Version:
+        """See `base.Store`; a symlink is made again at the target."""
+        with translated(self.spec.alias, key, "copy"):
+            plain = self.root / key
+            if plain.is_symlink():
+                link = self.root / target
+                if link.is_symlink():
+                    link.unlink()
+                link.symlink_to(plain.readlink())
+                return Version(
+                    target, VersionId(write.version), VersionKind.CONTENT, write.time_ns, token
+                )
+            number = self._open_content(key, token)
+            try:
+                about = os.fstat(number)
+                identity = _identity_of(number, about, key, plain)
+                mode = identity.mode if identity.mode is not None else stat.S_IMODE(about.st_mode)
+                full = replace(
+                    write,
+                    size=about.st_size,
+                    hashes=write.hashes or identity.hashes,
+                    mode=mode if write.mode is None else write.mode,
+                    mtime_ns=about.st_mtime_ns if write.mtime_ns is None else write.mtime_ns,
+                )
+                return self._publish(target, number, full, overdue=False)
+            finally:
+                os.close(number)
+
+    def _publish(self, key: Key, source: int, write: Write, *, overdue: bool) -> Version:
+        versions = self._versions(key)
+        versions.folder.mkdir(parents=True, exist_ok=True)
+        versions.plain.parent.mkdir(parents=True, exist_ok=True)
+        scratch = versions.folder / f"{write.version}.tmp"
+        new = versions.folder / f"{write.version}{names.NEW}"
+        scratch.unlink(missing_ok=True)
+        identity = self._fill(scratch, key, source, write)
+        self._step("ready")
+        with versions.locked(exclusive=True):
+            # A retry of the same write whose first try stopped before the exchange.
+            versions.finish()
+            new.unlink(missing_ok=True)
+            rename_absent(scratch, new)
+            self._step("locked")
+            return versions.publish(
+                new, identity, overdue=overdue, base=write.base, after=write.after
+            )
+
+    def _fill(self, path: Path, key: Key, source: int, write: Write) -> Identity:
+        mode = write.mode if write.mode is not None else self._default_mode(key)
+        number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            self._step("create")
+            copy_file(source, number, write.size)
+            if write.uid is not None or write.gid is not None:
+                _own(number, write.uid, write.gid)
+            os.fchmod(number, mode)
+            if write.mtime_ns is not None:
+                os.utime(number, ns=(write.mtime_ns, write.mtime_ns))
+            about = os.fstat(number)
+            identity = Identity(
+                write.version,
+                write.time_ns,
+                about.st_size,
+                about.st_mtime_ns,
+                key,
+                mode=mode,
+                base=write.base,
+                write_id=write.write_id,
+                hashes=write.hashes,
+                marks=write.marks,
+            )
+            os.setxattr(number, names.XATTR, identity.encode())
+            self._step("written")
+            os.fsync(number)
+        finally:
+            os.close(number)
+        return identity
+
+    def _default_mode(self, key: Key) -> int:
+        try:
+            return stat.S_IMODE((self.root / key).lstat().st_mode)
+        except OSError:
+            return 0o644
+
+    def remove(self, key: Key, write: Write) -> Version | None:
+        """See `base.Store`. A symlink has no versions: it is gone."""
+        versions = self._versions(key)
+        with translated(self.spec.alias, key, "remove"):
+            if versions.plain.is_symlink():
+                versions.plain.unlink()
+                return None
+            if not versions.plain.exists() and not versions.folder.exists():
+                return None
+            with versions.locked(exclusive=True):
+                return versions.remove(write)
+
+    def make_directory(self, key: Key, mode: int) -> None:
+        """See `base.Store`."""
+        with translated(self.spec.alias, key, "mkdir"):
+            path = self.root / key
+            path.mkdir()
+            path.chmod(mode)
+            files.sync_folder(path.parent)
+
+    def remove_directory(self, key: Key) -> None:
+        """See `base.Store`."""
+        with translated(self.spec.alias, key, "rmdir"):
+            try:
+                (self.root / key).rmdir()
+            except FileNotFoundError:
+                return
+
+    def set_attributes(self, key: Key, attributes: Attributes) -> Entry:
+        """See `base.Store`. A file's identity is written again, so that it goes on holding."""
+        path = self.root / key
+        with translated(self.spec.alias, key, "attributes"):
+            if not stat.S_ISREG(path.lstat().st_mode):
+                _apply(path, attributes)
+                return _must(_to_entry(path, path.lstat(), key))
+            versions = self._versions(key)
+            with versions.locked(exclusive=True):
+                identity = names.identify(path, path.lstat(), key)
+                _apply(path, attributes)
+                about = path.lstat()
+                time_ns = versions.head_time_ns(identity)
+                kept = replace(
+                    identity,
+                    mtime_ns=about.st_mtime_ns,
+                    mode=stat.S_IMODE(about.st_mode),
+                    time_ns=time_ns,
+                )
+                os.setxattr(path, names.XATTR, kept.encode())
+            return _must(_to_entry(path, about, key))
+
+    def make_symlink(self, key: Key, target: str, write: Write) -> Entry:
+        """See `base.Store`."""
+        path = self.root / key
+        with translated(self.spec.alias, key, "symlink"):
+            path.symlink_to(target)
+            files.sync_folder(path.parent)
+            return _must(_to_entry(path, path.lstat(), key))
+
+    def keep_directory(self, key: Key) -> None:
+        """See `base.Store`: directories are real here."""
+
+    def close(self) -> None:
+        """See `base.Store`."""
+
+    def _versions(self, key: Key) -> PathVersions:
+        return PathVersions(self.root, key, self._clock, self._step)
+
+
+def _identity_of(number: int, about: os.stat_result, key: Key, path: Path) -> Identity:
+    """The identity of an open head or filed version.
+
+    One changed after it was superseded has a derived one.
+    """
+    own = names.carried(number)
+    if own is not None and names.fits(own, about) and own.path == key:
+        return own
+    return names.derive(about, key)
+
+
+def _filed_version(key: Key, one: Filed) -> Version:
+    identity, time_ns = one.identity, one.time_ns
+    if one.suffix == names.DELETED:
+        return to_version(key, identity, time_ns, kind=VersionKind.TOMBSTONE)
+    if one.suffix == names.REPLACED:
+        gone = replace(identity, marks=(*identity.marks, Mark.REPLACED_OUTSIDE))
+        return to_version(key, gone, time_ns)
+    if not one.sound:
+        about = one.path.lstat()
+        changed = names.derive(about, key)
+        version = to_version(key, identity, time_ns)
+        return replace(
+            version,
+            token=Token(changed.id),
+            strong=False,
+            size=about.st_size,
+            hashes=None,
+            marks=(*identity.marks, Mark.CHANGED_AFTER),
+        )
+    return to_version(key, identity, time_ns)
+
+
+def _destroyed(versions: PathVersions, head: Identity) -> list[Version]:
+    """What was head until another program wrote over its bytes in place."""
+    own = names.carried(versions.plain) if head.derived else None
+    if own is None or own.path != versions.key or any(one.id == own.id for one in versions.filed()):
+        return []
+    gone = replace(own, marks=(*own.marks, Mark.REPLACED_OUTSIDE))
+    return [to_version(versions.key, gone, own.time_ns)]
+
+
+def _to_entry(path: Path, about: os.stat_result, key: Key) -> Entry | None:
+    mode, owner = stat.S_IMODE(about.st_mode), (about.st_uid, about.st_gid)
+    if stat.S_ISDIR(about.st_mode):
+        return Entry(
+            key, EntryKind.DIRECTORY, 0, about.st_mtime_ns, mode=mode, uid=owner[0], gid=owner[1]
+        )
+    if stat.S_ISLNK(about.st_mode):
+        target = str(path.readlink())
+        token = Token(hashlib.sha256(os.fsencode(f"{about.st_ino}\0{target}")).hexdigest()[:26])
+        return Entry(
+            key,
+            EntryKind.SYMLINK,
+            len(target),
+            about.st_mtime_ns,
+            token,
+            mode=mode,
+            uid=owner[0],
+            gid=owner[1],
+            target=target,
+        )
+    if not stat.S_ISREG(about.st_mode):
+        return None
+    identity = names.identify(path, about, key)
+    return Entry(
+        key,
+        EntryKind.FILE,
+        about.st_size,
+        about.st_mtime_ns,
+        Token(identity.id),
+        not identity.derived,
+        VersionId(identity.id),
+        mode,
+        owner[0],
+        owner[1],
+    )
+
+
+def _must(entry: Entry | None) -> Entry:
+    assert entry is not None
+    return entry
+
+
+def _apply(path: Path, attributes: Attributes) -> None:
+    if attributes.uid is not None or attributes.gid is not None:
+        _own(path, attributes.uid, attributes.gid)
+    link = path.is_symlink()
+    if attributes.mode is not None and not link:
+        path.chmod(attributes.mode)
+    if attributes.mtime_ns is not None:
+        os.utime(path, ns=(attributes.mtime_ns, attributes.mtime_ns), follow_symlinks=False)
+
+
+def _own(target: int | Path, uid: int | None, gid: int | None) -> None:
+    change: Callable[..., None] = os.fchown if isinstance(target, int) else os.lchown
+    change(target, -1 if uid is None else uid, -1 if gid is None else gid)

@@ -1,0 +1,165 @@
+"""Names in a `file` store's hidden folder, and the identity that a file carries.
+
+Pure but for reading an xattr.
+
+    .vstorefs/versions/<dir>@/<name>@/                folder of `<dir>/<name>`; the mark keeps folders
+                                                      and names of versions apart
+        .lock                                         flock: writers exclusive, readers of history shared
+        <id>.tmp                                      content on its way in
+        <id>.new                                      content ready to become head; after the exchange, the old one
+        <time>-<id>                                   a superseded version, read-only
+        <time>-<id>.deleted                           a tombstone
+        <time>-<id>.replaced                          a version whose bytes another program destroyed in place
+
+`<time>` is nanoseconds since the epoch, 20 digits. A component that would grow over 255 bytes is
+`~<sha256>@`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vstorefs.model import Hashes, Key, Mark, Token, WriteId
+from vstorefs.stores.ids import to_id
+
+XATTR = "user.vstorefs"
+HIDDEN = ".vstorefs"
+LOCK = ".lock"
+DELETED = ".deleted"
+REPLACED = ".replaced"
+NEW = ".new"
+_NAME_BYTES = 255
+_TIME_DIGITS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a file says it is. `derived`: from its size and times, because it carries no identity that still holds.
+
+    `time_ns` of a derived identity is where its times would put it; its neighbours clamp it when it
+    is filed.
+    """
+
+    id: str
+    time_ns: int
+    size: int
+    mtime_ns: int
+    path: str
+    derived: bool = False
+    mode: int | None = None
+    base: Token | None = None
+    write_id: WriteId | None = None
+    hashes: Hashes | None = None
+    marks: tuple[Mark, ...] = field(default=())
+
+    def encode(self) -> bytes:
+        """The value of the xattr."""
+        about: dict[str, object] = {
+            "id": self.id,
+            "time": self.time_ns,
+            "size": self.size,
+            "mtime": self.mtime_ns,
+            "path": self.path,
+        }
+        optional = {"mode": self.mode, "base": self.base, "write": self.write_id}
+        about.update({name: value for name, value in optional.items() if value is not None})
+        if self.hashes is not None:
+            about.update(
+                {"md5": self.hashes.md5, "sha1": self.hashes.sha1, "sha256": self.hashes.sha256}
+            )
+        if self.marks:
+            about["marks"] = [mark.value for mark in self.marks]
+        return json.dumps(about, separators=(",", ":")).encode()
+
+
+def decode(value: bytes) -> Identity | None:
+    """The identity that an xattr holds; None if it is not ours to read."""
+    try:
+        about = json.loads(value)
+        hashes = Hashes(about["md5"], about["sha1"], about["sha256"]) if "sha256" in about else None
+        return Identity(
+            str(about["id"]),
+            int(about["time"]),
+            int(about["size"]),
+            int(about["mtime"]),
+            str(about["path"]),
+            mode=about.get("mode"),
+            base=about.get("base"),
+            write_id=about.get("write"),
+            hashes=hashes,
+            marks=tuple(Mark(mark) for mark in about.get("marks", ())),
+        )
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def carried(file: int | Path) -> Identity | None:
+    """The identity written on a file, whether or not it still holds."""
+    try:
+        return decode(os.getxattr(file, XATTR))
+    except OSError:
+        return None
+
+
+def identify(file: int | Path, about: os.stat_result, key: Key) -> Identity:
+    """What a file at the plain path `key` is: what it carries while that fits, else derived."""
+    own = carried(file)
+    if own is not None and fits(own, about) and own.path == key:
+        return own
+    return derive(about, key)
+
+
+def fits(identity: Identity, about: os.stat_result) -> bool:
+    """Whether a file still has the size and time that its identity was written for."""
+    return identity.size == about.st_size and identity.mtime_ns == about.st_mtime_ns
+
+
+def derive(about: os.stat_result, key: Key) -> Identity:
+    """The identity of content that another program made: weak, from path, inode, size and time."""
+    text = f"{key}\0{about.st_ino}\0{about.st_size}\0{about.st_mtime_ns}"
+    digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
+    return Identity(
+        to_id(int.from_bytes(digest[:16], "big")),
+        min(about.st_mtime_ns, about.st_ctime_ns),
+        about.st_size,
+        about.st_mtime_ns,
+        key,
+        derived=True,
+        mode=stat.S_IMODE(about.st_mode),
+        marks=(Mark.OUTSIDE,),
+    )
+
+
+def folder_of(root: Path, key: Key) -> Path:
+    """The folder of a path's versions (of a directory's, for the key of a directory)."""
+    folder = root / HIDDEN / "versions"
+    for part in key.split("/") if key else []:
+        folder /= component(part)
+    return folder
+
+
+def component(name: str) -> str:
+    """The folder name of one component of a path."""
+    data = os.fsencode(name)
+    return f"{name}@" if len(data) < _NAME_BYTES else f"~{hashlib.sha256(data).hexdigest()}@"
+
+
+def filed_name(time_ns: int, version: str, suffix: str = "") -> str:
+    """The name under which a version is filed."""
+    return f"{time_ns:0{_TIME_DIGITS}d}-{version}{suffix}"
+
+
+def parse_filed(name: str) -> tuple[int, str, str] | None:
+    """Time, id and suffix of a filed name; None for any other name."""
+    stem, dot, suffix = name.partition(".")
+    time, dash, version = stem.partition("-")
+    if not dash or len(time) != _TIME_DIGITS or not time.isdigit() or not version:
+        return None
+    if dot and f".{suffix}" not in {DELETED, REPLACED}:
+        return None
+    return int(time), version, f".{suffix}" if dot else ""

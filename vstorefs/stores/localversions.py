@@ -1,0 +1,383 @@
+"""One path's versions in a `file` store: how a new head is published, and how an old one is filed.
+
+The order of the steps is the protocol; it was chosen so that a process that dies between any two of
+them leaves nothing lost and nothing twice, and so that other programs, which know no lock, can
+replace or change the plain file at any moment:
+
+* a new head is exchanged with the old one in one system call, so the plain path never is without
+  content and what came out is exactly what was there;
+* what came out is filed under *its own* identity, never over another name;
+* a tombstone is created first and names the head that it removes; from then on that head counts as
+  removed.
+
+`finish` does what a dead process left undone. Every method that changes something expects the
+exclusive lock. `step` is called with a label before each system call that matters, so that a test
+can stop at any of them.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from vstorefs import errors, files
+from vstorefs.clock import Clock
+from vstorefs.model import Key, Mark, Token, Version, VersionId, VersionKind, Write
+from vstorefs.stores import localnames as names
+from vstorefs.stores.ids import to_id
+from vstorefs.stores.localdisk import exchange, rename_absent
+from vstorefs.stores.localnames import Identity
+
+_GAP_NS = 2_000_000
+_TRIES = 100
+
+Step = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """One filed version.
+
+    Where it is, what its name and its xattr say, and whether its bytes still fit.
+    """
+
+    path: Path
+    time_ns: int
+    id: str
+    suffix: str
+    identity: Identity
+    sound: bool
+
+
+class PathVersions:
+    """The versions of one path. `plain` is where other programs see the head."""
+
+    def __init__(self, root: Path, key: Key, clock: Clock, step: Step) -> None:
+        self.key = key
+        self.plain = root / key
+        self.folder = names.folder_of(root, key)
+        self._clock = clock
+        self._step = step
+
+    @contextmanager
+    def locked(self, *, exclusive: bool) -> Iterator[None]:
+        """Hold the path's lock.
+
+        A reader of a store that it cannot write goes without, if there is none.
+        """
+        number = self._open_lock(exclusive=exclusive)
+        try:
+            if number is not None:
+                fcntl.flock(number, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH)
+            yield
+        finally:
+            if number is not None:
+                os.close(number)
+
+    def _open_lock(self, *, exclusive: bool) -> int | None:
+        if exclusive:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            return os.open(self.folder / names.LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            return os.open(self.folder / names.LOCK, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+
+    # --- looking
+
+    def head(self) -> Identity | None:
+        """The identity of what is at the plain path, None where that is no regular file."""
+        try:
+            about = self.plain.lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return names.identify(self.plain, about, self.key) if stat.S_ISREG(about.st_mode) else None
+
+    def live_head(self) -> Identity | None:
+        """The head, unless the newest tombstone names it: then a removal was cut short."""
+        head = self.head()
+        newest = max(
+            (one for one in self.filed() if one.suffix != names.REPLACED), key=_order, default=None
+        )
+        removed = (
+            newest is not None and newest.suffix == names.DELETED and not newest.identity.marks
+        )
+        if head is not None and removed and newest is not None and newest.identity.base == head.id:
+            return None
+        return head
+
+    def filed(self) -> list[Filed]:
+        """Everything filed, and superseded heads that a dead process left, oldest first."""
+        found = []
+        try:
+            listing = list(self.folder.iterdir())
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        for path in listing:
+            one = self._filed(path)
+            if one is not None:
+                found.append(one)
+        return sorted(found, key=_order)
+
+    def _filed(self, path: Path) -> Filed | None:
+        parsed = names.parse_filed(path.name)
+        try:
+            about = path.lstat()
+        except FileNotFoundError:
+            return None
+        if not stat.S_ISREG(about.st_mode):
+            return None
+        if parsed is None:
+            if not path.name.endswith(names.NEW):
+                return None
+            identity = names.identify(path, about, self.key)
+            if identity.id == path.name.removesuffix(names.NEW):
+                return None
+            return Filed(path, identity.time_ns, identity.id, "", identity, sound=True)
+        time_ns, version, suffix = parsed
+        identity = names.carried(path) or replace(names.derive(about, self.key), id=version)
+        sound = bool(suffix) or names.fits(identity, about)
+        return Filed(path, time_ns, version, suffix, identity, sound)
+
+    # --- changing, under the exclusive lock
+
+    def finish(self) -> None:
+        """Complete what a process left undone when it died."""
+        for one in self.filed():
+            if one.path.name.endswith(names.NEW):
+                self.file_away(one.path, self._newest_ns())
+        if self.head() is not None and self.live_head() is None:
+            self._remove_head(None)
+
+    def publish(
+        self, new: Path, identity: Identity, *, overdue: bool, base: Token | None, after: str | None
+    ) -> Version:
+        """Make `new`, complete and on disk, the head.
+
+        Or file it beside one that is not its base, if `overdue`.
+        """
+        self.finish()
+        head = self.head()
+        expected = is_base(head, base, after)
+        if not expected:
+            mark = Mark.LATE if overdue else Mark.OLDER_HEAD
+            identity = replace(identity, marks=(*identity.marks, mark))
+        if not expected and overdue:
+            return self._file_beside(new, identity, head)
+        time_ns = max(self._clock.wall_ns(), self._newest_ns() + _GAP_NS)
+        identity = self._stamp(new, replace(identity, time_ns=time_ns))
+        self._step("exchange")
+        came_out = self._swap(new)
+        if came_out:
+            self._step("file")
+            self.file_away(new, time_ns)
+        self._step("sync")
+        files.sync_folder(self.folder)
+        files.sync_folder(self.plain.parent)
+        return to_version(self.key, identity, identity.time_ns, is_head=True)
+
+    def remove(self, write: Write) -> Version | None:
+        """Make a tombstone, then file the head.
+
+        A removal of what is no longer head is only recorded.
+        """
+        self.finish()
+        head = self.head()
+        if head is None:
+            return None
+        newest = self._newest_ns()
+        if not is_base(head, write.base, write.after):
+            identity = self._tombstone(
+                write, self._before_head_ns(write.time_ns, head), (Mark.LATE,)
+            )
+            del identity
+            return None
+        time_ns = max(self._clock.wall_ns(), newest + _GAP_NS)
+        identity = self._tombstone(replace(write, base=Token(head.id)), time_ns, ())
+        self._step("file")
+        self._remove_head(head.id)
+        files.sync_folder(self.folder)
+        files.sync_folder(self.plain.parent)
+        return to_version(self.key, identity, time_ns, kind=VersionKind.TOMBSTONE)
+
+    def file_away(self, path: Path, before_ns: int) -> None:
+        """File superseded content under its own identity.
+
+        Bytes destroyed in place leave a record of what they were.
+        """
+        about = path.lstat()
+        identity = names.identify(path, about, self.key)
+        own = names.carried(path)
+        if identity.derived:
+            if own is not None and own.path == self.key:
+                self._file_replaced(own)
+            lowest = max((one.time_ns for one in self.filed() if one.path != path), default=0)
+            time_ns = max(lowest + 1, min(identity.time_ns, before_ns - 1))
+            identity = self._stamp(path, replace(identity, time_ns=time_ns))
+        self._step("seal")
+        path.chmod(0o444)
+        self._step("rename")
+        try:
+            rename_absent(path, self.folder / names.filed_name(identity.time_ns, identity.id))
+        except FileExistsError:
+            # The same content came back to the path and was superseded again: it is filed already.
+            path.unlink()
+
+    def _swap(self, new: Path) -> bool:
+        """Put `new` at the plain path.
+
+        Whether something came out. Raises: NotSupported for a folder or link there.
+        """
+        for _ in range(_TRIES):
+            try:
+                if os.path.lexists(self.plain):
+                    exchange(new, self.plain)
+                    if stat.S_ISREG(new.lstat().st_mode):
+                        return True
+                    exchange(new, self.plain)
+                    raise errors.NotSupported(
+                        "there is no regular file at this path", key=self.key, operation="put"
+                    )
+                rename_absent(new, self.plain)
+            except OSError as error:
+                if (
+                    error.errno not in {errno.EEXIST, errno.ENOENT}
+                    or not self.plain.parent.is_dir()
+                ):
+                    raise
+                continue
+            return False
+        raise errors.Unavailable(
+            "other programs keep replacing this file", key=self.key, operation="put"
+        )
+
+    def _remove_head(self, expected: str | None) -> None:
+        """Move the head away and file it; something else that turned up meanwhile goes back."""
+        head = self.head()
+        if head is None or (expected is not None and head.id != expected):
+            return
+        out = self.folder / f"{to_id(0)}{names.NEW}"
+        rename_absent(self.plain, out)
+        taken = names.identify(out, out.lstat(), self.key)
+        if taken.id != head.id:
+            try:
+                rename_absent(out, self.plain)
+                return
+            except FileExistsError:
+                pass
+        self.file_away(out, self._newest_ns())
+
+    def _tombstone(self, write: Write, time_ns: int, marks: tuple[Mark, ...]) -> Identity:
+        identity = Identity(
+            write.version,
+            time_ns,
+            0,
+            time_ns,
+            self.key,
+            base=write.base,
+            write_id=write.write_id,
+            marks=marks,
+        )
+        scratch = self.folder / f"{write.version}.tmp"
+        self._write_empty(scratch, identity)
+        self._step("tombstone")
+        rename_absent(
+            scratch, self.folder / names.filed_name(time_ns, write.version, names.DELETED)
+        )
+        files.sync_folder(self.folder)
+        return identity
+
+    def _file_replaced(self, own: Identity) -> None:
+        target = self.folder / names.filed_name(own.time_ns, own.id, names.REPLACED)
+        if target.exists() or (self.folder / names.filed_name(own.time_ns, own.id)).exists():
+            return
+        scratch = self.folder / f"{own.id}.gone.tmp"
+        self._write_empty(scratch, own)
+        rename_absent(scratch, target)
+
+    def _write_empty(self, path: Path, identity: Identity) -> None:
+        path.unlink(missing_ok=True)
+        number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
+        try:
+            os.setxattr(number, names.XATTR, identity.encode())
+            os.fsync(number)
+        finally:
+            os.close(number)
+
+    def _file_beside(self, new: Path, identity: Identity, head: Identity | None) -> Version:
+        time_ns = self._before_head_ns(identity.time_ns, head)
+        identity = self._stamp(new, replace(identity, time_ns=time_ns))
+        new.chmod(0o444)
+        self._step("beside")
+        rename_absent(new, self.folder / names.filed_name(time_ns, identity.id))
+        files.sync_folder(self.folder)
+        return to_version(self.key, identity, time_ns)
+
+    def _before_head_ns(self, time_ns: int, head: Identity | None) -> int:
+        newest = max((one.time_ns for one in self.filed()), default=time_ns)
+        limit = self.head_time_ns(head) if head is not None else newest
+        return min(time_ns, limit - 1)
+
+    def _stamp(self, path: Path, identity: Identity) -> Identity:
+        number = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.setxattr(path, names.XATTR, identity.encode())
+            self._step("stamp")
+            os.fsync(number)
+        finally:
+            os.close(number)
+        return identity
+
+    def head_time_ns(self, head: Identity) -> int:
+        """When the head was made: its own word, or what its times say, behind everything filed."""
+        newest = max((one.time_ns for one in self.filed()), default=0)
+        return max(head.time_ns, newest + 1) if head.derived else head.time_ns
+
+    def _newest_ns(self) -> int:
+        head = self.head()
+        newest = max((one.time_ns for one in self.filed()), default=0)
+        return max(newest, head.time_ns if head is not None and not head.derived else 0)
+
+
+def is_base(head: Identity | None, base: Token | None, after: str | None) -> bool:
+    """Whether the present head is what a writer started from."""
+    if head is None:
+        return base is None
+    return head.id == base or (after is not None and head.write_id == after)
+
+
+def to_version(
+    key: Key,
+    identity: Identity,
+    time_ns: int,
+    *,
+    kind: VersionKind = VersionKind.CONTENT,
+    is_head: bool = False,
+) -> Version:
+    """A file's identity in the words of every kind of store."""
+    return Version(
+        key,
+        VersionId(identity.id),
+        kind,
+        time_ns,
+        Token(identity.id),
+        not identity.derived,
+        identity.size,
+        identity.mtime_ns,
+        identity.mode,
+        identity.base,
+        identity.write_id,
+        identity.hashes,
+        identity.marks,
+        is_head,
+    )
+
+
+def _order(one: Filed) -> tuple[int, str]:
+    return one.time_ns, one.id

@@ -1,0 +1,138 @@
+"""Back-off around any store: what only looks is asked again, what writes is not.
+
+A write whose answer was lost may have happened; whoever sends it again has to look first, and that
+is the publisher.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from vstorefs import errors
+from vstorefs.model import Capabilities, Entry, Key, StoreSpec, Token, Version, VersionId, Write
+from vstorefs.stores.base import Attributes, Page, Store
+
+T = TypeVar("T")
+
+_FIRST_PAUSE_S = 0.1
+_LONGEST_PAUSE_S = 5.0
+
+
+class Retrying:
+    """A store that asks again, for up to `deadline_s` seconds, when nobody answers or it is busy."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        deadline_s: float = 20.0,
+        sleep: Callable[[float], None] = time.sleep,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.spec: StoreSpec = store.spec
+        self._store = store
+        self._deadline_s = deadline_s
+        self._sleep = sleep
+        self._now = now
+
+    def _again(self, call: Callable[[], T]) -> T:
+        until = self._now() + self._deadline_s
+        pause = _FIRST_PAUSE_S
+        while True:
+            try:
+                return call()
+            except errors.RETRIED:
+                # Jitter, so that many readers of a slow store do not come back together.
+                wait = pause * random.uniform(0.5, 1.5)  # noqa: S311
+                if self._now() + wait > until:
+                    raise
+                self._sleep(wait)
+                pause = min(pause * 2, _LONGEST_PAUSE_S)
+
+    def capabilities(self) -> Capabilities:
+        """See `base.Store`."""
+        return self._again(self._store.capabilities)
+
+    def list(self, directory: Key) -> Iterator[Page]:
+        """See `base.Store`.
+
+        Pages that have been given are not asked for again, so a failure midway starts over unseen.
+        """
+        return iter(self._again(lambda: list(self._store.list(directory))))
+
+    def stat(self, key: Key, version: VersionId | None = None) -> Version:
+        """See `base.Store`."""
+        return self._again(lambda: self._store.stat(key, version))
+
+    def read(
+        self, key: Key, token: Token, start: int, end: int, *, version: VersionId | None = None
+    ) -> Iterator[bytes]:
+        """See `base.Store`; a body that ends early is continued where it stopped."""
+        at = start
+        until = self._now() + self._deadline_s
+        pause = _FIRST_PAUSE_S
+        while at < end:
+            try:
+                for block in self._store.read(key, token, at, end, version=version):
+                    at += len(block)
+                    until = self._now() + self._deadline_s
+                    yield block
+            except errors.RETRIED:
+                if self._now() + pause > until:
+                    raise
+                self._sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE_S)
+
+    def put(self, key: Key, source: Path, write: Write, *, overdue: bool = False) -> Version:
+        """See `base.Store`."""
+        return self._store.put(key, source, write, overdue=overdue)
+
+    def copy(
+        self, key: Key, token: Token, target: Key, write: Write, *, version: VersionId | None = None
+    ) -> Version:
+        """See `base.Store`."""
+        return self._store.copy(key, token, target, write, version=version)
+
+    def remove(self, key: Key, write: Write) -> Version | None:
+        """See `base.Store`."""
+        return self._store.remove(key, write)
+
+    def versions(self, directory: Key) -> Iterator[Key]:
+        """See `base.Store`."""
+        return iter(self._again(lambda: list(self._store.versions(directory))))
+
+    def history(self, key: Key) -> tuple[Version, ...]:
+        """See `base.Store`."""
+        return self._again(lambda: self._store.history(key))
+
+    def find_write(self, key: Key, write: Write) -> Version | None:
+        """See `base.Store`."""
+        return self._again(lambda: self._store.find_write(key, write))
+
+    def make_directory(self, key: Key, mode: int) -> None:
+        """See `base.Store`."""
+        self._store.make_directory(key, mode)
+
+    def remove_directory(self, key: Key) -> None:
+        """See `base.Store`."""
+        self._store.remove_directory(key)
+
+    def set_attributes(self, key: Key, attributes: Attributes) -> Entry:
+        """See `base.Store`."""
+        return self._store.set_attributes(key, attributes)
+
+    def make_symlink(self, key: Key, target: str, write: Write) -> Entry:
+        """See `base.Store`."""
+        return self._store.make_symlink(key, target, write)
+
+    def keep_directory(self, key: Key) -> None:
+        """See `base.Store`."""
+        self._store.keep_directory(key)
+
+    def close(self) -> None:
+        """See `base.Store`."""
+        self._store.close()

@@ -1,0 +1,94 @@
+"""botocore's errors in the family's words.
+
+The border of the `s3` kind. No request, header or signed URL gets into a message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from botocore import exceptions as boto
+
+from vstorefs import errors
+
+_BY_CODE: dict[str, type[errors.StoreError]] = {
+    "NoSuchKey": errors.NotFound,
+    "NoSuchBucket": errors.NotFound,
+    "NoSuchVersion": errors.NotFound,
+    "NotFound": errors.NotFound,
+    "404": errors.NotFound,
+    "PreconditionFailed": errors.Changed,
+    "412": errors.Changed,
+    "ConditionalRequestConflict": errors.Changed,
+    "InvalidRange": errors.Changed,
+    "AccessDenied": errors.Denied,
+    "AllAccessDisabled": errors.Denied,
+    "Forbidden": errors.Denied,
+    "403": errors.Denied,
+    "InvalidAccessKeyId": errors.Denied,
+    "SignatureDoesNotMatch": errors.Denied,
+    "ExpiredToken": errors.Denied,
+    "MethodNotAllowed": errors.NotFound,
+    "405": errors.NotFound,
+    "InvalidObjectState": errors.Archived,
+    "SlowDown": errors.Throttled,
+    "Throttling": errors.Throttled,
+    "TooManyRequests": errors.Throttled,
+    "RequestLimitExceeded": errors.Throttled,
+    "429": errors.Throttled,
+    "BadDigest": errors.Corrupt,
+    "KeyTooLongError": errors.NotSupported,
+    "NotImplemented": errors.NotSupported,
+    "EntityTooLarge": errors.NotSupported,
+}
+_ADVICE: dict[type[errors.StoreError], str] = {
+    errors.Denied: "check the credentials (AWS_PROFILE, AWS_ACCESS_KEY_ID) and what they may do",
+    errors.Archived: "restore the object from its archive class first",
+}
+
+
+@contextmanager
+def translated(alias: str, key: str, operation: str) -> Iterator[None]:
+    """Raise the family's errors instead of botocore's."""
+    try:
+        yield
+    except boto.ClientError as error:
+        raise _client_error(error, alias, key, operation) from error
+    except (boto.NoCredentialsError, boto.PartialCredentialsError, boto.ProfileNotFound) as error:
+        raise errors.Denied(
+            f"{type(error).__name__}: there are no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
+            "or AWS_PROFILE, or run: aws configure",
+            store=alias,
+            key=key,
+            operation=operation,
+        ) from error
+    except boto.ParamValidationError as error:
+        raise errors.NotSupported(
+            "S3 has no such name", store=alias, key=key, operation=operation
+        ) from error
+    except (boto.HTTPClientError, boto.BotoCoreError, OSError) as error:
+        raise errors.Unavailable(
+            f"no answer from the server ({type(error).__name__}); is it up, and is the endpoint right?",
+            store=alias,
+            key=key,
+            operation=operation,
+        ) from error
+
+
+def _client_error(
+    error: boto.ClientError, alias: str, key: str, operation: str
+) -> errors.StoreError:
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    kind = _BY_CODE.get(code) or _BY_CODE.get(str(status))
+    if kind is None:
+        kind = errors.Unavailable if status >= 500 or status == 0 else errors.StoreError
+    if status == 503 and kind is errors.Unavailable:
+        kind = errors.Throttled
+    text = f"the server says {code or status}"
+    if code == "NoSuchBucket":
+        text = "there is no such bucket; correct its name or the endpoint, or make it first"
+    elif kind in _ADVICE:
+        text = f"{text}; {_ADVICE[kind]}"
+    return kind(text, store=alias, key=key, operation=operation)
