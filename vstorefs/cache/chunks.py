@@ -1,0 +1,154 @@
+"""Chunks in the cache: views for the front, writes for the workers.
+
+Any failure of the cache is no failure of the file system: readers get CacheError and go to the
+store; a writer that cannot keep a chunk says so and the bytes travel another way.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import lmdb
+import xxhash
+
+from vstorefs import errors
+from vstorefs.cache import eviction
+from vstorefs.cache.env import Cache, cost
+
+log = logging.getLogger(__name__)
+
+_TRIES = 6
+_BATCH = 512
+
+
+class ChunkView:
+    """One chunk in the map, valid until `close`, which ends its read transaction."""
+
+    __slots__ = ("_checksum", "_txn", "data")
+
+    def __init__(self, txn: Any, value: memoryview) -> None:
+        self._txn = txn
+        self._checksum = bytes(value[:8])
+        self.data = value[8:]
+
+    def checksum_ok(self) -> bool:
+        """Whether the content is what was put; reads all of it, so call it off the loop."""
+        return bool(xxhash.xxh3_64_digest(self.data) == self._checksum)
+
+    def close(self) -> None:
+        """End the transaction; `data` must not be used after it."""
+        self._txn.abort()
+
+    def __enter__(self) -> ChunkView:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class ChunkReader:
+    """Looks up chunks; cheap enough for the front's loop."""
+
+    def __init__(self, cache: Cache) -> None:
+        self._cache = cache
+
+    def find(self, key: bytes) -> ChunkView | None:
+        """The chunk, if the cache has it. Raises: CacheError when the cache cannot be read."""
+        try:
+            txn = self._cache.reading()
+            value = txn.get(key, db=self._cache.chunks)
+        except lmdb.Error as error:
+            raise errors.CacheError(str(error)) from error
+        if value is None or len(value) < 8:
+            txn.abort()
+            return None
+        return ChunkView(txn, value)
+
+
+class ChunkWriter:
+    """Adds and keeps chunks; for workers' threads."""
+
+    def __init__(self, cache: Cache) -> None:
+        self._cache = cache
+        self._warned = False
+
+    def has(self, key: bytes) -> bool:
+        """Whether the cache has a chunk."""
+        try:
+            with self._cache.reading() as txn:
+                return txn.get(key, db=self._cache.meta) is not None
+        except lmdb.Error:
+            return False
+
+    def read(self, key: bytes) -> bytes | None:
+        """A copy of a chunk whose checksum holds, None if there is none."""
+        try:
+            with self._cache.reading() as txn:
+                value = txn.get(key, db=self._cache.chunks)
+                if value is None or xxhash.xxh3_64_digest(value[8:]) != bytes(value[:8]):
+                    return None
+                return bytes(value[8:])
+        except lmdb.Error:
+            return None
+
+    def put(
+        self, key: bytes, data: bytes | bytearray | memoryview, *, pinned_by: str | None = None
+    ) -> bool:
+        """Add a chunk, evicting what it displaces; False if the cache cannot take it now."""
+        value = b"".join((xxhash.xxh3_64_digest(data), data))
+        needed = cost(len(value))
+        extra = 0
+        for _ in range(_TRIES):
+            try:
+                with self._cache.writing() as txn:
+                    if txn.get(key, db=self._cache.meta) is not None:
+                        return True
+                    if not eviction.make_room(self._cache, txn, needed + extra):
+                        return self._cannot("what is being hashed fills it")
+                    if not extra:
+                        txn.put(key, value, db=self._cache.chunks)
+                        eviction.add(self._cache, txn, key, needed, pinned_by)
+                        return True
+                # Pages freed by this transaction can be used from the next one on.
+                extra = 0
+            except lmdb.MapFullError:
+                extra = max(4 * needed, self._cache.capacity_bytes // 16)
+            except (lmdb.Error, OSError) as error:
+                return self._cannot(str(error))
+        return self._cannot("it is full")
+
+    def note(self, keys: Sequence[bytes]) -> None:
+        """These were read: they go last when room is needed."""
+        for first in range(0, len(keys), _BATCH):
+            self._change(
+                lambda txn, first=first: eviction.touch(
+                    self._cache, txn, keys[first : first + _BATCH]
+                )
+            )
+
+    def release(self, owner: str, keys: Iterable[bytes]) -> None:
+        """These may be evicted from now on."""
+        self._change(lambda txn: eviction.release(self._cache, txn, owner, keys))
+
+    def release_owner(self, owner: str) -> None:
+        """Nothing of this owner is kept any more."""
+        self._change(lambda txn: eviction.release_owners(self._cache, txn, owner))
+
+    def drop(self, key: bytes) -> None:
+        """Forget a chunk, because it is damaged."""
+        self._change(lambda txn: eviction.remove(self._cache, txn, key))
+
+    def _change(self, change: Any) -> None:
+        try:
+            with self._cache.writing() as txn:
+                change(txn)
+        except (lmdb.Error, OSError) as error:
+            self._cannot(str(error))
+
+    def _cannot(self, why: str) -> bool:
+        if not self._warned:
+            self._warned = True
+            log.warning("the cache cannot take more (%s); going on without it", why)
+        return False

@@ -1,0 +1,291 @@
+"""The LMDB environment of the cache: its folder, its limit, and whether what lies in it can be trusted.
+
+The map has a fixed size a little over the limit, so that the file cannot outgrow it; freed pages
+can be used again only by later transactions, so the content is kept below the limit by what one
+transaction may write. The limit belongs to the folder: the first opener sets it, and a later one
+can change it while nobody else has the cache open.
+
+Commits are not synced. A process that dies loses nothing (the page cache has it all); a machine
+that dies may leave damage. So: `boot` names the boot in which the cache was last written, and
+`clean` exists while everything is on disk. The first write after a sync removes `clean` durably,
+inside its transaction, that is, under LMDB's writer lock; a sync makes it again under the same
+lock. No mark and another boot: the cache is wiped.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lmdb
+
+from vstorefs import errors, files
+
+log = logging.getLogger(__name__)
+
+MIN_BYTES = 64 << 20
+_STEP_BYTES = 256 << 20
+_ENTRY_BYTES = 160
+_PAGE = 4096
+_open: dict[str, Cache] = {}
+_lock = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class CacheInfo:
+    """How full the cache is."""
+
+    limit_bytes: int
+    used_bytes: int
+    file_bytes: int
+    chunks: int
+
+
+class Cache:
+    """An open cache; safe from all threads of a process."""
+
+    def __init__(self, directory: Path, limit_bytes: int, env: Any, users: int) -> None:
+        self.directory = directory
+        self.limit_bytes = limit_bytes
+        self.capacity_bytes = limit_bytes - max(limit_bytes // 16, min(32 << 20, limit_bytes // 4))
+        self._env = env
+        self._users_fd = users
+        self._openings = 1
+        self._allocated = 0
+        self._clean = directory / "clean"
+        self._writes = 0
+        self._marked_at = 0
+        self.chunks = env.open_db(b"chunks")
+        self.meta = env.open_db(b"meta")
+        self.lru = env.open_db(b"lru")
+        self.pinned = env.open_db(b"pinned")
+        self.info_db = env.open_db(b"info")
+
+    @classmethod
+    def open(cls, directory: Path, limit_bytes: int) -> Cache:
+        """Open or make the cache in `directory`, wiping one that cannot be trusted.
+
+        Raises: UsageError for a folder or size that cannot work, saying what to do.
+        """
+        with _lock:
+            name = str(directory.resolve())
+            cache = _open.get(name)
+            if cache is None:
+                cache = _open[name] = cls._open_new(directory, limit_bytes)
+            else:
+                cache._openings += 1  # noqa: SLF001 — its own class
+            return cache
+
+    @classmethod
+    def _open_new(cls, directory: Path, limit_bytes: int) -> Cache:
+        if limit_bytes < MIN_BYTES:
+            raise errors.UsageError(
+                f"a cache of {limit_bytes} bytes is too small; give --cache-size at least 64 MiB"
+            )
+        files.require_local(directory, "--cache-dir")
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            users = os.open(directory / "users", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise errors.UsageError(
+                f"cannot use {directory} for the cache: {error.strerror}; choose another folder with --cache-dir"
+            ) from error
+        try:
+            with (directory / "opening").open("w") as opening:
+                fcntl.flock(opening, fcntl.LOCK_EX)
+                alone = _is_alone(users)
+                limit = _settle_limit(directory, limit_bytes, alone=alone)
+                if alone and _is_doubtful(directory):
+                    log.warning(
+                        "the cache was not closed before the machine went down; starting it anew"
+                    )
+                    wipe(directory)
+                fcntl.flock(users, fcntl.LOCK_SH)
+                cache = cls(directory, limit, _open_env(directory, limit, alone=alone), users)
+                if alone:
+                    cache.release_all()
+                return cache
+        except BaseException:
+            os.close(users)
+            raise
+
+    def close(self) -> None:
+        """Close this opening; the last one leaves the clean mark."""
+        with _lock:
+            self._openings -= 1
+            if self._openings:
+                return
+            _open.pop(str(self.directory.resolve()), None)
+            try:
+                self.mark_clean()
+            finally:
+                self._env.close()
+                os.close(self._users_fd)
+
+    @contextmanager
+    def writing(self) -> Iterator[Any]:
+        """A write transaction. Raises: lmdb.Error."""
+        with self._env.begin(write=True) as txn:
+            if self._writes == self._marked_at or self._clean.exists():
+                self._remove_mark()
+            yield txn
+        self._writes += 1
+        self._allocate()
+
+    def reading(self) -> Any:
+        """A new read transaction whose values are views of the map. Raises: lmdb.Error."""
+        return self._env.begin(buffers=True)
+
+    def mark_clean(self) -> None:
+        """Bring everything to disk and say so, if this process wrote since it last did."""
+        if self._writes == self._marked_at:
+            return
+        with self._env.begin(write=True) as txn:
+            self._env.sync(True)
+            self._clean.touch()
+            files.sync_folder(self.directory)
+            self._marked_at = self._writes
+            txn.abort()
+
+    def reader_check(self) -> None:
+        """Clear what dead readers left in LMDB's table."""
+        self._env.reader_check()
+
+    def info(self) -> CacheInfo:
+        """How full the cache is."""
+        with self._env.begin() as txn:
+            used = int.from_bytes(txn.get(b"used", b"", db=self.info_db), "big")
+            entries = txn.stat(self.chunks)["entries"]
+        about = (self.directory / "data.mdb").stat()
+        return CacheInfo(self.limit_bytes, used, max(about.st_size, about.st_blocks * 512), entries)
+
+    def clear(self) -> int:
+        """Drop everything.
+
+        Gives the bytes that were used. The file keeps its size, for what comes next.
+        """
+        used = self.info().used_bytes
+        try:
+            with self.writing() as txn:
+                for database in (self.chunks, self.meta, self.lru, self.pinned, self.info_db):
+                    txn.drop(database, delete=False)
+        except lmdb.Error as error:
+            raise errors.CacheError(
+                f"cannot clear the cache in {self.directory}: {error}"
+            ) from error
+        return used
+
+    def release_all(self) -> None:
+        """Let go of what dead processes kept from eviction."""
+        from vstorefs.cache.eviction import release_owners  # noqa: PLC0415 — eviction builds on this module
+
+        with self._env.begin() as txn:
+            if txn.stat(self.pinned)["entries"] == 0:
+                return
+        with self.writing() as txn:
+            release_owners(self, txn)
+
+    def _remove_mark(self) -> None:
+        boot = self.directory / "boot"
+        files.write_durably(boot, files.boot_id().encode())
+        self._clean.unlink(missing_ok=True)
+        files.sync_folder(self.directory)
+
+    def _allocate(self) -> None:
+        """Keep the file allocated a step ahead of its use: filling it is ten times as fast then."""
+        info = self._env.info()
+        used = (info["last_pgno"] + 1) * _PAGE
+        if used + _STEP_BYTES // 4 <= self._allocated or self._allocated >= info["map_size"]:
+            return
+        end = min(info["map_size"], max(self._allocated, used) + _STEP_BYTES)
+        number = os.open(self.directory / "data.mdb", os.O_RDWR | os.O_CLOEXEC)
+        try:
+            os.posix_fallocate(number, 0, end)
+        except OSError as error:
+            log.warning("cannot set aside disk space for the cache: %s", error.strerror)
+            end = info["map_size"]
+        finally:
+            os.close(number)
+        self._allocated = end
+
+
+def cost(size_bytes: int) -> int:
+    """What a value of this size takes in the file, its entries in the indexes included."""
+    pages = (
+        -(-(size_bytes + 16) // _PAGE) * _PAGE if size_bytes > _PAGE // 2 - 64 else size_bytes + 32
+    )
+    return pages + _ENTRY_BYTES
+
+
+def wipe(directory: Path) -> None:
+    """Remove the databases."""
+    for name in ("data.mdb", "lock.mdb", "clean"):
+        (directory / name).unlink(missing_ok=True)
+
+
+def _is_alone(users: int) -> bool:
+    try:
+        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_doubtful(directory: Path) -> bool:
+    if (directory / "clean").exists() or not (directory / "data.mdb").exists():
+        return False
+    boot = directory / "boot"
+    return not boot.exists() or boot.read_text() != files.boot_id()
+
+
+def _settle_limit(directory: Path, wanted: int, *, alone: bool) -> int:
+    file = directory / "limit"
+    present = int(file.read_text()) if file.exists() else None
+    if present is not None and not alone:
+        if present != wanted:
+            log.info("the cache is in use with a limit of %d bytes, which stays", present)
+        return present
+    held = (
+        (directory / "data.mdb").stat().st_blocks * 512 if (directory / "data.mdb").exists() else 0
+    )
+    free = shutil.disk_usage(directory).free + held
+    if wanted > free:
+        raise errors.UsageError(
+            f"a cache of {wanted >> 20} MiB does not fit: {directory} has {free >> 20} MiB left; "
+            "give a smaller --cache-size or another --cache-dir"
+        )
+    if present is not None and wanted < present:
+        wipe(directory)
+    files.write_durably(file, str(wanted).encode())
+    return wanted
+
+
+def _open_env(directory: Path, limit: int, *, alone: bool) -> Any:
+    size = (limit + limit // 32) // _PAGE * _PAGE
+    options: dict[str, Any] = {
+        "map_size": size,
+        "max_dbs": 8,
+        "max_readers": 4096,
+        "sync": False,
+        "metasync": False,
+    }
+    try:
+        env = lmdb.open(str(directory), **options)
+    except lmdb.Error as error:
+        if not alone:
+            raise errors.UsageError(
+                f"cannot open the cache in {directory}: {error}; choose another --cache-dir"
+            ) from error
+        log.warning("the cache in %s is damaged (%s); starting it anew", directory, error)
+        wipe(directory)
+        env = lmdb.open(str(directory), **options)
+    env.reader_check()
+    return env

@@ -1,0 +1,85 @@
+"""The LMDB environment of `state`: small, synced at every commit, shared by the processes of all mounts.
+
+LMDB allows one opening per process, so openings of one folder share an environment.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import lmdb
+
+from vstorefs import errors, files
+
+_MAP_BYTES = 16 << 30
+_open: dict[str, State] = {}
+_lock = threading.Lock()
+
+
+class State:
+    """An open state folder. Safe to use from all threads of a process."""
+
+    def __init__(self, directory: Path, env: Any) -> None:
+        self.directory = directory
+        self._env = env
+        self._users = 1
+        self.journal = env.open_db(b"journal")
+        self.writes = env.open_db(b"writes")
+        self.prints = env.open_db(b"prints")
+
+    @classmethod
+    def open(cls, directory: Path) -> State:
+        """Open or make the state in `directory`. Raises: UsageError where that cannot work."""
+        with _lock:
+            name = str(directory.resolve())
+            state = _open.get(name)
+            if state is not None:
+                state._users += 1  # noqa: SLF001 — its own class
+                return state
+            files.require_local(directory, "--state-dir")
+            try:
+                (directory / "lmdb").mkdir(mode=0o700, parents=True, exist_ok=True)
+                env = lmdb.open(
+                    str(directory / "lmdb"),
+                    map_size=_MAP_BYTES,
+                    max_dbs=8,
+                    max_readers=4096,
+                    metasync=True,
+                    sync=True,
+                )
+                env.reader_check()
+                state = _open[name] = cls(directory, env)
+            except (OSError, lmdb.Error) as error:
+                raise errors.UsageError(
+                    f"cannot use {directory} for vstorefs' state: {error}; choose another folder with --state-dir"
+                ) from error
+            return state
+
+    def close(self) -> None:
+        """Close this opening."""
+        with _lock:
+            self._users -= 1
+            if self._users == 0:
+                _open.pop(str(self.directory.resolve()), None)
+                self._env.close()
+
+    @contextmanager
+    def reading(self) -> Iterator[Any]:
+        """A read transaction."""
+        with self._env.begin() as transaction:
+            yield transaction
+
+    @contextmanager
+    def writing(self) -> Iterator[Any]:
+        """A write transaction, on disk when it ends. Raises: JournalError when the disk refuses."""
+        try:
+            with self._env.begin(write=True) as transaction:
+                yield transaction
+        except lmdb.Error as error:
+            raise errors.JournalError(
+                f"cannot write {self.directory}: {error}; is the disk full?"
+            ) from error

@@ -1,0 +1,160 @@
+"""The journal: what was promised to programs and is not yet in its store.
+
+Entries are numbered in the order of the promises. An entry is in here, on disk, before its first
+request to a store, with its full identity, and stays until the store has it. Entries belong to a
+session; those of a dead one are taken over once, under a lock, by the next mount.
+
+What was promised to nobody (content of scratch names, staging files that no entry names) is moved
+to `unpromised/`, never published. Content that was fsynced and never closed is published with a
+mark.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from vstorefs.model import JournalEntry, Mark, Promise, SessionId, StoreId
+from vstorefs.state.env import State
+from vstorefs.state.keys import seq_key
+from vstorefs.state.sessions import is_alive
+
+log = logging.getLogger(__name__)
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(JournalEntry).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Adoption:
+    """What a mount took over. `held` entries belong to sessions that live."""
+
+    entries: tuple[JournalEntry, ...]
+    held: int
+
+
+class Journal:
+    """The journal of one state; safe from all threads and processes that share it."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def record(self, entries: Sequence[JournalEntry], drop: Iterable[int] = ()) -> tuple[int, ...]:
+        """Put entries on disk in one transaction, ending those numbered in `drop`; gives their numbers, in order.
+
+        An entry whose write id is here already keeps its number: asking twice after a lost answer
+        is asking once.
+        Raises: JournalError; then nothing was recorded.
+        """
+        with self._state.writing() as txn:
+            for seq in drop:
+                self._remove(txn, seq)
+            return tuple(self._add(txn, entry) for entry in entries)
+
+    def finish(self, seq: int) -> None:
+        """The store has it."""
+        with self._state.writing() as txn:
+            self._remove(txn, seq)
+
+    def fail(self, seq: int, message: str) -> None:
+        """Note why an attempt failed."""
+        with self._state.writing() as txn:
+            value = txn.get(seq_key(seq), db=self._state.journal)
+            if value is not None:
+                entry = _decode(value)
+                changed = replace(entry, attempts=entry.attempts + 1, error=message)
+                txn.put(seq_key(seq), _encode(changed), db=self._state.journal)
+
+    def pending(self, stores: Collection[StoreId] | None = None) -> list[JournalEntry]:
+        """All entries, of some stores or of all, in the order of their promises."""
+        with self._state.reading() as txn:
+            return [
+                entry for entry in self._entries(txn) if stores is None or entry.store in stores
+            ]
+
+    def owns(self, session: SessionId) -> bool:
+        """Whether a session has entries."""
+        with self._state.reading() as txn:
+            return any(entry.session == session for entry in self._entries(txn))
+
+    def adopt(self, session: SessionId, stores: Collection[StoreId], state_dir: Path) -> Adoption:
+        """Take over what dead sessions promised to these stores."""
+        with (state_dir / "adopt.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            alive: dict[SessionId, bool] = {session: True}
+            adopted, unpromised, held = [], [], 0
+            with self._state.writing() as txn:
+                for entry in list(self._entries(txn)):
+                    owner = entry.session
+                    if owner not in alive:
+                        alive[owner] = is_alive(state_dir, owner)
+                    if alive[owner]:
+                        held += owner != session and entry.store in stores
+                    elif entry.promise is Promise.SCRATCH:
+                        unpromised.append(entry)
+                        self._remove(txn, entry.seq)
+                    elif entry.store in stores:
+                        adopted.append(self._take(txn, entry, session))
+            _keep_unpromised(self, state_dir, alive)
+            for entry in unpromised:
+                log.warning(
+                    "%s: had only a scratch name when its mount died; its content is kept in %s",
+                    entry.path,
+                    state_dir / "unpromised",
+                )
+            return Adoption(tuple(adopted), held)
+
+    def _take(self, txn: Any, entry: JournalEntry, session: SessionId) -> JournalEntry:
+        write = entry.write
+        if entry.promise is Promise.SYNCED:
+            write = replace(write, marks=(*write.marks, Mark.INTERRUPTED))
+        taken = replace(entry, session=session, adopted=True, promise=Promise.CLOSED, write=write)
+        txn.put(seq_key(entry.seq), _encode(taken), db=self._state.journal)
+        return taken
+
+    def _add(self, txn: Any, entry: JournalEntry) -> int:
+        known = txn.get(entry.write.write_id.encode(), db=self._state.writes)
+        if known is not None:
+            return int.from_bytes(known, "big")
+        with txn.cursor(db=self._state.journal) as cursor:
+            last = int.from_bytes(cursor.key(), "big") if cursor.last() else 0
+        counter = txn.get(b"#last", db=self._state.writes)
+        seq = max(last, int.from_bytes(counter, "big") if counter else 0) + 1
+        txn.put(b"#last", seq_key(seq), db=self._state.writes)
+        txn.put(seq_key(seq), _encode(replace(entry, seq=seq)), db=self._state.journal)
+        txn.put(entry.write.write_id.encode(), seq_key(seq), db=self._state.writes)
+        return seq
+
+    def _remove(self, txn: Any, seq: int) -> None:
+        value = txn.pop(seq_key(seq), db=self._state.journal)
+        if value is not None:
+            txn.delete(_decode(value).write.write_id.encode(), db=self._state.writes)
+
+    def _entries(self, txn: Any) -> Iterable[JournalEntry]:
+        with txn.cursor(db=self._state.journal) as cursor:
+            for _, value in cursor:
+                yield _decode(value)
+
+
+def _keep_unpromised(journal: Journal, state_dir: Path, alive: dict[SessionId, bool]) -> None:
+    """Move staging files of dead sessions that no entry names out of the way."""
+    named = {entry.staged.name for entry in journal.pending() if entry.staged is not None}
+    staging = state_dir / "staging"
+    for folder in list(staging.iterdir()) if staging.is_dir() else []:
+        session = SessionId(folder.name)
+        if alive.get(session) or is_alive(state_dir, session):
+            continue
+        for file in folder.iterdir():
+            if f"{folder.name}/{file.name}" not in named:
+                kept = state_dir / "unpromised"
+                kept.mkdir(mode=0o700, exist_ok=True)
+                file.rename(kept / f"{folder.name}-{file.name}")
+        if not any(folder.iterdir()):
+            os.rmdir(folder)  # noqa: PTH106 — refuses a folder that is not empty

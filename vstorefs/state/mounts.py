@@ -1,0 +1,98 @@
+"""Which mounts live on this machine, for the command line.
+
+One small file per mount, in the user's runtime folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from vstorefs import errors, files
+
+
+@dataclass(frozen=True, slots=True)
+class MountRecord:
+    """One mount.
+
+    `start` is the start time of process `pid`, so that a reused number is told apart.
+    """
+
+    mount_point: str
+    pid: int
+    start: int
+    socket: str
+    stores: tuple[dict[str, str], ...]
+    cache_dir: str
+    state_dir: str
+    log_file: str | None
+    read_only: bool
+
+
+def runtime_dir() -> Path:
+    """The user's folder for what lives as long as a mount.
+
+    Raises: UsageError if it belongs to someone else.
+    """
+    base = os.environ.get("XDG_RUNTIME_DIR")
+    folder = Path(base) / "vstorefs" if base else Path(f"/tmp/vstorefs-{os.getuid()}")  # noqa: S108 — checked below
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    about = folder.lstat()
+    if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.getuid() or about.st_mode & 0o077:
+        raise errors.UsageError(
+            f"{folder} is not a private folder of yours; remove it, or set XDG_RUNTIME_DIR to one that is"
+        )
+    return folder
+
+
+def socket_path(mount_point: str) -> Path:
+    """Where the mount on a folder listens."""
+    return _file(mount_point).with_suffix(".sock")
+
+
+def write(record: MountRecord) -> None:
+    """Tell of a mount."""
+    files.write_durably(_file(record.mount_point), msgspec.json.encode(record))
+
+
+def remove(mount_point: str) -> None:
+    """A mount has ended."""
+    _file(mount_point).unlink(missing_ok=True)
+    socket_path(mount_point).unlink(missing_ok=True)
+
+
+def living() -> list[MountRecord]:
+    """All mounts whose process lives; what is left of others is swept."""
+    records = []
+    for file in sorted(runtime_dir().glob("*.json")):
+        try:
+            record = msgspec.json.decode(file.read_bytes(), type=MountRecord)
+        except (OSError, msgspec.MsgspecError):
+            continue
+        if files.process_start(record.pid) == record.start:
+            records.append(record)
+        else:
+            remove(record.mount_point)
+    return records
+
+
+def find(path: str) -> MountRecord | None:
+    """The mount that is on `path`, or that holds it."""
+    holding = [
+        record
+        for record in living()
+        if path == record.mount_point or path.startswith(record.mount_point.rstrip("/") + "/")
+    ]
+    return max(holding, key=lambda record: len(record.mount_point), default=None)
+
+
+def _file(mount_point: str) -> Path:
+    name = hashlib.blake2b(
+        mount_point.encode("utf-8", "surrogateescape"), digest_size=8
+    ).hexdigest()
+    return runtime_dir() / f"{name}.json"

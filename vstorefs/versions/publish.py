@@ -1,0 +1,374 @@
+"""Carries out one journal entry in its store, exactly once, however often it is tried.
+
+Every try of an entry sends the same identities. A try that is not the first, or whose last answer
+was unclear, looks first: a version that carries the entry's write id is the proof that the write
+has happened. Only when the store has it does the entry leave the journal.
+
+This is the native layout, where the store keeps versions itself; another layout gets a module of
+its own beside it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from vstorefs import errors
+from vstorefs.model import (
+    Content,
+    EntryKind,
+    Hashes,
+    JournalEntry,
+    Key,
+    Operation,
+    StoreId,
+    Token,
+    Version,
+    VersionId,
+    Write,
+    WriteId,
+)
+from vstorefs.state.fingerprints import Fingerprint, Fingerprints
+from vstorefs.state.journal import Journal
+from vstorefs.state.staging import missing
+from vstorefs.stores.base import Attributes, Store
+
+_BLOCK = 1 << 20
+
+ReadContent = Callable[[Content, int, int], Iterator[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of an entry.
+
+    `unchanged`: the head had this content already and stayed. `late`: kept beside the head.
+    """
+
+    version: Version | None = None
+    unchanged: bool = False
+    removed: Version | None = None
+    late: bool = False
+
+
+class Publisher:
+    """Publishes entries; safe from many threads, for different paths."""
+
+    def __init__(
+        self,
+        store_of: Callable[[StoreId], Store],
+        journal: Journal,
+        fingerprints: Fingerprints,
+        state_dir: Path,
+        read_content: ReadContent,
+    ) -> None:
+        self._store_of = store_of
+        self._journal = journal
+        self._fingerprints = fingerprints
+        self._staging = state_dir / "staging"
+        self._read_content = read_content
+
+    def publish(self, entry: JournalEntry, *, look: bool, overdue: bool) -> Outcome:
+        """Make the store have what the entry says, then end it.
+
+        Raises: a StoreError; the entry stays, with the reason.
+        """
+        store = self._store_of(entry.store)
+        steps: dict[Operation, Callable[[Store, JournalEntry, bool, bool], Outcome]] = {
+            Operation.PUT: self._put,
+            Operation.RENAME: self._rename,
+            Operation.REMOVE: self._remove,
+            Operation.MAKE_DIRECTORY: self._make_directory,
+            Operation.REMOVE_DIRECTORY: self._remove_directory,
+            Operation.ATTRIBUTES: self._attributes,
+            Operation.SYMLINK: self._symlink,
+        }
+        try:
+            outcome = steps[entry.operation](store, entry, look, overdue)
+        except errors.StoreError as error:
+            self._journal.fail(entry.seq, str(error))
+            raise
+        self._journal.finish(entry.seq)
+        return outcome
+
+    # --- content
+
+    def _put(self, store: Store, entry: JournalEntry, look: bool, overdue: bool) -> Outcome:
+        assert entry.staged is not None
+        path = self._staging / entry.staged.name
+        if look:
+            done = store.find_write(entry.path, entry.write)
+            if done is not None:
+                return self._made(store, entry, done)
+        try:
+            self._fill(entry, path)
+            hashes = hash_file(path)
+        except FileNotFoundError as error:
+            raise errors.Corrupt(
+                "its staging file is gone", key=entry.path, operation="put"
+            ) from error
+        write = replace(entry.write, size=entry.staged.size, hashes=hashes)
+        head = self._head(store, entry.path)
+        if head is not None and self._sha256(store, head) == hashes.sha256:
+            self._touch(store, head, write)
+            return Outcome(head, unchanged=True)
+        return self._made(store, entry, store.put(entry.path, path, write, overdue=overdue), hashes)
+
+    def _made(
+        self, store: Store, entry: JournalEntry, version: Version, hashes: Hashes | None = None
+    ) -> Outcome:
+        write = entry.write
+        known = Fingerprint(
+            hashes or version.hashes, False, write.mode, write.mtime_ns, write.write_id
+        )
+        self._fingerprints.put(store.spec.id, entry.path, version.token, known)
+        return Outcome(version, late=not version.is_head)
+
+    def _fill(self, entry: JournalEntry, path: Path) -> None:
+        """Bring what was not written from the base into the staging file.
+
+        Doing it twice changes nothing.
+        """
+        staged = entry.staged
+        assert staged is not None
+        number = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            os.ftruncate(number, staged.size)
+            base_end = min(staged.base.size, staged.size) if staged.base is not None else 0
+            for start, end in missing(staged.present, 0, base_end):
+                assert staged.base is not None
+                at = start
+                for block in self._read_content(staged.base, start, end):
+                    at += os.pwrite(number, block, at)
+        finally:
+            os.close(number)
+
+    def _head(self, store: Store, path: Key) -> Version | None:
+        try:
+            return store.stat(path)
+        except errors.NotFound:
+            return None
+
+    def _sha256(self, store: Store, head: Version) -> str | None:
+        if head.hashes is not None:
+            return head.hashes.sha256
+        known = self._fingerprints.get(store.spec.id, head.key, head.token)
+        return known.hashes.sha256 if known is not None and known.hashes is not None else None
+
+    def _touch(self, store: Store, head: Version, write: Write) -> None:
+        """Equal content makes no version, but a program that set a mode or a time means it."""
+        mode = write.mode if write.mode not in {None, head.mode} else None
+        mtime = write.mtime_ns if write.mtime_ns not in {None, head.mtime_ns} else None
+        if (mode, mtime) != (None, None) and store.capabilities().keeps_attributes:
+            store.set_attributes(head.key, Attributes(mode=mode, mtime_ns=mtime))
+
+    # --- names
+
+    def _rename(self, store: Store, entry: JournalEntry, look: bool, overdue: bool) -> Outcome:
+        del overdue
+        assert entry.target is not None
+        assert entry.removal is not None
+        if entry.source is None:
+            return self._rename_directory(store, entry, look)
+        made = store.find_write(entry.target, entry.write) if look else None
+        if made is None:
+            source = self._source(store, entry)
+            made = store.copy(
+                entry.path, source.token, entry.target, entry.write, version=source.version
+            )
+            self._copy_fingerprint(store, entry, source.token, made)
+            removal = replace(entry.removal, base=source.token)
+        else:
+            removal = entry.removal
+        removed = store.remove(entry.path, removal)
+        store.keep_directory(_parent(entry.path))
+        return Outcome(made, removed=removed)
+
+    def _source(self, store: Store, entry: JournalEntry) -> Content:
+        assert entry.source is not None
+        assert entry.removal is not None
+        if entry.source.token:
+            return entry.source
+        head = store.stat(entry.path)
+        if entry.removal.after is not None and head.write_id != entry.removal.after:
+            found = store.find_write(
+                entry.path, replace(entry.removal, write_id=entry.removal.after)
+            )
+            head = found or head
+        return replace(entry.source, token=head.token, size=head.size, version=head.id)
+
+    def _copy_fingerprint(
+        self, store: Store, entry: JournalEntry, token: Token, made: Version
+    ) -> None:
+        known = self._fingerprints.get(store.spec.id, entry.path, token)
+        if known is not None:
+            self._fingerprints.put(
+                store.spec.id, made.key, made.token, replace(known, write_id=entry.write.write_id)
+            )
+
+    def _rename_directory(self, store: Store, entry: JournalEntry, look: bool) -> Outcome:
+        """All targets first, then tombstones bound to what was seen, then the folders bottom up."""
+        assert entry.target is not None
+        folders, contents = _tree(store, entry.path)
+        for folder in (entry.path, *folders):
+            _ignoring(
+                errors.AlreadyExists,
+                store.make_directory,
+                _moved(folder, entry.path, entry.target),
+                0o755,
+            )
+        for content in contents:
+            target = _moved(content.key, entry.path, entry.target)
+            write = _derived(entry.write, content.key)
+            if not (look and store.find_write(target, write) is not None):
+                made = store.copy(
+                    content.key, content.token, target, write, version=content.version
+                )
+                self._copy_fingerprint(store, replace(entry, path=content.key), content.token, made)
+        assert entry.removal is not None
+        for content in contents:
+            store.remove(
+                content.key, replace(_derived(entry.removal, content.key), base=content.token)
+            )
+        for folder in sorted(folders, key=len, reverse=True):
+            store.remove_directory(folder)
+        store.remove_directory(entry.path)
+        store.keep_directory(_parent(entry.path))
+        return Outcome()
+
+    def _remove(self, store: Store, entry: JournalEntry, look: bool, overdue: bool) -> Outcome:
+        del overdue
+        if look:
+            done = store.find_write(entry.path, entry.write)
+            if done is not None:
+                return Outcome(removed=done)
+        removed = store.remove(entry.path, entry.write)
+        store.keep_directory(_parent(entry.path))
+        return Outcome(removed=removed)
+
+    def _make_directory(
+        self, store: Store, entry: JournalEntry, look: bool, overdue: bool
+    ) -> Outcome:
+        del overdue, look
+        mode = entry.write.mode if entry.write.mode is not None else 0o755
+        # Two hosts may make the same folder, and so may a retry: either way it is there.
+        _ignoring(errors.AlreadyExists, store.make_directory, entry.path, mode)
+        return Outcome()
+
+    def _remove_directory(
+        self, store: Store, entry: JournalEntry, look: bool, overdue: bool
+    ) -> Outcome:
+        del overdue, look
+        store.remove_directory(entry.path)
+        store.keep_directory(_parent(entry.path))
+        return Outcome()
+
+    def _attributes(self, store: Store, entry: JournalEntry, look: bool, overdue: bool) -> Outcome:
+        del overdue, look
+        write = entry.write
+        # What has gone meanwhile needs no attributes.
+        _ignoring(
+            errors.NotFound,
+            store.set_attributes,
+            entry.path,
+            Attributes(write.mode, write.uid, write.gid, write.mtime_ns),
+        )
+        return Outcome()
+
+    def _symlink(self, store: Store, entry: JournalEntry, look: bool, overdue: bool) -> Outcome:
+        del overdue
+        assert entry.link is not None
+        try:
+            store.make_symlink(entry.path, entry.link, entry.write)
+        except errors.AlreadyExists:
+            if not look:
+                raise
+        return Outcome()
+
+
+def hash_file(path: Path) -> Hashes:
+    """md5, sha1 and sha256 of a file, each in a thread of its own."""
+    digests = (
+        hashlib.md5(usedforsecurity=False),
+        hashlib.sha1(usedforsecurity=False),
+        hashlib.sha256(),
+    )
+
+    def run(digest: hashlib._Hash) -> None:
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK):
+                digest.update(block)
+
+    if path.stat().st_size <= _BLOCK:
+        for digest in digests:
+            run(digest)
+    else:
+        threads = [threading.Thread(target=run, args=(digest,)) for digest in digests]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    return Hashes(*(digest.hexdigest() for digest in digests))
+
+
+def _tree(store: Store, root: Key) -> tuple[list[Key], list[Content]]:
+    """All folders and all contents below a folder.
+
+    What is gone already has been moved by an earlier try.
+    """
+    folders: list[Key] = []
+    contents: list[Content] = []
+    waiting = [root]
+    while waiting:
+        folder = waiting.pop()
+        try:
+            for page in store.list(folder):
+                for entry in page.entries:
+                    if entry.kind is EntryKind.DIRECTORY:
+                        folders.append(entry.key)
+                        waiting.append(entry.key)
+                    else:
+                        contents.append(
+                            Content(
+                                store.spec.id, entry.key, entry.token, entry.size, entry.version
+                            )
+                        )
+        except errors.NotFound:
+            continue
+    return folders, contents
+
+
+def _derived(write: Write, key: Key) -> Write:
+    """The identity of one file's part in a folder's rename: the same at every try."""
+    digest = hashlib.sha256(
+        f"{write.write_id}\0{key}".encode("utf-8", "surrogateescape")
+    ).hexdigest()
+    return replace(
+        write,
+        write_id=WriteId(digest[:26]),
+        version=VersionId(digest[26:52]),
+        base=None,
+        mode=None,
+        mtime_ns=None,
+    )
+
+
+def _moved(key: Key, source: Key, target: Key) -> Key:
+    return Key(target + key[len(source) :])
+
+
+def _parent(key: Key) -> Key:
+    return Key(key.rpartition("/")[0])
+
+
+def _ignoring(
+    kind: type[errors.StoreError], call: Callable[..., object], *arguments: object
+) -> None:
+    try:
+        call(*arguments)
+    except kind:
+        return

@@ -1,0 +1,149 @@
+"""Hash: one worker owns a content's hashing, md5, sha1 and sha256 in a thread each.
+
+Chunks come from the cache in order, as far as the front has said that they are there. One that is
+gone (evicted, because an earlier owner died, or the content was read at random) is read from the
+store again, and counted. Chunks that were passed are let go in batches.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import queue
+import threading
+from collections.abc import Callable
+
+from vstorefs.cache.keys import chunk_key, content_prefix
+from vstorefs.model import CHUNK_BYTES, Content, Hashes
+from vstorefs.state.fingerprints import Fingerprint
+from vstorefs.workers.jobs.setting import Setting
+from vstorefs.workers.messages import Hash, HashDone, Hashed, HashesKnown, Known, Report
+
+_BATCH = 8
+_QUEUED = 4
+
+
+class Progress:
+    """How far a content is there, told by the front."""
+
+    def __init__(self, available: int) -> None:
+        self._available = available
+        self._abandoned = False
+        self._changed = threading.Condition()
+
+    def available(self, until: int) -> None:
+        """Chunks [0, until) have been in the cache."""
+        with self._changed:
+            self._available = max(self._available, until)
+            self._changed.notify_all()
+
+    def abandon(self) -> None:
+        """Nobody needs the hashes."""
+        with self._changed:
+            self._abandoned = True
+            self._changed.notify_all()
+
+    def wait_for(self, chunk: int) -> bool:
+        """Wait until a chunk has been there; False when abandoned."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._abandoned or self._available > chunk)
+            return not self._abandoned
+
+
+class _Digests:
+    """Three digests, each fed by a thread of its own."""
+
+    def __init__(self) -> None:
+        self._digests = (
+            hashlib.md5(usedforsecurity=False),
+            hashlib.sha1(usedforsecurity=False),
+            hashlib.sha256(),
+        )
+        self._queues: list[queue.Queue[bytes | None]] = [
+            queue.Queue(_QUEUED) for _ in self._digests
+        ]
+        self._threads = [
+            threading.Thread(target=self._run, args=pair)
+            for pair in zip(self._digests, self._queues, strict=True)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @staticmethod
+    def _run(digest: hashlib._Hash, blocks: queue.Queue[bytes | None]) -> None:
+        while (block := blocks.get()) is not None:
+            digest.update(block)
+
+    def update(self, block: bytes) -> None:
+        for one in self._queues:
+            one.put(block)
+
+    def finish(self) -> Hashes:
+        for one in self._queues:
+            one.put(None)
+        for thread in self._threads:
+            thread.join()
+        return Hashes(*(digest.hexdigest() for digest in self._digests))
+
+
+def hash_content(
+    setting: Setting, request: Hash, report: Callable[[Report], None], progress: Progress
+) -> HashDone:
+    """Hash a content as it arrives. Raises: a StoreError where a chunk cannot be had any more."""
+    content = request.content
+    digests = _Digests()
+    done = False
+    reread = 0
+    try:
+        chunks = -(-content.size // CHUNK_BYTES)
+        done, reread = _go_through(setting, content, chunks, digests, report, progress)
+    finally:
+        hashes = digests.finish()
+    if not done:
+        setting.chunks.release(setting.session, _keys(content, 0, -(-content.size // CHUNK_BYTES)))
+        return HashDone(None, reread)
+    known = setting.fingerprints.get(content.store, content.key, content.token)
+    mismatch = known is not None and known.hashes is not None and known.hashes != hashes
+    setting.fingerprints.put(
+        content.store, content.key, content.token, Fingerprint(hashes, read=True)
+    )
+    return HashDone(hashes, reread, mismatch)
+
+
+def _go_through(
+    setting: Setting,
+    content: Content,
+    chunks: int,
+    digests: _Digests,
+    report: Callable[[Report], None],
+    progress: Progress,
+) -> tuple[bool, int]:
+    prefix = content_prefix(content)
+    reread = released = 0
+    for chunk in range(chunks):
+        if not progress.wait_for(chunk):
+            return False, reread
+        data = setting.chunks.read(chunk_key(prefix, chunk))
+        if data is None:
+            start = chunk * CHUNK_BYTES
+            data = b"".join(
+                setting.read_content(content, start, min(start + CHUNK_BYTES, content.size))
+            )
+            reread += len(data)
+        digests.update(data)
+        if chunk + 1 - released >= _BATCH or chunk + 1 == chunks:
+            setting.chunks.release(setting.session, _keys(content, released, chunk + 1))
+            released = chunk + 1
+            report(Hashed(released))
+    return True, reread
+
+
+def _keys(content: Content, first: int, last: int) -> list[bytes]:
+    prefix = content_prefix(content)
+    return [chunk_key(prefix, chunk) for chunk in range(first, last)]
+
+
+def known(setting: Setting, request: Known) -> HashesKnown:
+    """The hashes of a content, if it has been read and hashed on this host."""
+    content = request.content
+    found = setting.fingerprints.get(content.store, content.key, content.token)
+    return HashesKnown(found.hashes if found is not None and found.read else None)

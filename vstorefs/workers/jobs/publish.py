@@ -1,0 +1,75 @@
+"""Publish, Adopt, History: the work on versions, each a thin call."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from vstorefs.model import Hashes, JournalEntry, Key, Version
+from vstorefs.versions.publish import Publisher
+from vstorefs.workers.jobs.setting import Setting
+from vstorefs.workers.messages import (
+    Adopt,
+    Adopted,
+    History,
+    HistoryNames,
+    Names,
+    Publish,
+    Published,
+    Versions,
+)
+
+
+def publisher(setting: Setting) -> Publisher:
+    """This worker's publisher."""
+    return Publisher(
+        setting.stores.get,
+        setting.journal,
+        setting.fingerprints,
+        setting.state_dir,
+        setting.read_content,
+    )
+
+
+def publish(setting: Setting, work: Publisher, request: Publish) -> Published:
+    """Carry out an entry, and forget the listings that it changed. Raises: a StoreError."""
+    outcome = work.publish(request.entry, look=request.look, overdue=request.overdue)
+    for directory in _directories(request.entry):
+        setting.listings.forget(request.entry.store, directory)
+    return Published(outcome.version, outcome.unchanged, outcome.removed, outcome.late)
+
+
+def adopt(setting: Setting, request: Adopt) -> Adopted:
+    """Take over what dead sessions left."""
+    adoption = setting.journal.adopt(setting.session, request.stores, setting.state_dir)
+    return Adopted(adoption.entries, adoption.held)
+
+
+def history(setting: Setting, request: History) -> Versions:
+    """All versions of a path, with the hashes that this host knows. Raises: a StoreError."""
+    versions = setting.stores.get(request.store).history(request.key)
+    prints = setting.fingerprints.get_many(
+        request.store, [(one.key, one.token) for one in versions]
+    )
+    return Versions(
+        tuple(
+            _with_hashes(version, found.hashes if found is not None else None)
+            for version, found in zip(versions, prints, strict=True)
+        )
+    )
+
+
+def history_names(setting: Setting, request: HistoryNames) -> Names:
+    """Names with a history in a directory. Raises: a StoreError."""
+    keys = setting.stores.get(request.store).versions(request.directory)
+    return Names(tuple(sorted(key.rpartition("/")[2] for key in keys)))
+
+
+def _with_hashes(version: Version, hashes: Hashes | None) -> Version:
+    if version.hashes is not None or hashes is None:
+        return version
+    return replace(version, hashes=hashes)
+
+
+def _directories(entry: JournalEntry) -> set[Key]:
+    paths = [entry.path, *([entry.target] if entry.target is not None else [])]
+    return {Key(path.rpartition("/")[0]) for path in paths} | set(paths)

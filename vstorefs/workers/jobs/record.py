@@ -1,0 +1,43 @@
+"""Record: promises into the journal. What waits at the same time is written in one transaction.
+
+One thread does this, in the order of the requests, so that the journal's order is the order of the
+promises.
+"""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable
+
+from vstorefs import errors
+from vstorefs.workers.jobs.setting import Setting
+from vstorefs.workers.messages import Answer, Failure, Record, Recorded
+
+_TOGETHER = 64
+
+Waiting = tuple[Record, Callable[[Answer], None]]
+
+
+def run(setting: Setting, waiting: queue.Queue[Waiting]) -> None:
+    """Write what comes, for ever."""
+    while True:
+        batch = [waiting.get()]
+        while len(batch) < _TOGETHER and not waiting.empty():
+            batch.append(waiting.get())
+        write(setting, batch)
+
+
+def write(setting: Setting, batch: list[Waiting]) -> None:
+    """Write a batch and answer each; if it fails, none of it was promised."""
+    entries = [entry for request, _ in batch for entry in request.entries]
+    drop = [seq for request, _ in batch for seq in request.drop]
+    try:
+        seqs = setting.journal.record(entries, drop)
+    except errors.JournalError as error:
+        for _, answer in batch:
+            answer(Failure("Unavailable", str(error), operation="journal"))
+        return
+    at = 0
+    for request, answer in batch:
+        answer(Recorded(seqs[at : at + len(request.entries)]))
+        at += len(request.entries)

@@ -1,0 +1,83 @@
+"""What every job works with: the stores, the cache and the state of this worker."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vstorefs import errors, files
+from vstorefs.cache.chunks import ChunkWriter
+from vstorefs.cache.env import Cache
+from vstorefs.cache.keys import chunk_key, content_prefix
+from vstorefs.cache.listings import Listings
+from vstorefs.clock import SystemClock
+from vstorefs.model import CHUNK_BYTES, Content, StoreId, StoreSpec
+from vstorefs.state.env import State
+from vstorefs.state.fingerprints import Fingerprints
+from vstorefs.state.journal import Journal
+from vstorefs.stores.base import Store
+from vstorefs.stores.registry import open_store
+from vstorefs.workers.messages import Start
+
+
+@dataclass(slots=True, eq=False)
+class Stores:
+    """Stores by identity, opened when first asked for."""
+
+    specs: dict[StoreId, StoreSpec]
+    _open: dict[StoreId, Store] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def get(self, store: StoreId) -> Store:
+        """The store.
+
+        Raises: a StoreError where it cannot be opened; NotFound if this mount does not have it.
+        """
+        with self._lock:
+            if store not in self._open:
+                if store not in self.specs:
+                    raise errors.NotFound("this mount does not have that store", store=store)
+                self._open[store] = open_store(self.specs[store])
+            return self._open[store]
+
+
+class Setting:
+    """One worker's means."""
+
+    def __init__(self, start: Start) -> None:
+        self.start = start
+        self.session = start.session
+        self.state_dir = Path(start.state_dir)
+        self.clock = SystemClock()
+        self.stores = Stores({spec.id: spec for spec in start.stores})
+        self.cache = Cache.open(Path(start.cache_dir), start.cache_bytes)
+        self.chunks = ChunkWriter(self.cache)
+        self.listings = Listings(self.cache, files.boot_id())
+        self.state = State.open(self.state_dir)
+        self.journal = Journal(self.state)
+        self.fingerprints = Fingerprints(self.state)
+
+    def read_content(self, content: Content, start: int, end: int) -> Iterator[bytes]:
+        """Bytes [start, end) of a content, from the cache where it has them.
+
+        Raises: a StoreError.
+        """
+        prefix = content_prefix(content)
+        at = start
+        while at < end:
+            number = at // CHUNK_BYTES
+            stop = min(end, (number + 1) * CHUNK_BYTES)
+            data = self.chunks.read(chunk_key(prefix, number))
+            if data is not None:
+                yield data[at - number * CHUNK_BYTES : stop - number * CHUNK_BYTES]
+            else:
+                store = self.stores.get(content.store)
+                yield from store.read(content.key, content.token, at, stop, version=content.version)
+            at = stop
+
+    def close(self) -> None:
+        """Leave cache and state in order."""
+        self.cache.close()
+        self.state.close()

@@ -1,0 +1,235 @@
+"""A worker's loop: `python -m vstorefs.workers.main FD`.
+
+The main thread reads the socket; pools of threads do the jobs, so that uploads, reads and hashing
+do not wait for each other. When the socket closes the front is gone: the worker ends at once,
+whatever hangs in a call.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from vstorefs import errors
+from vstorefs.workers.channel import Channel
+from vstorefs.workers.jobs import fetch, hashing, listing, publish, record
+from vstorefs.workers.jobs.setting import Setting
+from vstorefs.workers.messages import (
+    Abandon,
+    Adopt,
+    Answer,
+    Ask,
+    Available,
+    Check,
+    Failure,
+    Fetch,
+    Hash,
+    History,
+    HistoryNames,
+    Known,
+    ListDirectory,
+    LogLine,
+    Note,
+    Noted,
+    Progress,
+    Publish,
+    Record,
+    Reply,
+    Report,
+    Request,
+    Start,
+    Tell,
+    ToWorker,
+)
+
+log = logging.getLogger(__name__)
+
+_READS = 32
+_WRITES = 8
+_HASHES = 8
+_IDLE_S = 5.0
+
+
+class Worker:
+    """One worker process."""
+
+    def __init__(self, channel: Channel[ToWorker], start: Start) -> None:
+        self._channel = channel
+        self._setting = Setting(start)
+        self._publisher = publish.publisher(self._setting)
+        self._reads = ThreadPoolExecutor(_READS, "read")
+        self._writes = ThreadPoolExecutor(_WRITES, "write")
+        self._hashes = ThreadPoolExecutor(_HASHES, "hash")
+        self._records: queue.Queue[record.Waiting] = queue.Queue()
+        self._hashing: dict[int, hashing.Progress] = {}
+        self._fetching: dict[int, threading.Event] = {}
+
+    def run(self) -> None:
+        """Work until the front is gone."""
+        threading.Thread(
+            target=record.run, args=(self._setting, self._records), daemon=True
+        ).start()
+        threading.Thread(target=self._keep_clean, daemon=True).start()
+        while messages := self._channel.receive():
+            for message in messages:
+                match message:
+                    case Ask(number, request):
+                        self._take(number, request)
+                    case Tell(number, remark):
+                        self._tell(number, remark)
+                    case Start():
+                        log.error("a second start was sent to a worker")
+
+    def close(self) -> None:
+        """Leave the cache in order."""
+        self._setting.cache.mark_clean()
+
+    def _take(self, number: int, request: Request) -> None:
+        setting = self._setting
+        match request:
+            case Record():
+                self._records.put((request, lambda answer: self._reply(number, answer)))
+            case Publish():
+                self._do(
+                    self._writes, number, lambda: publish.publish(setting, self._publisher, request)
+                )
+            case Hash():
+                progress = self._hashing[number] = hashing.Progress(request.available)
+                self._do(
+                    self._hashes,
+                    number,
+                    lambda: hashing.hash_content(setting, request, self._report(number), progress),
+                )
+            case Fetch():
+                abandoned = self._fetching[number] = threading.Event()
+                self._do(
+                    self._reads,
+                    number,
+                    lambda: fetch.fetch(setting, request, self._report(number), abandoned),
+                )
+            case _:
+                self._do(self._reads, number, lambda: self._answer(request))
+
+    def _answer(self, request: Request) -> Answer:
+        setting = self._setting
+        match request:
+            case Check():
+                return listing.check(setting, request)
+            case ListDirectory():
+                return listing.list_directory(setting, request)
+            case History():
+                return publish.history(setting, request)
+            case HistoryNames():
+                return publish.history_names(setting, request)
+            case Adopt():
+                return publish.adopt(setting, request)
+            case Known():
+                return hashing.known(setting, request)
+            case Note():
+                setting.chunks.note(request.chunks)
+                return Noted()
+            case _:
+                raise TypeError(f"no job for {request!r}")
+
+    def _tell(self, number: int, remark: Available | Abandon) -> None:
+        progress, event = self._hashing.get(number), self._fetching.get(number)
+        if isinstance(remark, Available):
+            if progress is not None:
+                progress.available(remark.until)
+            return
+        if progress is not None:
+            progress.abandon()
+        if event is not None:
+            event.set()
+
+    def _report(self, number: int) -> Callable[[Report], None]:
+        return lambda report: self._send(Progress(number, report))
+
+    def _do(self, pool: ThreadPoolExecutor, number: int, job: Callable[[], Answer]) -> None:
+        def run() -> None:
+            try:
+                answer = job()
+            except errors.StoreError as error:
+                answer = Failure(
+                    type(error).__name__, error.message, error.store, error.key, error.operation
+                )
+            except errors.VstorefsError as error:
+                answer = Failure("Unavailable", str(error))
+            except Exception as error:
+                log.exception("a job failed")
+                answer = Failure(
+                    "Bug",
+                    f"an error inside vstorefs: {type(error).__name__}; the log has the details",
+                )
+            self._reply(number, answer)
+
+        pool.submit(run)
+
+    def _reply(self, number: int, answer: Answer) -> None:
+        self._hashing.pop(number, None)
+        self._fetching.pop(number, None)
+        self._send(Reply(number, answer))
+
+    def _send(self, message: Reply | Progress) -> None:
+        try:
+            self._channel.send(message)
+        except OSError:
+            # The front is gone; the main thread sees it too and ends the process.
+            return
+
+    def _keep_clean(self) -> None:
+        """While nothing is written, see that a machine that goes down finds a good cache again."""
+        while True:
+            time.sleep(_IDLE_S)
+            try:
+                self._setting.cache.mark_clean()
+                self._setting.cache.reader_check()
+            except Exception:
+                log.exception("the cache cannot be brought to disk")
+
+
+class _ToFront(logging.Handler):
+    """Log lines of a worker belong in the mount's log."""
+
+    def __init__(self, channel: Channel[ToWorker]) -> None:
+        super().__init__()
+        self._channel = channel
+
+    def emit(self, entry: logging.LogRecord) -> None:
+        """Send a line; nobody is left to read it when the front is gone."""
+        try:
+            self._channel.send(LogLine(entry.levelno, self.format(entry)))
+        except OSError:
+            return
+
+
+def main() -> None:
+    """Work for the front at the other end of the socket."""
+    # The terminal's ^C is for the front, which ends its workers when it is done.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sock = socket.socket(fileno=int(sys.argv[1]))
+    channel: Channel[ToWorker] = Channel(sock, ToWorker)
+    first = channel.receive()
+    if not first or not isinstance(first[0], Start):
+        os._exit(1)
+    logging.basicConfig(level=first[0].log_level, handlers=[_ToFront(channel)])
+    worker = Worker(channel, first[0])
+    for message in first[1:]:
+        if isinstance(message, Ask):
+            worker._take(message.number, message.request)  # noqa: SLF001
+    worker.run()
+    threading.Timer(2.0, os._exit, (0,)).start()
+    worker.close()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

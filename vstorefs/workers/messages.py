@@ -1,0 +1,336 @@
+"""What the front and a worker say to each other: typed values, versioned together with the code.
+
+Framing is in `channel.py`. The front sends `Ask` (a numbered request) and `Tell` (a note about one
+that is under way); the worker answers each ask with any number of `Progress` and then exactly one
+`Answer` or `Failure`. Content travels through the cache, never through here, except where the cache
+cannot take it (`Arrived.data`).
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from vstorefs.model import (
+    Content,
+    Entry,
+    Hashes,
+    JournalEntry,
+    Key,
+    SessionId,
+    StoreId,
+    StoreSpec,
+    Version,
+)
+
+
+class Start(msgspec.Struct, frozen=True, tag=True):
+    """The first message to a worker: everything it needs to work."""
+
+    stores: tuple[StoreSpec, ...]
+    cache_dir: str
+    state_dir: str
+    cache_bytes: int
+    session: SessionId
+    log_level: int
+
+
+# --- requests: front -> worker
+
+
+class Check(msgspec.Struct, frozen=True, tag=True):
+    """Does this store answer, and what can it do? Answer: Checked."""
+
+    store: StoreId
+
+
+class Fetch(msgspec.Struct, frozen=True, tag=True):
+    """Bring chunks [first, last) of a content into the cache. Progress: Arrived, in order. Answer: Fetched.
+
+    `pin`: keep them from eviction until the hashing of this content released them. `keep`: False
+    for content with a token that is not trusted; then every chunk travels in `Arrived.data`.
+    `anew`: what the cache holds of these chunks is damaged; drop it first.
+    """
+
+    content: Content
+    first: int
+    last: int
+    pin: bool
+    keep: bool = True
+    anew: bool = False
+
+
+class ListDirectory(msgspec.Struct, frozen=True, tag=True):
+    """One directory, from the cache or the store. Answer: Listed.
+
+    The cache serves what was listed at or after `not_before` (seconds since boot).
+
+    If the store is unavailable, a cached listing of any age is answered, with `stale` set.
+    """
+
+    store: StoreId
+    directory: Key
+    not_before: float
+
+
+class Hash(msgspec.Struct, frozen=True, tag=True):
+    """Own the hashing of one content. Progress: Hashed. Answer: HashDone.
+
+    The front tells `Available` as chunks arrive in the cache. `again` is set when an earlier owner
+    died.
+    """
+
+    content: Content
+    available: int
+    again: bool = False
+
+
+class Record(msgspec.Struct, frozen=True, tag=True):
+    """Put entries into the journal in this order, in one synced transaction. Answer: Recorded.
+
+    `drop` are sequence numbers of entries that end in the same transaction (scratch content that
+    was renamed or removed).
+    """
+
+    entries: tuple[JournalEntry, ...]
+    drop: tuple[int, ...] = ()
+
+
+class Publish(msgspec.Struct, frozen=True, tag=True):
+    """Carry out one journal entry in its store, then take it out of the journal. Answer: Published.
+
+    Asked again after a failure or a dead worker with `look` set: then the store is looked at first.
+    `overdue`: taken over from a dead session, or waiting for over 60 s; such content never goes on
+    top of a head that is not its base.
+    """
+
+    entry: JournalEntry
+    look: bool
+    overdue: bool = False
+
+
+class History(msgspec.Struct, frozen=True, tag=True):
+    """All versions of a path. Answer: Versions."""
+
+    store: StoreId
+    key: Key
+
+
+class HistoryNames(msgspec.Struct, frozen=True, tag=True):
+    """Names in a directory that have, or had, versions. Answer: Names."""
+
+    store: StoreId
+    directory: Key
+
+
+class Adopt(msgspec.Struct, frozen=True, tag=True):
+    """Take over the journal entries of dead sessions for these stores. Answer: Adopted."""
+
+    stores: tuple[StoreId, ...]
+
+
+class Note(msgspec.Struct, frozen=True, tag=True):
+    """Recency of chunks that were read (keys as `cache.keys.chunk_key` makes them).
+
+    Answer: Noted.
+    """
+
+    chunks: tuple[bytes, ...]
+
+
+class Known(msgspec.Struct, frozen=True, tag=True):
+    """Has this content been hashed on a first read on this host? Answer: HashesKnown."""
+
+    content: Content
+
+
+# --- notes about a request under way: front -> worker
+
+
+class Available(msgspec.Struct, frozen=True, tag=True):
+    """Chunks [0, until) of the content being hashed have been in the cache."""
+
+    until: int
+
+
+class Abandon(msgspec.Struct, frozen=True, tag=True):
+    """Nobody needs this any more; finish soon."""
+
+
+# --- progress and answers: worker -> front
+
+
+class Arrived(msgspec.Struct, frozen=True, tag=True):
+    """A chunk is in the cache, or here where the cache could not take it."""
+
+    chunk: int
+    data: bytes | None = None
+
+
+class Hashed(msgspec.Struct, frozen=True, tag=True):
+    """Chunks [0, until) are hashed and no longer kept from eviction."""
+
+    until: int
+
+
+class Checked(msgspec.Struct, frozen=True, tag=True):
+    """Answer to Check."""
+
+    versioned: bool
+    writable: bool
+    why_read_only: str
+    keeps_attributes: bool
+    symlinks: bool
+
+
+class Fetched(msgspec.Struct, frozen=True, tag=True):
+    """Answer to Fetch: bytes that came from the store."""
+
+    downloaded: int
+
+
+class Listed(msgspec.Struct, frozen=True, tag=True):
+    """Answer to ListDirectory; `listed_at` (boottime seconds) is when the store was asked."""
+
+    entries: tuple[Entry, ...]
+    listed_at: float
+    stale: bool = False
+
+
+class HashDone(msgspec.Struct, frozen=True, tag=True):
+    """Answer to Hash.
+
+    `hashes` is None when it was abandoned. `reread` bytes had to be downloaded again.
+    """
+
+    hashes: Hashes | None
+    reread: int = 0
+    mismatch: bool = False
+
+
+class Recorded(msgspec.Struct, frozen=True, tag=True):
+    """Answer to Record: the sequence numbers given, in order."""
+
+    seqs: tuple[int, ...]
+
+
+class Published(msgspec.Struct, frozen=True, tag=True):
+    """Answer to Publish.
+
+    `version` is the head that the entry made (or the head as it was, with `unchanged`, where the
+    content is equal); None for operations without one. `removed` is the tombstone of a removal or
+    rename. `entries` are fresh attributes, where set.
+    """
+
+    version: Version | None = None
+    unchanged: bool = False
+    removed: Version | None = None
+    late: bool = False
+
+
+class Versions(msgspec.Struct, frozen=True, tag=True):
+    """Answer to History, oldest first, hashes filled in where this host knows them."""
+
+    versions: tuple[Version, ...]
+
+
+class Names(msgspec.Struct, frozen=True, tag=True):
+    """Answer to HistoryNames: names (not keys), sorted."""
+
+    names: tuple[str, ...]
+
+
+class Adopted(msgspec.Struct, frozen=True, tag=True):
+    """Answer to Adopt, in sequence order; they belong to the asking session now."""
+
+    entries: tuple[JournalEntry, ...]
+    held: int = 0
+
+
+class Noted(msgspec.Struct, frozen=True, tag=True):
+    """Answer to Note."""
+
+
+class HashesKnown(msgspec.Struct, frozen=True, tag=True):
+    """Answer to Known."""
+
+    hashes: Hashes | None
+
+
+class Failure(msgspec.Struct, frozen=True, tag=True):
+    """A request failed with an error of our family, whose class is `kind`, or a "Bug"."""
+
+    kind: str
+    message: str
+    store: str = ""
+    key: str = ""
+    operation: str = ""
+
+
+Request = (
+    Check
+    | Fetch
+    | ListDirectory
+    | Hash
+    | Record
+    | Publish
+    | History
+    | HistoryNames
+    | Adopt
+    | Note
+    | Known
+)
+Remark = Available | Abandon
+Report = Arrived | Hashed
+Answer = (
+    Checked
+    | Fetched
+    | Listed
+    | HashDone
+    | Recorded
+    | Published
+    | Versions
+    | Names
+    | Adopted
+    | Noted
+    | HashesKnown
+    | Failure
+)
+
+
+class Ask(msgspec.Struct, frozen=True, tag=True):
+    """A numbered request."""
+
+    number: int
+    request: Request
+
+
+class Tell(msgspec.Struct, frozen=True, tag=True):
+    """A note about request `number`."""
+
+    number: int
+    remark: Remark
+
+
+class Progress(msgspec.Struct, frozen=True, tag=True):
+    """Something about request `number` before its answer."""
+
+    number: int
+    report: Report
+
+
+class Reply(msgspec.Struct, frozen=True, tag=True):
+    """The one answer to request `number`."""
+
+    number: int
+    answer: Answer
+
+
+class LogLine(msgspec.Struct, frozen=True, tag=True):
+    """A line for the mount's log, from a worker."""
+
+    level: int
+    text: str
+
+
+ToWorker = Start | Ask | Tell
+ToFront = Progress | Reply | LogLine
