@@ -1,0 +1,44 @@
+"""What all tests share: hosts, servers, and a clean start."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.mounts import Host, host
+from tests.support.s3server import S3Server, moto
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Clear what an earlier run of the tests left mounted."""
+    del session
+    for line in Path("/proc/self/mounts").read_text().splitlines():
+        source, point = line.split()[:2]
+        if source == "vstorefs" and "/pytest-of-" in point:
+            subprocess.run(["fusermount3", "-u", "-z", point], check=False)
+
+
+@pytest.fixture
+def one_host(tmp_path: Path) -> Iterator[Host]:
+    """A host."""
+    with host(tmp_path / "host") as one:
+        yield one
+
+
+@pytest.fixture(scope="session")
+def moto_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """An S3 server for small objects."""
+    with moto(tmp_path_factory.mktemp("moto")) as server:
+        yield server
+
+
+@pytest.fixture
+def bucket(moto_server: S3Server, request: pytest.FixtureRequest) -> str:
+    """A new versioned bucket."""
+    name = f"b{os.urandom(6).hex()}"
+    moto_server.bucket(name)
+    return name

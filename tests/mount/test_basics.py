@@ -1,0 +1,179 @@
+"""Versions on a mount, on each kind of store: what the first promise means to a user."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.mounts import Mount, host
+from tests.support.s3server import S3Server
+
+pytestmark = pytest.mark.mount
+
+
+@pytest.fixture(params=["file", "s3"])
+def mount(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Mount]:
+    if request.param == "file":
+        with host(tmp_path / "host") as one:
+            (tmp_path / "store").mkdir()
+            yield one.mount((tmp_path / "store").as_uri())
+    else:
+        server: S3Server = request.getfixturevalue("moto_server")
+        bucket = request.getfixturevalue("bucket")
+        with host(tmp_path / "host", server.env) as one:
+            yield one.mount(f"s3://{bucket}/some/prefix")
+
+
+def test_overwrites_make_versions_and_a_deleted_file_comes_back(mount: Mount) -> None:
+    for text in ("one", "two", "three"):
+        (mount / "f.txt").write_text(text)
+    assert mount.contents("f.txt") == [b"one", b"two", b"three"]
+    (mount / "f.txt").unlink()
+    assert not (mount / "f.txt").exists()
+    assert mount.contents("f.txt") == [b"one", b"two", b"three", None]
+    versions = mount / ".versions" / "f.txt"
+    assert (versions / "latest").read_text() == "three"
+    second = sorted(versions.iterdir())[1]
+    subprocess.run(["cp", second, mount / "f.txt"], check=True)
+    assert (mount / "f.txt").read_text() == "two"
+    assert "f.txt" in os.listdir(mount / ".versions")
+    assert ".versions" not in os.listdir(mount.path)
+    assert "deleted" in (versions / "HISTORY").read_text()
+
+
+def test_equal_content_makes_no_version(mount: Mount) -> None:
+    (mount / "f").write_text("same")
+    (mount / "f").write_text("same")
+    assert mount.contents("f") == [b"same"]
+
+
+@pytest.mark.parametrize(
+    ("script", "content"),
+    [
+        ("for i in 1 2 3; do /bin/echo $i; done > f", b"1\n2\n3\n"),
+        ("{ /bin/echo a; /bin/echo b; } > f", b"a\nb\n"),
+        (
+            'python3 -c \'import subprocess; f = open("f", "w"); subprocess.run(["/bin/echo", "x"], stdout=f); f.close()\'',
+            b"x\n",
+        ),
+        ("echo tee | tee f > /dev/null", b"tee\n"),
+        ("echo cp > /tmp/$$; cp /tmp/$$ f; rm /tmp/$$", b"cp\n"),
+        ("(echo late > f &) ; while [ ! -s f ]; do :; done", b"late\n"),
+    ],
+)
+def test_one_version_per_close(mount: Mount, script: str, content: bytes) -> None:
+    subprocess.run(script, shell=True, cwd=mount.path, check=True)
+    assert mount.contents("f") == [content]
+
+
+def test_a_thread_may_close_what_another_opened(mount: Mount) -> None:
+    file = (mount / "f").open("w")
+    file.write("from two threads")
+    thread = threading.Thread(target=file.close)
+    thread.start()
+    thread.join()
+    assert mount.contents("f") == [b"from two threads"]
+
+
+def test_a_reader_does_not_hold_up_the_version_of_a_writer(mount: Mount) -> None:
+    (mount / "f").write_bytes(b"old")
+    with (mount / "f").open("rb"):
+        writer = (mount / "f").open("wb")
+        writer.write(b"new")
+        writer.close()
+        assert mount.contents("f") == [b"old", b"new"]
+
+
+def test_append_truncate_and_random_writes(mount: Mount) -> None:
+    data = bytearray(os.urandom(3_000_000))
+    path = mount / "f.bin"
+    path.write_bytes(data)
+    with path.open("ab") as file:
+        file.write(b"tail")
+    data += b"tail"
+    with path.open("r+b") as file:
+        file.seek(1_500_000)
+        file.write(b"middle")
+        file.flush()
+        data[1_500_000:1_500_006] = b"middle"
+        assert path.read_bytes() == data
+    assert path.read_bytes() == data
+    os.truncate(path, 2_000_000)
+    os.truncate(path, 2_100_000)
+    data = data[:2_000_000] + bytes(100_000)
+    assert path.read_bytes() == data
+    sizes = [item["size"] for item in mount.history("f.bin")]
+    assert sizes == [3_000_000, 3_000_004, 3_000_004, 2_000_000, 2_100_000]
+
+
+def test_names_move_and_go(mount: Mount) -> None:
+    (mount / "d" / "e").mkdir(parents=True)
+    (mount / "d" / "f").write_text("content")
+    os.rename(mount / "d" / "f", mount / "d" / "e" / "g")
+    assert os.listdir(mount / "d") == ["e"]
+    assert (mount / "d" / "e" / "g").read_text() == "content"
+    assert mount.contents("d/f") == [b"content", None]
+    with pytest.raises(OSError, match="not empty"):
+        os.rmdir(mount / "d")
+    os.rename(mount / "d", mount / "moved")
+    assert (mount / "moved" / "e" / "g").read_text() == "content"
+    assert os.listdir(mount.path) == ["moved"]
+    (mount / "moved" / "e" / "g").unlink()
+    os.rmdir(mount / "moved" / "e")
+    os.rmdir(mount / "moved")
+    assert os.listdir(mount.path) == []
+    mount.host.run("flush", mount.path)
+    assert mount.status()["pending"] == []
+
+
+def test_a_save_by_rename_is_one_version(mount: Mount) -> None:
+    (mount / "f").write_text("first")
+    (mount / "f.tmp").write_text("second")
+    os.replace(mount / "f.tmp", mount / "f")
+    assert mount.contents("f") == [b"first", b"second"]
+    assert not (mount / "f.tmp").exists()
+    assert mount.host.run("log", mount / "f.tmp", check=False).returncode == 1
+
+
+def test_what_was_written_is_there_after_a_remount(mount: Mount, tmp_path: Path) -> None:
+    (mount / "d").mkdir()
+    (mount / "d" / "f").write_text("kept")
+    what = mount.status()["stores"][0]["url"]
+    mount.umount()
+    again = mount.host.mount(what)
+    assert (again / "d" / "f").read_text() == "kept"
+
+
+def test_the_log_tells_what_was_read_first(mount: Mount) -> None:
+    data = os.urandom(28_900)
+    (mount / "train labels.gz").write_bytes(data)
+    path = mount / "train labels.gz"
+    assert path.read_bytes() == data
+    sums = {
+        tool: subprocess.run([tool], input=data, capture_output=True, check=True)
+        .stdout.split()[0]
+        .decode()
+        for tool in ("md5sum", "sha1sum", "sha256sum")
+    }
+    mount.wait_for_log(sums["sha256sum"])
+    lines = [
+        line
+        for line in mount.log().splitlines()
+        if "labels.gz" in line or line == sums["sha256sum"]
+    ]
+    messages = [line[9:] if line[2:3] == ":" else line for line in lines]
+    assert messages[-5:] == [
+        f"{path}: downloaded, 28.9 kB",
+        f"{path}: md5 sum: {sums['md5sum']}",
+        f"{path}: sha1 sum: {sums['sha1sum']}",
+        f"{path}: sha256 sum:",
+        sums["sha256sum"],
+    ]
+    assert os.getxattr(path, "user.vstorefs.sha256").decode() == sums["sha256sum"]
+    path.read_bytes()
+    assert mount.log().count("downloaded") == 1

@@ -1,0 +1,99 @@
+"""moto's S3 behind a lock, as a process of its own: `python -m tests.support.moto_app PORT`.
+
+Real S3 is atomic for conditional writes and moto is not, so writes go one after the other, each
+with its whole body read first. Below /__control__/: GET counts tells the requests so far; PUT
+fail?n=3 answers the next three with 503; PUT lose?n=1 does the next write and drops its answer; PUT
+stall makes all requests wait until DELETE stall.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import threading
+import urllib.parse
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import WSGIRequestHandler, run_simple
+
+Environ = dict[str, Any]
+Start = Callable[..., Any]
+
+
+class Handler(WSGIRequestHandler):
+    """Keeps connections alive, logs nothing."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log(self, *_: object) -> None:
+        """Nothing."""
+
+
+class Server:
+    """The application around moto."""
+
+    def __init__(self) -> None:
+        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._lock = threading.Lock()
+        self._counts: Counter[str] = Counter()
+        self._fail = self._lose = 0
+        self._open = threading.Event()
+        self._open.set()
+
+    def __call__(self, environ: Environ, start: Start) -> Iterable[bytes]:
+        path = environ["PATH_INFO"]
+        if path.startswith("/__control__/"):
+            return self._control(environ, start, path.removeprefix("/__control__/"))
+        method = environ["REQUEST_METHOD"]
+        self._counts[method] += 1
+        self._counts[f"{method} {path}"] += 1
+        self._open.wait()
+        if self._fail > 0:
+            self._fail -= 1
+            start("503 Slow Down", [("Content-Length", "0")])
+            return [b""]
+        if method in {"GET", "HEAD"}:
+            return self._moto(environ, start)
+        self._read_body(environ)
+        with self._lock:
+            body = list(self._moto(environ, start))
+        if self._lose > 0:
+            self._lose -= 1
+            raise ConnectionError("the answer is lost, as asked")
+        return body
+
+    def _read_body(self, environ: Environ) -> None:
+        spool = tempfile.SpooledTemporaryFile(1 << 24)  # noqa: SIM115
+        source = environ["wsgi.input"]
+        if environ.get("wsgi.input_terminated"):
+            while block := source.read(1 << 20):
+                spool.write(block)
+        else:
+            left = int(environ.get("CONTENT_LENGTH") or 0)
+            while left and (block := source.read(min(left, 1 << 20))):
+                spool.write(block)
+                left -= len(block)
+        environ["CONTENT_LENGTH"] = str(spool.tell())
+        environ.pop("HTTP_TRANSFER_ENCODING", None)
+        spool.seek(0)
+        environ["wsgi.input"] = spool
+
+    def _control(self, environ: Environ, start: Start, what: str) -> Iterable[bytes]:
+        number = int(urllib.parse.parse_qs(environ["QUERY_STRING"]).get("n", ["0"])[0])
+        if what == "fail":
+            self._fail = number
+        elif what == "lose":
+            self._lose = number
+        elif what == "stall":
+            (self._open.clear if environ["REQUEST_METHOD"] == "PUT" else self._open.set)()
+        body = json.dumps(self._counts).encode()
+        start("200 OK", [("Content-Length", str(len(body)))])
+        return [body]
+
+
+if __name__ == "__main__":
+    run_simple("127.0.0.1", int(sys.argv[1]), Server(), threaded=True, request_handler=Handler)

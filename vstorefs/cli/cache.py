@@ -1,0 +1,50 @@
+"""`vstorefs cache`."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+
+from vstorefs import errors
+from vstorefs.cache.env import Cache
+from vstorefs.cli import folders
+from vstorefs.cli.output import show_json, size_text
+
+DESCRIPTION = (
+    "Show what the cache holds, or clear it. It is shared by all mounts, which may go on meanwhile."
+)
+EXAMPLES = """\
+examples:
+  vstorefs cache show
+  vstorefs cache clear
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument("action", choices=["show", "clear"], help="what to do")
+    parser.add_argument("--json", action="store_true", help="print an object, for programs")
+    folders.add_cache_dir(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Open the cache beside the mounts that use it."""
+    folder = folders.cache_dir(options.cache_dir)
+    if not (folder / "data.mdb").exists():
+        raise errors.VstorefsError(f"there is no cache in {folder} yet; the first mount makes it")
+    cache = Cache.open(folder, folders.cache_bytes(None, None, folder))
+    try:
+        freed = cache.clear() if options.action == "clear" else 0
+        info = cache.info()
+    finally:
+        cache.close()
+    if options.json:
+        show_json(asdict(info) | {"dir": str(folder), "freed_bytes": freed})
+    elif options.action == "clear":
+        print(f"cleared {size_text(freed)} in {folder}")
+    else:
+        print(
+            f"{folder}: {size_text(info.used_bytes)} of {size_text(info.limit_bytes)} in {info.chunks} chunks; "
+            f"{size_text(info.file_bytes)} on disk"
+        )
+    return 0

@@ -1,0 +1,74 @@
+"""`vstorefs`: finds the command, runs it, turns errors into one line and an exit status."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from vstorefs import __version__, errors
+
+COMMANDS = {
+    "mount": "show stores as a directory",
+    "umount": "end a mount, when everything is in its store",
+    "status": "what is mounted, and what is on its way",
+    "log": "the history of a file",
+    "cache": "show or clear the cache",
+    "flush": "wait until everything is in its store",
+}
+
+_EPILOG = """\
+examples:
+  vstorefs mount ~/data                         the store that comes with vstorefs
+  vstorefs mount s3://my-bucket/folder ~/data   a bucket
+  vstorefs log ~/data/train.csv                 every version of a file
+  vstorefs umount ~/data
+
+`vstorefs COMMAND --help` tells more about each command.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line; each command's module adds its own part."""
+    top = argparse.ArgumentParser(
+        prog="vstorefs",
+        description="Object stores as one directory tree that never overwrites and knows what you read.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"vstorefs {__version__}")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, purpose in COMMANDS.items():
+        command = importlib.import_module(f"vstorefs.cli.{name}")
+        part = commands.add_parser(
+            name,
+            help=purpose,
+            description=command.DESCRIPTION,
+            epilog=command.EXAMPLES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        command.add_arguments(part)
+        part.set_defaults(run=command.run)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; gives the exit status."""
+    options = parser().parse_args(arguments)
+    try:
+        return int(options.run(options) or 0)
+    except errors.VstorefsError as error:
+        print(f"vstorefs: {error}", file=sys.stderr)
+        return errors.to_exit_status(error)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Whoever read the output has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,257 @@
+"""`vstorefs mount`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from vstorefs import errors, logs, project
+from vstorefs.cli import folders
+from vstorefs.project import Project
+from vstorefs.state import mounts
+
+DESCRIPTION = (
+    "Show stores as a directory. Returns when the mount works, and leaves it in the background."
+)
+EXAMPLES = """\
+examples:
+  vstorefs mount ~/data                        the store that comes with vstorefs
+  vstorefs mount s3://my-bucket/folder ~/data  a bucket with versioning
+  vstorefs mount file:///srv/share ~/data      a folder
+  vstorefs mount -c vstorefs.toml ~/data       the stores of a project, each as a folder
+
+Credentials for S3 are found as by the AWS command line: environment, profiles, instance roles.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument(
+        "where",
+        nargs="+",
+        metavar="[URL] DIR",
+        help="what to mount, if not the embedded store; and where",
+    )
+    parser.add_argument(
+        "-c", "--config", type=Path, metavar="FILE", help="a project file, vstorefs.toml"
+    )
+    parser.add_argument(
+        "--foreground", action="store_true", help="stay in the foreground, log to the terminal"
+    )
+    parser.add_argument("--read-only", action="store_true", help="allow no change")
+    parser.add_argument(
+        "--allow-other", action="store_true", help="let other users in, as file modes allow"
+    )
+    parser.add_argument(
+        "--cache-size", metavar="SIZE", help="how large the cache may grow, such as 50GiB"
+    )
+    folders.add_cache_dir(parser)
+    parser.add_argument(
+        "--state-dir",
+        type=Path,
+        metavar="DIR",
+        help="where the journal and what is being written lie (default: ~/.local/state/vstorefs)",
+    )
+    parser.add_argument("--log-file", type=Path, metavar="FILE", help="where the log goes")
+    parser.add_argument("-v", "--verbose", action="store_true", help="log more")
+    parser.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Mount, here or in the background."""
+    if len(options.where) > 2 or (options.config is not None and len(options.where) > 1):
+        raise errors.UsageError(
+            "give a URL and a folder, or a folder and -c FILE; see vstorefs mount --help"
+        )
+    point = Path(os.path.abspath(Path(options.where[-1]).expanduser()))  # noqa: PTH100 — a dead mount cannot be resolved
+    if options.ready_fd is not None:
+        return _serve(options, point)
+    _check_system()
+    what = _project(options)
+    made = _prepare(point)
+    try:
+        _check_point(point, options)
+        if options.foreground:
+            return _serve(options, point, what)
+        return _in_background(options, point, what)
+    except BaseException:
+        if made:
+            point.rmdir()
+        raise
+
+
+def _project(options: argparse.Namespace) -> Project:
+    if options.config is not None:
+        return project.load(options.config, os.environ, read_only=options.read_only)
+    if len(options.where) == 2:
+        return project.for_url(options.where[0], os.environ, read_only=options.read_only)
+    return project.embedded(os.environ, read_only=options.read_only)
+
+
+def _check_system() -> None:
+    if not Path("/dev/fuse").exists():
+        raise errors.VstorefsError(
+            "there is no /dev/fuse: the kernel has no FUSE, or this container was not given it "
+            "(docker run --device /dev/fuse --cap-add SYS_ADMIN); try: modprobe fuse"
+        )
+    if shutil.which("fusermount3") is None:
+        raise errors.VstorefsError("fusermount3 is not installed; on Debian: apt-get install fuse3")
+
+
+def _prepare(point: Path) -> bool:
+    """See that the mount point is a folder.
+
+    Clear what a dead mount left. True if the folder was made here.
+    """
+    try:
+        point.lstat()
+    except FileNotFoundError:
+        if not point.parent.is_dir():
+            raise errors.UsageError(
+                f"there is no folder {point.parent} to make {point.name} in; make it first"
+            ) from None
+        try:
+            point.mkdir()
+        except OSError as error:
+            raise errors.UsageError(f"cannot make the folder {point}: {error.strerror}") from error
+        return True
+    except OSError:
+        # A mount whose process died answers with ENOTCONN.
+        subprocess.run(["fusermount3", "-u", "-z", str(point)], check=False, capture_output=True)
+    return False
+
+
+def _check_point(point: Path, options: argparse.Namespace) -> None:
+    for record in mounts.living():
+        if record.mount_point == str(point):
+            raise errors.UsageError(
+                f"{point} is a vstorefs mount already (process {record.pid}); end it with: vstorefs umount {point}"
+            )
+    if not point.is_dir():
+        raise errors.UsageError(f"{point} is not a folder; a mount needs one")
+    if point.is_mount():
+        raise errors.UsageError(
+            f"something is mounted on {point} already; choose another folder or unmount it"
+        )
+    if any(point.iterdir()):
+        raise errors.UsageError(
+            f"{point} is not empty, and a mount would hide what is in it; choose another folder"
+        )
+    for folder in (folders.cache_dir(options.cache_dir), folders.state_dir(options.state_dir)):
+        if folder == point or point in folder.parents:
+            raise errors.UsageError(
+                f"{folder} would lie inside the mount that needs it; choose another folder for it"
+            )
+
+
+def _log_file(options: argparse.Namespace, point: Path) -> Path:
+    if options.log_file is not None:
+        return Path(os.path.abspath(options.log_file))  # noqa: PTH100
+    name = str(point).strip("/").replace("/", "-") or "root"
+    return folders.state_dir(options.state_dir) / "logs" / f"{name}.log"
+
+
+def _serve(options: argparse.Namespace, point: Path, what: Project | None = None) -> int:
+    """Be the front process."""
+    from vstorefs.mount import front  # noqa: PLC0415 — only the process that mounts needs trio and pyfuse3
+
+    background = options.ready_fd is not None
+    file = _log_file(options, point) if background or options.log_file is not None else None
+    log = logs.start(logging.DEBUG if options.verbose else logging.INFO, file)
+    cache = folders.cache_dir(options.cache_dir)
+    what = what or _project(options)
+
+    def on_ready(notes: str) -> None:
+        if background:
+            os.write(options.ready_fd, b"\n" + notes.encode())
+            os.close(options.ready_fd)
+        else:
+            print(
+                f"mounted on {point}; end it with ^C or: vstorefs umount {point}", file=sys.stderr
+            )
+
+    try:
+        front.run(
+            front.MountOptions(
+                point,
+                what,
+                cache,
+                folders.state_dir(options.state_dir),
+                folders.cache_bytes(options.cache_size, what.cache_bytes, cache),
+                options.read_only,
+                options.allow_other,
+                str(file) if file is not None else None,
+                os.cpu_count() or 2,
+            ),
+            on_ready,
+        )
+    finally:
+        log.stop()
+    return 0
+
+
+def _in_background(options: argparse.Namespace, point: Path, what: Project) -> int:
+    """Start the front in a session of its own, and wait until it says that the mount works."""
+    reading, writing = os.pipe()
+    file = _log_file(options, point)
+    command = [
+        sys.executable,
+        "-m",
+        "vstorefs.cli.main",
+        *_again(options, point),
+        "--ready-fd",
+        str(writing),
+    ]
+    process = subprocess.Popen(
+        command,
+        pass_fds=(writing,),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        said = pipe.read()
+    assert process.stderr is not None
+    if not said:
+        # Whatever went wrong, the process has said it in a line, or ended with a traceback.
+        text = process.stderr.read().decode(errors="replace")
+        status = process.wait()
+        sys.stderr.write(
+            text or f"vstorefs: the mount ended with status {status}; the log is {file}\n"
+        )
+        return status or errors.EXIT_FAILURE
+    process.stderr.close()
+    names = ", ".join(spec.url for spec in what.stores)
+    print(f"{names} is mounted on {point}")
+    for note in said.decode().split("\n"):
+        if note:
+            print(f"note: {note}")
+    print(f"log: {file}")
+    print(
+        f"try: ls {point}; cp a file there twice and look into {point}/.versions/; end with: vstorefs umount {point}"
+    )
+    return 0
+
+
+def _again(options: argparse.Namespace, point: Path) -> list[str]:
+    """The arguments for the process in the background: the same, with paths made absolute."""
+    arguments = ["mount"]
+    if options.config is not None:
+        arguments += ["--config", str(options.config.absolute())]
+    for name in ("cache_dir", "state_dir", "log_file"):
+        value = getattr(options, name)
+        if value is not None:
+            arguments += ["--" + name.replace("_", "-"), os.path.abspath(value.expanduser())]  # noqa: PTH100
+    if options.cache_size is not None:
+        arguments += ["--cache-size", options.cache_size]
+    for name in ("read_only", "allow_other", "verbose"):
+        if getattr(options, name):
+            arguments.append("--" + name.replace("_", "-"))
+    return [*arguments, *options.where[:-1], str(point)]

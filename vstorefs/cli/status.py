@@ -1,0 +1,75 @@
+"""`vstorefs status`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from vstorefs import errors
+from vstorefs.cli import control
+from vstorefs.cli.output import show_json, size_text
+from vstorefs.state import mounts
+
+DESCRIPTION = "What is mounted, how full the cache is, and what is on its way to the stores."
+EXAMPLES = """\
+examples:
+  vstorefs status
+  vstorefs status ~/data --json
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument("mount", nargs="?", metavar="DIR", help="one mount only")
+    parser.add_argument("--json", action="store_true", help="print a list of objects, for programs")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Ask every mount and print what it says."""
+    records = [control.mount_of(options.mount)] if options.mount is not None else mounts.living()
+    found = []
+    for record in records:
+        try:
+            answer = control.ask(record, {"op": "status"})
+        except errors.VstorefsError as error:
+            answer = {
+                "ok": False,
+                "mount_point": record.mount_point,
+                "pid": record.pid,
+                "error": str(error),
+            }
+        found.append(answer | {"log_file": record.log_file})
+    if options.json:
+        show_json(found)
+    elif not found:
+        print("nothing is mounted")
+    for status in [] if options.json else found:
+        print(_text(status))
+    return 0 if all(status["ok"] for status in found) else errors.EXIT_FAILURE
+
+
+def _text(status: dict[str, Any]) -> str:
+    lines = [f"{status['mount_point']}  (process {status['pid']})"]
+    if not status["ok"]:
+        return "\n".join([*lines, f"  {status['error']}"])
+    for store in status["stores"]:
+        why = f": {store['why']}" if store["why"] else ""
+        lines.append(f"  store {store['alias']}: {store['url']}  {store['state']}{why}")
+    cache = status["cache"]
+    lines.append(
+        f"  cache {cache['dir']}: {size_text(cache['used_bytes'])} of {size_text(cache['limit_bytes'])}, "
+        f"{cache['chunks']} chunks"
+    )
+    transfers = status["transfers"]
+    lines.append(
+        f"  transfers: {transfers['downloads']} down, {transfers['uploads']} up, "
+        f"{size_text(transfers['downloaded_bytes'])} downloaded"
+    )
+    lines.append(f"  log {status['log_file'] or 'on its terminal'}")
+    lines.append(f"  pending: {len(status['pending'])}")
+    for change in status["pending"]:
+        error = f": {change['error']}" if change["error"] else ""
+        lines.append(
+            f"    {change['operation']} {change['path']}, for {change['waiting_s']} s{error}"
+        )
+    return "\n".join(lines)

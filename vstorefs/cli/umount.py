@@ -1,0 +1,96 @@
+"""`vstorefs umount`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from vstorefs import errors, files
+from vstorefs.cli import control
+from vstorefs.state import mounts
+from vstorefs.state.mounts import MountRecord
+
+DESCRIPTION = "End a mount. Waits until everything that was written is in its store."
+EXAMPLES = """\
+examples:
+  vstorefs umount ~/data
+  vstorefs umount --wait 5 ~/data     wait five seconds at most; the rest is sent by the next mount
+"""
+_END_S = 60.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument("mount", metavar="DIR", help="the mount to end")
+    parser.add_argument(
+        "--wait",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="how long to wait for uploads (default: 60)",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Drain, unmount, and see the process off."""
+    point = os.path.abspath(Path(options.mount).expanduser())  # noqa: PTH100 — a dead mount cannot be resolved
+    record = next((one for one in mounts.living() if one.mount_point == point), None)
+    if record is None:
+        return _without_process(point)
+    waiting = _drain(record, options.wait)
+    result = subprocess.run(_command(point), check=False, capture_output=True, text=True)
+    if result.returncode != 0:
+        raise errors.VstorefsError(
+            f"cannot unmount {point}: {result.stderr.strip()}; "
+            f"some program still uses it (fuser -vm {point} lists which)"
+        )
+    _await_end(record)
+    if waiting:
+        print(f"vstorefs: {waiting}; they are kept and the next mount sends them", file=sys.stderr)
+    return 0
+
+
+def _drain(record: MountRecord, seconds: float) -> str:
+    """Wait for uploads; gives what is left, in words."""
+    try:
+        answer = control.ask(record, {"op": "drain", "seconds": seconds}, timeout_s=seconds + 30)
+    except errors.VstorefsError as error:
+        return str(error)
+    return "" if answer["ok"] else str(answer["error"])
+
+
+def _await_end(record: MountRecord) -> None:
+    until = time.monotonic() + _END_S
+    while files.process_start(record.pid) == record.start:
+        if time.monotonic() > until:
+            raise errors.VstorefsError(
+                f"unmounted, but process {record.pid} does not end; its log is {record.log_file}"
+            )
+        time.sleep(0.02)
+
+
+def _without_process(point: str) -> int:
+    """A mount whose process died leaves a folder that answers with errors."""
+    try:
+        os.stat(point)  # noqa: PTH116
+    except OSError as error:
+        if error.errno is not None and not isinstance(error, FileNotFoundError | PermissionError):
+            subprocess.run(["fusermount3", "-u", "-z", point], check=False, capture_output=True)
+            print(f"cleared {point}; its process had died, and the next mount sends what was left")
+            return 0
+    raise errors.VstorefsError(
+        f"{point} is not a vstorefs mount of yours; `vstorefs status` lists those that there are"
+    )
+
+
+def _command(point: str) -> list[str]:
+    return (
+        ["umount", point]
+        if os.getuid() == 0 and shutil.which("umount")
+        else ["fusermount3", "-u", point]
+    )

@@ -1,0 +1,86 @@
+"""The mount's ear for the command line: a Unix socket, one JSON object a line each way.
+
+    {"op": "status"}                          all that `vstorefs status` shows
+    {"op": "flush"}                           answers when the stores have everything, or refuse
+    {"op": "drain", "seconds": 30}            the same, for so long at most
+    {"op": "history", "path": "a/b"}          all versions of a path, relative to the mount point
+
+Every answer has `ok`, and `error` where that is false.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from vstorefs import errors
+
+log = logging.getLogger(__name__)
+
+Answer = dict[str, Any]
+Handler = Callable[[dict[str, Any]], Awaitable[Answer]]
+
+_LINE_BYTES = 1 << 16
+
+
+class Control:
+    """Serves the socket; `handlers` by the name of the operation."""
+
+    def __init__(self, path: Path, handlers: dict[str, Handler]) -> None:
+        self._path = path
+        self._handlers = handlers
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Listen until cancelled."""
+        self._path.unlink(missing_ok=True)
+        listener = trio.socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        await listener.bind(str(self._path))
+        os.chmod(self._path, 0o600)  # noqa: PTH101
+        listener.listen(16)
+        try:
+            async with trio.open_nursery() as nursery:
+                task_status.started()
+                await trio.serve_listeners(
+                    self._serve, [trio.SocketListener(listener)], handler_nursery=nursery
+                )
+        finally:
+            self._path.unlink(missing_ok=True)
+
+    async def _serve(self, stream: trio.SocketStream) -> None:
+        buffer = b""
+        try:
+            async for data in stream:
+                buffer += data
+                while b"\n" in buffer:
+                    line, _, buffer = buffer.partition(b"\n")
+                    await stream.send_all(json.dumps(await self._answer(line)).encode() + b"\n")
+                if len(buffer) > _LINE_BYTES:
+                    return
+        except trio.BrokenResourceError:
+            return
+        finally:
+            await trio.aclose_forcefully(stream)
+
+    async def _answer(self, line: bytes) -> Answer:
+        try:
+            request = json.loads(line)
+            handler = self._handlers[request["op"]]
+        except (ValueError, KeyError, TypeError):
+            return {"ok": False, "error": "not a request that this version knows"}
+        try:
+            return {"ok": True, **await handler(request)}
+        except errors.VstorefsError as error:
+            return {"ok": False, "error": str(error)}
+        except Exception as error:
+            log.exception("an error inside vstorefs, in the control socket")
+            return {
+                "ok": False,
+                "error": f"an error inside vstorefs: {type(error).__name__}; the log has the details",
+            }

@@ -1,0 +1,120 @@
+"""Which journal entries may be published now: a strict queue per path, and what stands across paths.
+
+* Entries of one path go one after the other; a rename stands in the queues of both its paths.
+* What happens to a folder as a whole (made, removed, renamed) waits for everything earlier at or
+  below its paths, and everything later at or below waits for it.
+
+Every entry stands in the queue of each of its paths as its own, and in those of all folders above
+as a guest. An entry may go when, in each of its own queues, nothing earlier is left that concerns
+it: for an entry on a file, the queue of its path, and entries on the folders above *as folders*;
+for one on a folder, everything at or below.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from vstorefs.model import JournalEntry, Key, Operation, StoreId
+
+Place = tuple[StoreId, Key]
+
+_WHOLE = {Operation.MAKE_DIRECTORY, Operation.REMOVE_DIRECTORY}
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """An entry that is not done.
+
+    How many earlier ones it waits for, and which later ones wait for it.
+    """
+
+    entry: JournalEntry
+    places: tuple[Place, ...]
+    whole: bool
+    blockers: int = 0
+    blocks: list[int] = field(default_factory=list)
+
+
+class Queue:
+    """Entries that are not done, by their numbers; `add` in the order of the numbers."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[int, _Waiting] = {}
+        self._at: dict[Place, dict[int, None]] = defaultdict(dict)
+        self._below: dict[Place, dict[int, None]] = defaultdict(dict)
+        self._whole_at: dict[Place, dict[int, None]] = defaultdict(dict)
+        self._ready: list[JournalEntry] = []
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, entry: JournalEntry) -> None:
+        """Queue an entry behind all that concern it."""
+        paths = [entry.path, *([entry.target] if entry.target is not None else [])]
+        places = tuple((entry.store, path) for path in dict.fromkeys(paths))
+        whole = entry.operation in _WHOLE or (
+            entry.operation is Operation.RENAME and entry.source is None
+        )
+        waiting = _Waiting(entry, places, whole)
+        earlier: set[int] = set()
+        for place in places:
+            earlier.update(self._last(self._at.get(place, {})))
+            for above in _above(place):
+                earlier.update(self._last(self._whole_at.get(above, {})))
+            if whole:
+                earlier.update(self._below.get(place, {}))
+                earlier.update(self._at.get(place, {}))
+        for seq in earlier:
+            self._waiting[seq].blocks.append(entry.seq)
+        waiting.blockers = len(earlier)
+        self._waiting[entry.seq] = waiting
+        for place in places:
+            self._at[place][entry.seq] = None
+            if whole:
+                self._whole_at[place][entry.seq] = None
+            for above in _above(place):
+                self._below[above][entry.seq] = None
+        if not waiting.blockers:
+            self._ready.append(entry)
+
+    def ready(self) -> list[JournalEntry]:
+        """Entries that may be published now and were not given before."""
+        ready, self._ready = self._ready, []
+        return ready
+
+    def done(self, seq: int) -> None:
+        """An entry is in the store: those behind it may go."""
+        waiting = self._waiting.pop(seq)
+        for place in waiting.places:
+            _discard(self._at, place, seq)
+            _discard(self._whole_at, place, seq)
+            for above in _above(place):
+                _discard(self._below, above, seq)
+        for later in waiting.blocks:
+            blocked = self._waiting[later]
+            blocked.blockers -= 1
+            if not blocked.blockers:
+                self._ready.append(blocked.entry)
+
+    @staticmethod
+    def _last(queue: dict[int, None]) -> list[int]:
+        # The last one waits for all before it.
+        return [next(reversed(queue))] if queue else []
+
+
+def _above(place: Place) -> list[Place]:
+    store, path = place
+    found = []
+    while path:
+        path = Key(path.rpartition("/")[0])
+        found.append((store, path))
+    return found
+
+
+def _discard(queues: dict[Place, dict[int, None]], place: Place, seq: int) -> None:
+    queue = queues.get(place)
+    if queue is not None:
+        queue.pop(seq, None)
+        if not queue:
+            del queues[place]

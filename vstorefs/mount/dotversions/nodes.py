@@ -1,0 +1,71 @@
+"""What stands below `.versions`.
+
+Folders of files' histories, and in each the versions and three files that tell of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from vstorefs.model import Version
+from vstorefs.mount.inodes import DirectoryNode, Node
+from vstorefs.mount.remote import Remote
+
+LATEST = "latest"
+
+
+class Telling(Enum):
+    """Files that tell of a history; values are their names."""
+
+    TABLE = "HISTORY"
+    JSON = "history.json"
+
+
+@dataclass(slots=True, eq=False)
+class VersionsFolder(Node):
+    """`DIR/.versions`: a folder for each file that has, or had, versions in DIR."""
+
+    directory: DirectoryNode = field(kw_only=True)
+    children: dict[str, FileHistory] = field(default_factory=dict)
+
+
+@dataclass(slots=True, eq=False)
+class FileHistory(Node):
+    """`DIR/.versions/FILE`. `versions` as last asked for, at `asked_at` seconds.
+
+    `published` is how many changes this mount had published then.
+    """
+
+    folder: VersionsFolder = field(kw_only=True)
+    file: str = ""
+    versions: tuple[Version, ...] = ()
+    asked_at: float = float("-inf")
+    published: int = -1
+    children: dict[str, Node] = field(default_factory=dict)
+
+
+@dataclass(slots=True, eq=False)
+class VersionFile(Node):
+    """One version, read-only."""
+
+    remote: Remote = field(kw_only=True)
+    version: Version = field(kw_only=True)
+
+
+@dataclass(slots=True, eq=False)
+class LatestLink(Node):
+    """The link to the newest version with content."""
+
+    history: FileHistory = field(kw_only=True)
+
+
+@dataclass(slots=True, eq=False)
+class TellingFile(Node):
+    """HISTORY or history.json."""
+
+    history: FileHistory = field(kw_only=True)
+    telling: Telling = field(kw_only=True)
+
+
+VersionsNode = VersionsFolder | FileHistory | VersionFile | LatestLink | TellingFile

@@ -1,0 +1,144 @@
+"""Finds and lists below `.versions`, and writes the files that tell of a history.
+
+What is shown is what the store says now: changes of this mount that are still on their way are
+waited for, a few seconds.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from vstorefs import errors
+from vstorefs.clock import Clock
+from vstorefs.model import Content
+from vstorefs.mount.dotversions.nodes import (
+    LATEST,
+    FileHistory,
+    LatestLink,
+    Telling,
+    TellingFile,
+    VersionFile,
+    VersionsFolder,
+    VersionsNode,
+)
+from vstorefs.mount.inodes import DirectoryNode, Inodes, Node
+from vstorefs.mount.uploads import Uploads
+from vstorefs.versions import history, names
+
+_LIFETIME_S = 1.0
+_WAIT_S = 5.0
+N = TypeVar("N", bound=Node)
+
+
+class DotVersions:
+    """Everything below `.versions`; touched by the front's loop only."""
+
+    def __init__(self, inodes: Inodes, uploads: Uploads, clock: Clock) -> None:
+        self._inodes = inodes
+        self._uploads = uploads
+        self._clock = clock
+
+    def folder(self, directory: DirectoryNode, name: str) -> VersionsFolder:
+        """The `.versions` of a directory."""
+        if not isinstance(directory.versions, VersionsFolder):
+            directory.versions = VersionsFolder(self._inodes.number(), name, directory=directory)
+        return directory.versions
+
+    async def find(self, node: VersionsNode, name: str) -> VersionsNode | None:
+        """A name in one of the folders. Raises: a StoreError."""
+        if isinstance(node, VersionsFolder):
+            return await self._find_history(node, name)
+        if isinstance(node, FileHistory):
+            return (await self._contents(node)).get(name)
+        return None
+
+    async def rows(self, node: VersionsNode) -> list[tuple[str, VersionsNode]]:
+        """All names in one of the folders. Raises: a StoreError."""
+        if isinstance(node, VersionsFolder):
+            remote, path = node.directory.remote, node.directory.path
+            await self._uploads.settled_below(remote.spec.id, path, _WAIT_S)
+            found = await remote.history_names(path)
+            return [(names.quote(name), self._history_of(node, name)) for name in found]
+        if isinstance(node, FileHistory):
+            return list((await self._contents(node)).items())
+        return []
+
+    async def text(self, node: TellingFile) -> bytes:
+        """What one of the telling files contains. Raises: a StoreError."""
+        await self._load(node.history)
+        write = history.to_table if node.telling is Telling.TABLE else history.to_json
+        return write(node.history.file, node.history.versions)
+
+    async def latest(self, node: LatestLink) -> str:
+        """Where `latest` points. Raises: NotFound where no version has content."""
+        await self._load(node.history)
+        shown = [
+            name
+            for name in names.version_names(node.history.file, node.history.versions)
+            if name is not None
+        ]
+        if not shown:
+            raise errors.NotFound("no version with content", key=node.history.file)
+        return shown[-1]
+
+    @staticmethod
+    def content(node: VersionFile) -> Content:
+        """What a version's file contains."""
+        version = node.version
+        return Content(
+            node.remote.spec.id,
+            version.key,
+            version.token,
+            version.size,
+            version.id,
+            version.strong,
+        )
+
+    async def _find_history(self, node: VersionsFolder, name: str) -> FileHistory | None:
+        file = names.unquote(name)
+        if file is None:
+            return None
+        found = self._history_of(node, file)
+        await self._load(found)
+        return found if found.versions else None
+
+    def _history_of(self, node: VersionsFolder, file: str) -> FileHistory:
+        if file not in node.children:
+            name = names.quote(file)
+            node.children[file] = FileHistory(self._inodes.number(), name, folder=node, file=file)
+        return node.children[file]
+
+    async def _load(self, node: FileHistory) -> None:
+        directory = node.folder.directory
+        path = directory.path_of(node.file)
+        await self._uploads.settled_at(directory.remote.spec.id, path, _WAIT_S)
+        now, published = self._clock.monotonic_s(), self._uploads.published
+        if node.published != published or now - node.asked_at > _LIFETIME_S:
+            node.versions = await directory.remote.history(path)
+            node.asked_at, node.published = now, published
+
+    async def _contents(self, node: FileHistory) -> dict[str, VersionsNode]:
+        await self._load(node)
+        remote = node.folder.directory.remote
+        found: dict[str, VersionsNode] = {}
+        shown = names.version_names(node.file, node.versions)
+        for name, version in zip(shown, node.versions, strict=True):
+            if name is not None:
+                file = self._child(node, name, VersionFile(0, name, remote=remote, version=version))
+                file.version = version
+                found[name] = file
+        if found:
+            found[LATEST] = self._child(node, LATEST, LatestLink(0, LATEST, history=node))
+        for telling in Telling:
+            found[telling.value] = self._child(
+                node, telling.value, TellingFile(0, telling.value, history=node, telling=telling)
+            )
+        return found
+
+    def _child(self, node: FileHistory, name: str, fresh: N) -> N:
+        present = node.children.get(name)
+        if isinstance(present, type(fresh)):
+            return present
+        fresh.number = self._inodes.number()
+        node.children[name] = fresh
+        return fresh

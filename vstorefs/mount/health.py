@@ -1,0 +1,60 @@
+"""Is a store answering? A store known to be down is not asked again at once, so that nobody waits for it.
+
+After a failure the store counts as down for a moment that grows with each further one; then a
+single caller may try. Pure but for the clock it is given; one `Health` per store, touched by the
+front's loop only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vstorefs import errors
+from vstorefs.clock import Clock
+
+_FIRST_PAUSE_S = 1.0
+_LONGEST_PAUSE_S = 15.0
+
+
+@dataclass(slots=True)
+class Health:
+    """What is known of one store's availability."""
+
+    alias: str
+    clock: Clock
+    why: str = ""
+    failures: int = 0
+    closed_until: float = 0.0
+
+    @property
+    def down(self) -> bool:
+        """True after a failure, until something succeeds."""
+        return self.failures > 0
+
+    def check(self) -> None:
+        """Let one caller through, or raise at once.
+
+        Raises: Unavailable while the store is known to be down.
+        """
+        if not self.down:
+            return
+        now = self.clock.monotonic_s()
+        if now < self.closed_until:
+            raise errors.Unavailable(self.why, store=self.alias)
+        self.closed_until = now + self._pause()
+
+    def succeeded(self) -> bool:
+        """Note an answer; True if the store had been down."""
+        was_down, self.failures, self.why = self.down, 0, ""
+        return was_down
+
+    def failed(self, error: Exception) -> bool:
+        """Note that no answer came; True if this is news."""
+        news = not self.down
+        self.failures += 1
+        self.why = str(error)
+        self.closed_until = self.clock.monotonic_s() + self._pause()
+        return news
+
+    def _pause(self) -> float:
+        return min(_FIRST_PAUSE_S * 2.0 ** (self.failures - 1), _LONGEST_PAUSE_S)

@@ -1,0 +1,558 @@
+"""The upcalls: find the node, act, and turn errors into errno. Nothing here knows how.
+
+Every upcall runs in a task of pyfuse3's. Errors of our family become an errno by the one table;
+anything else is a bug: its traceback goes to the log, EIO to the caller.
+"""
+
+from __future__ import annotations
+
+import errno
+import functools
+import logging
+import os
+import stat
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, ParamSpec, TypeVar
+
+import pyfuse3
+import trio
+
+from vstorefs import errors
+from vstorefs.clock import Clock
+from vstorefs.model import VERSIONS_FOLDER, Content
+from vstorefs.mount import xattrs
+from vstorefs.mount.attributes import absent, attributes_of
+from vstorefs.mount.changes import Changes, NewAttributes, check_writable
+from vstorefs.mount.commits import Commits
+from vstorefs.mount.dotversions.nodes import (
+    FileHistory,
+    LatestLink,
+    TellingFile,
+    VersionFile,
+    VersionsFolder,
+)
+from vstorefs.mount.dotversions.tree import DotVersions
+from vstorefs.mount.handles import FileHandle, FolderHandle, Handles, TextHandle
+from vstorefs.mount.hashing import Hashing
+from vstorefs.mount.inodes import (
+    DirectoryNode,
+    FileNode,
+    Inodes,
+    Node,
+    StoreNode,
+    SymlinkNode,
+    TopNode,
+)
+from vstorefs.mount.namespace import Namespace
+from vstorefs.mount.opener import opener_of, still_writes
+from vstorefs.mount.pool import Pool
+from vstorefs.mount.reading import Reader
+from vstorefs.mount.transfers import Bytes, Transfers
+from vstorefs.mount.writing import Draft
+
+log = logging.getLogger(__name__)
+
+_LONG_S = 3600.0
+_YOUNG_NS = 2_000_000_000
+_HUGE_BLOCKS = 1 << 38
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def upcall(handler: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]:
+    """Turn a handler's errors into an errno."""
+
+    @functools.wraps(handler)
+    async def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return await handler(*args, **kwargs)
+        except pyfuse3.FUSEError:
+            raise
+        except errors.VstorefsError as error:
+            if not isinstance(error, errors.NotFound):
+                log.warning("%s", error)
+            raise pyfuse3.FUSEError(errors.to_errno(error)) from error
+        except OSError as error:
+            log.warning("%s: %s", handler.__name__, error)
+            raise pyfuse3.FUSEError(error.errno or errno.EIO) from error
+        except Exception as error:
+            log.exception("an error inside vstorefs, in %s", handler.__name__)
+            raise pyfuse3.FUSEError(errno.EIO) from error
+
+    return wrapper
+
+
+class Operations(pyfuse3.Operations):
+    """What the kernel asks; every method runs on the front's loop."""
+
+    supports_dot_lookup = False
+    enable_writeback_cache = False
+
+    def __init__(
+        self,
+        inodes: Inodes,
+        namespace: Namespace,
+        transfers: Transfers,
+        hashing: Hashing,
+        commits: Commits,
+        changes: Changes,
+        versions: DotVersions,
+        pool: Pool,
+        clock: Clock,
+        mount_point: str,
+    ) -> None:
+        super().__init__()
+        self._inodes = inodes
+        self._namespace = namespace
+        self._transfers = transfers
+        self._hashing = hashing
+        self._commits = commits
+        self._changes = changes
+        self._versions = versions
+        self._pool = pool
+        self._clock = clock
+        self._mount_point = mount_point
+        self._handles = Handles()
+        self.device = ""
+
+    # --- names
+
+    @upcall
+    async def lookup(self, parent_inode: int, name: bytes, ctx: Any) -> pyfuse3.EntryAttributes:
+        del ctx
+        parent = self._node(parent_inode)
+        text = os.fsdecode(name)
+        node = await self._find(parent, text)
+        if node is None:
+            return absent(self._seconds(parent))
+        return self._tell(node)
+
+    async def _find(self, parent: Node, name: str) -> Node | None:
+        match parent:
+            case DirectoryNode():
+                if name == VERSIONS_FOLDER:
+                    return self._versions.folder(parent, name)
+                return await self._namespace.find(parent, name)
+            case TopNode():
+                return parent.stores.get(name)
+            case VersionsFolder() | FileHistory():
+                return await self._versions.find(parent, name)
+            case _:
+                raise pyfuse3.FUSEError(errno.ENOTDIR)
+
+    def _tell(self, node: Node) -> pyfuse3.EntryAttributes:
+        self._inodes.looked_up(node)
+        return attributes_of(node, self._seconds(node))
+
+    def _seconds(self, node: Node) -> float:
+        """For how long the kernel may keep what it is told of a node."""
+        match node:
+            case FileNode() | SymlinkNode():
+                return self._namespace.seconds_left(node.parent)
+            case DirectoryNode():
+                return self._namespace.seconds_left(node.parent or node)
+            case VersionFile() | TopNode():
+                return _LONG_S
+            case _:
+                return 0.0
+
+    async def forget(self, inode_list: Sequence[tuple[int, int]]) -> None:
+        for number, count in inode_list:
+            self._inodes.forget(number, count)
+
+    @upcall
+    async def getattr(self, inode: int, ctx: Any) -> pyfuse3.EntryAttributes:
+        del ctx
+        node = self._node(inode)
+        return attributes_of(node, self._seconds(node))
+
+    @upcall
+    async def readlink(self, inode: int, ctx: Any) -> bytes:
+        del ctx
+        node = self._node(inode)
+        if isinstance(node, LatestLink):
+            return os.fsencode(await self._versions.latest(node))
+        if isinstance(node, SymlinkNode):
+            return os.fsencode(node.target)
+        raise pyfuse3.FUSEError(errno.EINVAL)
+
+    @upcall
+    async def opendir(self, inode: int, ctx: Any) -> int:
+        del ctx
+        node = self._node(inode)
+        if isinstance(node, DirectoryNode):
+            # A store that cannot be listed must fail here, not look like an empty folder.
+            await self._namespace.refresh(node)
+        return self._handles.add(FolderHandle(node))
+
+    @upcall
+    async def readdir(self, fh: int, start_id: int, token: Any) -> None:
+        handle = self._handles.get(fh)
+        assert isinstance(handle, FolderHandle)
+        if handle.rows is None or start_id == 0:
+            handle.rows = await self._rows(handle.node)
+        for index in range(start_id, len(handle.rows)):
+            name, row = handle.rows[index]
+            if isinstance(row, Node):
+                node = row
+            else:
+                assert isinstance(handle.node, DirectoryNode)
+                node = self._namespace.node(handle.node, name, row)
+            attributes = attributes_of(node, self._seconds(node))
+            if not pyfuse3.readdir_reply(token, os.fsencode(name), attributes, index + 1):
+                break
+            self._inodes.looked_up(node)
+
+    async def _rows(self, node: Node) -> list[tuple[str, Any]]:
+        match node:
+            case DirectoryNode():
+                return sorted((await self._namespace.entries(node)).items())
+            case TopNode():
+                return sorted(node.stores.items())
+            case VersionsFolder() | FileHistory():
+                return list(await self._versions.rows(node))
+            case _:
+                raise pyfuse3.FUSEError(errno.ENOTDIR)
+
+    async def releasedir(self, fh: int) -> None:
+        self._handles.remove(fh)
+
+    async def fsyncdir(self, fh: int, datasync: bool) -> None:
+        # Every change of names is in the journal, on disk, before it returns.
+        del fh, datasync
+
+    # --- files
+
+    @upcall
+    async def open(self, inode: int, flags: int, ctx: Any) -> pyfuse3.FileInfo:
+        node = self._node(inode)
+        writing = flags & os.O_ACCMODE != os.O_RDONLY
+        match node:
+            case FileNode():
+                return await self._open_file(node, flags, ctx.pid, writing=writing)
+            case VersionFile() | TellingFile() if writing:
+                raise pyfuse3.FUSEError(errno.EROFS)
+            case VersionFile():
+                content = self._versions.content(node)
+                path = f"{self._mount_point}/{content.key}"
+                handle = FileHandle(None, node.remote, content, f"{path} ({node.name})")
+                return _info(self._handles.add(handle), keep_cache=True)
+            case TellingFile():
+                text = await self._versions.text(node)
+                return _info(self._handles.add(TextHandle(text)), direct_io=True)
+            case _:
+                raise pyfuse3.FUSEError(errno.EISDIR)
+
+    async def _open_file(
+        self, node: FileNode, flags: int, pid: int, *, writing: bool
+    ) -> pyfuse3.FileInfo:
+        handle = FileHandle(node, node.remote, None, self._path(node))
+        if writing:
+            check_writable(node)
+            handle.writable = True
+            handle.appends = bool(flags & os.O_APPEND)
+            handle.opener = opener_of(pid)
+        node.pins += 1
+        node.write_handles += writing
+        try:
+            if writing and flags & os.O_TRUNC:
+                await self._truncate(node, 0)
+            elif not writing and node.size == 0 and node.content is not None and node.draft is None:
+                # No read will come for an empty file, so this is its first use.
+                await self._read(handle, 0, 0)
+        except BaseException:
+            node.pins -= 1
+            node.write_handles -= writing
+            raise
+        return _info(self._handles.add(handle), keep_cache=True)
+
+    @upcall
+    async def create(
+        self, parent_inode: int, name: bytes, mode: int, flags: int, ctx: Any
+    ) -> tuple[pyfuse3.FileInfo, pyfuse3.EntryAttributes]:
+        node = await self._changes.create(
+            self._folder(parent_inode), os.fsdecode(name), stat.S_IMODE(mode)
+        )
+        node.uid, node.gid = _owner(ctx)
+        handle = FileHandle(
+            node, node.remote, None, self._path(node), writable=True, opener=opener_of(ctx.pid)
+        )
+        handle.appends = bool(flags & os.O_APPEND)
+        node.pins += 1
+        node.write_handles += 1
+        return _info(self._handles.add(handle), keep_cache=True), self._tell(node)
+
+    @upcall
+    async def mknod(
+        self, parent_inode: int, name: bytes, mode: int, rdev: int, ctx: Any
+    ) -> pyfuse3.EntryAttributes:
+        del rdev
+        if not stat.S_ISREG(mode):
+            raise pyfuse3.FUSEError(errno.EOPNOTSUPP)
+        node = await self._changes.create(
+            self._folder(parent_inode), os.fsdecode(name), stat.S_IMODE(mode)
+        )
+        node.uid, node.gid = _owner(ctx)
+        await self._commits.commit(node)
+        return self._tell(node)
+
+    @upcall
+    async def read(self, fh: int, off: int, size: int) -> Bytes:  # type: ignore[override]
+        handle = self._handles.get(fh)
+        if isinstance(handle, TextHandle):
+            return handle.data[off : off + size]
+        assert isinstance(handle, FileHandle)
+        node = handle.node
+        if node is not None and node.draft is not None:
+            return await node.draft.read(self._transfers, node.remote, off, off + size)
+        return await self._read(handle, off, off + size)
+
+    async def _read(self, handle: FileHandle, start: int, end: int) -> Bytes:
+        content = handle.node.content if handle.node is not None else handle.content
+        if content is None:
+            return b""
+        if handle.transfer is None or handle.transfer.content != content:
+            self._stop_reading(handle)
+            trusted = content.strong or not self._is_young(handle)
+            handle.transfer = self._transfers.open(content, handle.remote, trusted=trusted)
+            handle.transfer.readers += 1
+            handle.reader = Reader()
+            await self._hashing.begin(handle.transfer, handle.path)
+        handle.reader, data = await self._transfers.read(handle.transfer, handle.reader, start, end)
+        return data
+
+    def _is_young(self, handle: FileHandle) -> bool:
+        return handle.node is not None and self._clock.wall_ns() - handle.node.mtime_ns < _YOUNG_NS
+
+    def _stop_reading(self, handle: FileHandle) -> None:
+        transfer, handle.transfer = handle.transfer, None
+        if transfer is not None:
+            transfer.readers -= 1
+            if transfer.readers == 0:
+                self._hashing.last_reader_left(transfer)
+            self._transfers.close(transfer)
+
+    @upcall
+    async def write(self, fh: int, off: int, buf: bytes) -> int:
+        handle = self._handles.get(fh)
+        assert isinstance(handle, FileHandle)
+        assert handle.node is not None
+        node = handle.node
+
+        async def change(draft: Draft) -> None:
+            await draft.write(draft.size if handle.appends else off, buf)
+
+        await self._change(node, change)
+        return len(buf)
+
+    async def _change(
+        self, node: FileNode, change: Callable[[Draft], Awaitable[None]], *, empty: bool = False
+    ) -> None:
+        """Change the content of a file, in a draft that nobody freezes meanwhile."""
+        while True:
+            draft = await self._commits.draft(node, empty=empty)
+            async with draft.lock:
+                if draft.frozen or node.draft is not draft:
+                    continue
+                await change(draft)
+                node.size = draft.size
+                node.mtime_ns = self._clock.wall_ns()
+                return
+
+    async def _truncate(self, node: FileNode, size: int) -> None:
+        await self._change(node, lambda draft: draft.truncate(size), empty=size == 0)
+
+    @upcall
+    async def flush(self, fh: int) -> None:
+        handle = self._handles.get(fh)
+        if not isinstance(handle, FileHandle) or handle.node is None or not handle.writable:
+            return
+        node = handle.node
+        if node.draft is None or node.draft.frozen or not node.draft.dirty:
+            return
+        if node.write_handles == 1 and await trio.to_thread.run_sync(
+            still_writes, handle.opener, self.device, node.number
+        ):
+            return
+        await self._commits.commit_and_wait(node)
+
+    @upcall
+    async def release(self, fh: int) -> None:
+        handle = self._handles.remove(fh)
+        if not isinstance(handle, FileHandle):
+            return
+        self._stop_reading(handle)
+        node = handle.node
+        if node is None:
+            return
+        node.pins -= 1
+        node.write_handles -= handle.writable
+        if node.write_handles == 0 and (handle.writable or node.pins == 0):
+            await self._commits.finish(node)
+        self._inodes.let_go(node)
+
+    @upcall
+    async def fsync(self, fh: int, datasync: bool) -> None:
+        del datasync
+        handle = self._handles.get(fh)
+        if isinstance(handle, FileHandle) and handle.node is not None:
+            await self._commits.fsync(handle.node)
+
+    # --- changes
+
+    @upcall
+    async def setattr(
+        self, inode: int, attr: pyfuse3.EntryAttributes, fields: Any, fh: int | None, ctx: Any
+    ) -> pyfuse3.EntryAttributes:
+        del ctx
+        node = self._node(inode)
+        if not isinstance(node, StoreNode):
+            raise pyfuse3.FUSEError(errno.EROFS)
+        if fields.update_size:
+            if not isinstance(node, FileNode):
+                raise pyfuse3.FUSEError(errno.EISDIR)
+            check_writable(node)
+            await self._truncate(node, attr.st_size)
+            if fh is None and node.write_handles == 0:
+                await self._commits.commit_and_wait(node)
+        new = NewAttributes(
+            stat.S_IMODE(attr.st_mode) if fields.update_mode else None,
+            attr.st_uid if fields.update_uid else None,
+            attr.st_gid if fields.update_gid else None,
+            attr.st_mtime_ns if fields.update_mtime else None,
+        )
+        await self._changes.set_attributes(node, new)
+        return attributes_of(node, self._seconds(node))
+
+    @upcall
+    async def unlink(self, parent_inode: int, name: bytes, ctx: Any) -> None:
+        del ctx
+        await self._changes.remove(self._folder(parent_inode), os.fsdecode(name))
+
+    @upcall
+    async def rmdir(self, parent_inode: int, name: bytes, ctx: Any) -> None:
+        del ctx
+        await self._changes.remove_directory(self._folder(parent_inode), os.fsdecode(name))
+
+    @upcall
+    async def mkdir(
+        self, parent_inode: int, name: bytes, mode: int, ctx: Any
+    ) -> pyfuse3.EntryAttributes:
+        del ctx
+        node = await self._changes.make_directory(
+            self._folder(parent_inode), os.fsdecode(name), stat.S_IMODE(mode)
+        )
+        return self._tell(node)
+
+    @upcall
+    async def symlink(
+        self, parent_inode: int, name: bytes, target: bytes, ctx: Any
+    ) -> pyfuse3.EntryAttributes:
+        del ctx
+        folder = self._folder(parent_inode)
+        return self._tell(
+            await self._changes.make_symlink(folder, os.fsdecode(name), os.fsdecode(target))
+        )
+
+    @upcall
+    async def rename(
+        self,
+        parent_inode_old: int,
+        name_old: bytes,
+        parent_inode_new: int,
+        name_new: bytes,
+        flags: int,
+        ctx: Any,
+    ) -> None:
+        del ctx
+        if flags & ~pyfuse3.RENAME_NOREPLACE:
+            raise pyfuse3.FUSEError(errno.EINVAL)
+        await self._changes.rename(
+            self._folder(parent_inode_old),
+            os.fsdecode(name_old),
+            self._folder(parent_inode_new),
+            os.fsdecode(name_new),
+            replace_target=not flags & pyfuse3.RENAME_NOREPLACE,
+        )
+
+    @upcall
+    async def link(
+        self, inode: int, new_parent_inode: int, new_name: bytes, ctx: Any
+    ) -> pyfuse3.EntryAttributes:
+        raise pyfuse3.FUSEError(errno.EOPNOTSUPP)
+
+    # --- the rest
+
+    @upcall
+    async def getxattr(self, inode: int, name: bytes, ctx: Any) -> bytes:
+        del ctx
+        value = await xattrs.value_of(name, self._content_of(self._node(inode)), self._pool)
+        if value is None:
+            raise pyfuse3.FUSEError(pyfuse3.ENOATTR)
+        return value
+
+    @upcall
+    async def listxattr(self, inode: int, ctx: Any) -> Sequence[bytes]:
+        del inode, ctx
+        return []
+
+    @upcall
+    async def setxattr(self, inode: int, name: bytes, value: bytes, ctx: Any) -> None:
+        raise pyfuse3.FUSEError(errno.EOPNOTSUPP)
+
+    @upcall
+    async def removexattr(self, inode: int, name: bytes, ctx: Any) -> None:
+        raise pyfuse3.FUSEError(errno.EOPNOTSUPP)
+
+    @upcall
+    async def statfs(self, ctx: Any) -> pyfuse3.StatvfsData:
+        del ctx
+        data = pyfuse3.StatvfsData()
+        data.f_bsize = data.f_frsize = 4096
+        data.f_blocks = data.f_bfree = data.f_bavail = _HUGE_BLOCKS
+        data.f_files = data.f_ffree = data.f_favail = _HUGE_BLOCKS
+        data.f_namemax = 255
+        return data
+
+    # --- parts
+
+    def _node(self, number: int) -> Node:
+        node = self._inodes.get(number)
+        if node is None:
+            raise pyfuse3.FUSEError(errno.ESTALE)
+        return node
+
+    def _folder(self, number: int) -> DirectoryNode:
+        node = self._node(number)
+        if not isinstance(node, DirectoryNode):
+            raise pyfuse3.FUSEError(
+                errno.EROFS
+                if isinstance(node, TopNode | VersionsFolder | FileHistory)
+                else errno.ENOTDIR
+            )
+        return node
+
+    def _content_of(self, node: Node) -> Content | None:
+        if isinstance(node, FileNode):
+            return node.content if node.draft is None else None
+        return self._versions.content(node) if isinstance(node, VersionFile) else None
+
+    def _path(self, node: FileNode) -> str:
+        """The path of a file as programs see it."""
+        top: DirectoryNode = node.parent
+        while top.parent is not None:
+            top = top.parent
+        return "/".join(
+            part for part in (self._mount_point.rstrip("/"), top.name, node.path) if part
+        )
+
+
+def _owner(ctx: Any) -> tuple[int | None, int | None]:
+    """The owner of what a program makes, where it is not the mount's own user."""
+    return (None, None) if ctx.uid == os.getuid() else (ctx.uid, ctx.gid)
+
+
+def _info(number: int, *, keep_cache: bool = False, direct_io: bool = False) -> pyfuse3.FileInfo:
+    return pyfuse3.FileInfo(
+        fh=pyfuse3.FileHandleT(number), keep_cache=keep_cache, direct_io=direct_io
+    )

@@ -1,0 +1,283 @@
+"""The front's side of the workers: ask, hear progress, replace the dead.
+
+Each worker is a process with a socket pair. One task per worker reads its messages; an ask is a
+numbered job whose owner waits on an event. When a worker dies, a new one takes its place and
+everything that was under way there is asked again, so the mount notices a delay and nothing else.
+Which repeats need care is decided here:
+
+* Publish is asked again with `look`, so that the store is asked first whether the write has
+  happened;
+* Fetch goes on behind the last chunk that arrived;
+* Hash says `again`, so that the log can tell that something is read twice;
+* Record is asked again as it is: the journal knows an entry by its write id.
+
+Calls that wait for a store are bounded per store (`_PER_STORE`), so that a hung store cannot take
+all threads of the workers, and in time (`_BOUND_S`). Owned by the front's nursery; touched only by
+tasks of the front's loop.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import msgspec
+import trio
+
+from vstorefs import errors
+from vstorefs.model import StoreId
+from vstorefs.workers import messages
+from vstorefs.workers.channel import Decoder, encode
+
+log = logging.getLogger(__name__)
+
+_PER_STORE = 40
+_BOUND_S = 60.0
+_READ_BYTES = 1 << 20
+_RESTART_PAUSE_S = 0.2
+
+OnReport = Callable[[messages.Report], None]
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """One ask under way. `answer` is set before `done`."""
+
+    request: messages.Request
+    on_report: OnReport | None
+    done: trio.Event = field(default_factory=trio.Event)
+    answer: messages.Answer | None = None
+    worker: Worker | None = None
+    number: int = 0
+    arrived: int | None = None
+    remark: messages.Remark | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Worker:
+    """One worker process and what it was asked."""
+
+    process: subprocess.Popen[bytes]
+    stream: trio.SocketStream
+    jobs: dict[int, Job] = field(default_factory=dict)
+    outbox: deque[bytes] = field(default_factory=deque)
+    posted: trio.Event = field(default_factory=trio.Event)
+    gone: bool = False
+
+
+class Pool:
+    """A fixed number of workers; every public method is called from the front's loop."""
+
+    def __init__(self, start: messages.Start, workers: int) -> None:
+        self._start = start
+        self._count = workers
+        self._workers: list[Worker] = []
+        self._numbers = 0
+        self._limits: dict[StoreId, trio.CapacityLimiter] = {}
+        self._nursery: trio.Nursery | None = None
+        self._closing = False
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Start the workers and look after them until cancelled; then end them."""
+        try:
+            async with trio.open_nursery() as nursery:
+                self._nursery = nursery
+                for _ in range(self._count):
+                    await self._add_worker(nursery)
+                task_status.started()
+                await trio.sleep_forever()
+        finally:
+            self._closing = True
+            for worker in self._workers:
+                worker.stream.socket.close()
+            with trio.CancelScope(shield=True):
+                for worker in self._workers:
+                    await _reap(worker.process)
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """Process ids of the living workers."""
+        return tuple(worker.process.pid for worker in self._workers)
+
+    async def ask(
+        self,
+        request: messages.Request,
+        *,
+        on_report: OnReport | None = None,
+        store: StoreId | None = None,
+        bound_s: float = _BOUND_S,
+    ) -> messages.Answer:
+        """The answer to `request`. `store` names the store that it waits for, if any.
+
+        Raises: a StoreError that the worker met; Unavailable when no answer came within `bound_s`
+        seconds.
+        """
+        job = Job(request, on_report)
+        with trio.move_on_after(bound_s):
+            if store is None:
+                return await self._run(job)
+            async with self._limit(store):
+                return await self._run(job)
+        raise errors.Unavailable(
+            f"no answer within {bound_s:.0f} s", operation=type(request).__name__.lower()
+        )
+
+    def start(self, request: messages.Request, on_report: OnReport | None = None) -> Job:
+        """Begin a job that its owner follows with `tell` and `finish`."""
+        job = Job(request, on_report)
+        self._assign(job)
+        return job
+
+    async def finish(self, job: Job) -> messages.Answer:
+        """Wait for the answer of a job; a cancelled wait abandons it. Raises: a StoreError."""
+        try:
+            await job.done.wait()
+        except trio.Cancelled:
+            self.tell(job, messages.Abandon())
+            raise
+        assert job.answer is not None
+        if isinstance(job.answer, messages.Failure):
+            raise _error(job.answer)
+        return job.answer
+
+    def tell(self, job: Job, remark: messages.Remark) -> None:
+        """Send a note about a job under way; one that is done already is left alone."""
+        job.remark = remark
+        if job.worker is not None and not job.done.is_set():
+            self._post(job.worker, messages.Tell(job.number, remark))
+
+    async def _run(self, job: Job) -> messages.Answer:
+        self._assign(job)
+        return await self.finish(job)
+
+    def _limit(self, store: StoreId) -> trio.CapacityLimiter:
+        if store not in self._limits:
+            share = _PER_STORE if len(self._start.stores) == 1 else _PER_STORE // 2
+            self._limits[store] = trio.CapacityLimiter(share)
+        return self._limits[store]
+
+    def _assign(self, job: Job) -> None:
+        if isinstance(job.request, messages.Record):
+            # One worker takes all records: their order is the journal's, and they commit together.
+            worker = self._workers[0]
+        else:
+            worker = min(self._workers, key=lambda one: len(one.jobs))
+        self._numbers += 1
+        job.number = self._numbers
+        job.worker = worker
+        worker.jobs[job.number] = job
+        self._post(worker, messages.Ask(job.number, job.request))
+
+    def _post(self, worker: Worker, message: messages.Ask | messages.Tell) -> None:
+        worker.outbox.append(encode(message))
+        worker.posted.set()
+
+    async def _add_worker(self, nursery: trio.Nursery) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = subprocess.Popen(  # noqa: ASYNC220 — a spawn takes a millisecond, at start or after a death
+                [sys.executable, "-m", "vstorefs.workers.main", str(theirs.fileno())],
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+            )
+        stream = trio.SocketStream(trio.socket.from_stdlib_socket(ours))
+        worker = Worker(process, stream)
+        await stream.send_all(encode(self._start))
+        self._workers.append(worker)
+        nursery.start_soon(self._listen, worker)
+        nursery.start_soon(_send, worker)
+
+    async def _listen(self, worker: Worker) -> None:
+        decoder: Decoder[messages.ToFront] = Decoder(messages.ToFront)
+        try:
+            async for data in worker.stream:
+                for message in decoder.feed(bytes(data)):
+                    self._handle(worker, message)
+        except (trio.BrokenResourceError, trio.ClosedResourceError, OSError):
+            pass
+        if not self._closing:
+            await self._replace(worker)
+
+    def _handle(self, worker: Worker, message: messages.ToFront) -> None:
+        match message:
+            case messages.Progress(number, report):
+                job = worker.jobs.get(number)
+                if job is not None:
+                    if isinstance(report, messages.Arrived):
+                        job.arrived = report.chunk
+                    if job.on_report is not None:
+                        job.on_report(report)
+            case messages.Reply(number, answer):
+                job = worker.jobs.pop(number, None)
+                if job is not None:
+                    job.answer = answer
+                    job.done.set()
+            case messages.LogLine(level, text):
+                log.log(level, "%s", text)
+
+    async def _replace(self, worker: Worker) -> None:
+        assert self._nursery is not None
+        self._workers.remove(worker)
+        worker.gone = True
+        worker.posted.set()
+        worker.stream.socket.close()
+        await _reap(worker.process)
+        log.warning(
+            "worker %d ended unexpectedly (status %s); %d jobs go to another one",
+            worker.process.pid,
+            worker.process.returncode,
+            len(worker.jobs),
+        )
+        await trio.sleep(_RESTART_PAUSE_S)
+        await self._add_worker(self._nursery)
+        for job in list(worker.jobs.values()):
+            job.request = repeat(job)
+            self._assign(job)
+            if job.remark is not None:
+                self.tell(job, job.remark)
+
+
+def repeat(job: Job) -> messages.Request:
+    """What to ask another worker when the one that had this job died."""
+    request = job.request
+    match request:
+        case messages.Publish():
+            return msgspec.structs.replace(request, look=True)
+        case messages.Hash():
+            return msgspec.structs.replace(request, again=True)
+        case messages.Fetch() if job.arrived is not None:
+            return msgspec.structs.replace(request, first=min(job.arrived + 1, request.last))
+        case _:
+            return request
+
+
+async def _send(worker: Worker) -> None:
+    """Send what is posted, in order: a note about a job must not overtake the job."""
+    while not worker.gone:
+        await worker.posted.wait()
+        worker.posted = trio.Event()
+        data = b"".join(worker.outbox)
+        worker.outbox.clear()
+        try:
+            await worker.stream.send_all(data)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            # The listening task meets the same end and asks another worker.
+            return
+
+
+async def _reap(process: subprocess.Popen[bytes]) -> None:
+    with trio.move_on_after(3):
+        await trio.to_thread.run_sync(process.wait, abandon_on_cancel=True)
+    if process.poll() is None:
+        process.kill()
+        process.wait()
+
+
+def _error(failure: messages.Failure) -> errors.StoreError:
+    kind = errors.BY_NAME.get(failure.kind, errors.StoreError)
+    return kind(failure.message, store=failure.store, key=failure.key, operation=failure.operation)

@@ -1,0 +1,140 @@
+"""A store as the front sees it.
+
+Its description, its health, and questions asked through the pool.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TypeVar
+
+from vstorefs import errors
+from vstorefs.clock import Clock
+from vstorefs.model import Capabilities, Entry, Key, StoreSpec, Version
+from vstorefs.mount.health import Health
+from vstorefs.mount.pool import OnReport, Pool
+from vstorefs.workers import messages
+
+log = logging.getLogger(__name__)
+
+_AWAY = (errors.Unavailable, errors.Throttled)
+A = TypeVar("A")
+
+
+class Remote:
+    """One store of the mount; every method is called from the front's loop."""
+
+    def __init__(self, spec: StoreSpec, pool: Pool, clock: Clock) -> None:
+        self.spec = spec
+        self.health = Health(spec.alias, clock)
+        self.capabilities = Capabilities(
+            versioned=False, writable=False, why_read_only="not checked yet"
+        )
+        self._pool = pool
+
+    @property
+    def read_only(self) -> str:
+        """Why nothing can be written here, empty if it can."""
+        if self.spec.read_only:
+            return "mounted read-only"
+        return "" if self.capabilities.writable else self.capabilities.why_read_only
+
+    async def check(self) -> None:
+        """Ask the store what it can do. Raises: NotFound, Denied, Unavailable."""
+        answer = await self.ask(messages.Check(self.spec.id), messages.Checked)
+        self.capabilities = Capabilities(
+            versioned=answer.versioned,
+            writable=answer.writable,
+            why_read_only=answer.why_read_only,
+            keeps_attributes=answer.keeps_attributes,
+            symlinks=answer.symlinks,
+        )
+
+    async def list(self, directory: Key, not_before: float) -> messages.Listed:
+        """One directory, from the cache where listed at or after `not_before`.
+
+        Raises: a StoreError.
+        """
+        request = messages.ListDirectory(self.spec.id, directory, not_before)
+        try:
+            listed = await self.ask(request, messages.Listed)
+        except _AWAY:
+            # A worker serves from the cache what the store cannot say now, so it is asked even of a
+            # store that is down.
+            listed = await self._from_cache(directory)
+        if listed.stale:
+            log.warning(
+                "%s: the store does not answer (%s); %s is shown as it was last known",
+                self.spec.alias,
+                self.health.why or "no reason given",
+                directory or "its top folder",
+            )
+        return listed
+
+    async def _from_cache(self, directory: Key) -> messages.Listed:
+        request = messages.ListDirectory(self.spec.id, directory, float("-inf"))
+        answer = await self._pool.ask(request)
+        assert isinstance(answer, messages.Listed)
+        return messages.Listed(answer.entries, answer.listed_at, stale=True)
+
+    async def history(self, key: Key) -> tuple[Version, ...]:
+        """All versions of one path, oldest first. Raises: a StoreError."""
+        return (await self.ask(messages.History(self.spec.id, key), messages.Versions)).versions
+
+    async def history_names(self, directory: Key) -> tuple[str, ...]:
+        """Names in a directory that have, or had, versions. Raises: a StoreError."""
+        return (
+            await self.ask(messages.HistoryNames(self.spec.id, directory), messages.Names)
+        ).names
+
+    async def ask(
+        self,
+        request: messages.Request,
+        kind: type[A],
+        *,
+        on_report: OnReport | None = None,
+        bound_s: float = 60.0,
+    ) -> A:
+        """The answer to a question that waits for this store. Raises: a StoreError."""
+        self.health.check()
+        try:
+            answer = await self._pool.ask(
+                request, on_report=on_report, store=self.spec.id, bound_s=bound_s
+            )
+        except _AWAY as error:
+            self.note_failure(error)
+            raise
+        except errors.StoreError:
+            self.note_answer()
+            raise
+        assert isinstance(answer, kind), (request, answer)
+        if isinstance(answer, messages.Listed) and answer.stale:
+            self.note_failure(errors.Unavailable("a listing was not answered"))
+        else:
+            self.note_answer()
+        return answer
+
+    def note_answer(self) -> None:
+        """The store has answered."""
+        if self.health.succeeded():
+            log.info("%s: the store answers again", self.spec.alias)
+
+    def note_failure(self, error: Exception) -> None:
+        """The store has not answered."""
+        if self.health.failed(error):
+            log.warning("%s: the store does not answer: %s", self.spec.alias, error)
+
+
+def parent_of(key: Key) -> Key:
+    """The directory that holds `key`; the root for a name at the top."""
+    return Key(key.rpartition("/")[0])
+
+
+def join(directory: Key, name: str) -> Key:
+    """The key of `name` in `directory`."""
+    return Key(f"{directory}/{name}" if directory else name)
+
+
+def name_of(entry: Entry) -> str:
+    """The last component of an entry's key."""
+    return entry.key.rpartition("/")[2]

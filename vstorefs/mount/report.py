@@ -1,0 +1,142 @@
+"""What the mount tells the command line: status, flush, histories."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from vstorefs import errors
+from vstorefs.cache.env import Cache
+from vstorefs.clock import Clock
+from vstorefs.model import Key
+from vstorefs.mount.control import Handler
+from vstorefs.mount.remote import Remote
+from vstorefs.mount.transfers import Transfers
+from vstorefs.mount.uploads import Pending, Uploads
+from vstorefs.versions import history
+
+_FLUSH_S = 600.0
+_HISTORY_WAIT_S = 5.0
+
+
+class Report:
+    """Answers from what the front knows; touched by the front's loop only."""
+
+    def __init__(
+        self,
+        mount_point: str,
+        remotes: list[Remote],
+        uploads: Uploads,
+        transfers: Transfers,
+        cache: Cache,
+        clock: Clock,
+        *,
+        single: bool,
+        read_only: bool,
+    ) -> None:
+        self._mount_point = mount_point
+        self._remotes = remotes
+        self._uploads = uploads
+        self._transfers = transfers
+        self._cache = cache
+        self._clock = clock
+        self._single = single
+        self._read_only = read_only
+
+    def handlers(self) -> dict[str, Handler]:
+        """What the control socket serves."""
+        return {
+            "status": self._status,
+            "flush": self._flush,
+            "drain": self._drain,
+            "history": self._history,
+        }
+
+    async def _status(self, request: dict[str, Any]) -> dict[str, Any]:
+        del request
+        info = self._cache.info()
+        return {
+            "mount_point": self._mount_point,
+            "pid": os.getpid(),
+            "stores": [_store(remote) for remote in self._remotes],
+            "cache": {
+                "dir": str(self._cache.directory),
+                "limit_bytes": info.limit_bytes,
+                "used_bytes": info.used_bytes,
+                "file_bytes": info.file_bytes,
+                "chunks": info.chunks,
+            },
+            "transfers": {
+                "downloads": self._transfers.active,
+                "uploads": self._uploads.active,
+                "downloaded_bytes": self._transfers.downloaded_bytes,
+            },
+            "pending": self._pending(),
+            "read_only": self._read_only,
+        }
+
+    def _pending(self) -> list[dict[str, Any]]:
+        now = self._clock.monotonic_s()
+        return [_change(pending, now) for pending in self._uploads.pending]
+
+    async def _flush(self, request: dict[str, Any]) -> dict[str, Any]:
+        return await self._drained(len(self._uploads), _FLUSH_S)
+
+    async def _drain(self, request: dict[str, Any]) -> dict[str, Any]:
+        return await self._drained(len(self._uploads), float(request.get("seconds", _FLUSH_S)))
+
+    async def _drained(self, waiting: int, bound_s: float) -> dict[str, Any]:
+        if await self._uploads.drain(bound_s):
+            return {"flushed": waiting}
+        left = self._pending()
+        return {
+            "ok": False,
+            "error": f"{len(left)} changes are not in their stores yet",
+            "pending": left,
+        }
+
+    async def _history(self, request: dict[str, Any]) -> dict[str, Any]:
+        remote, key = self._locate(str(request.get("path", "")))
+        await self._uploads.settled_at(remote.spec.id, key, _HISTORY_WAIT_S)
+        versions = await remote.history(key)
+        return {
+            "path": request.get("path"),
+            "versions": history.items(key.rpartition("/")[2], versions),
+        }
+
+    def _locate(self, path: str) -> tuple[Remote, Key]:
+        if self._single:
+            return self._remotes[0], Key(path)
+        alias, _, key = path.partition("/")
+        for remote in self._remotes:
+            if remote.spec.alias == alias:
+                return remote, Key(key)
+        raise errors.NotFound("no store of that name in this mount", key=alias)
+
+
+def _store(remote: Remote) -> dict[str, Any]:
+    state, why = "ok", ""
+    if remote.health.down:
+        state, why = "down", remote.health.why
+    elif remote.read_only:
+        state, why = "read-only", remote.read_only
+    return {
+        "alias": remote.spec.alias,
+        "url": remote.spec.url,
+        "id": remote.spec.id,
+        "state": state,
+        "why": why,
+        "layout": "native",
+    }
+
+
+def _change(pending: Pending, now: float) -> dict[str, Any]:
+    entry = pending.entry
+    return {
+        "path": entry.path,
+        "operation": entry.operation.value,
+        "attempts": pending.attempts,
+        "error": pending.error or None,
+        "size": entry.write.size,
+        "waiting_s": round(now - pending.since, 1),
+    }

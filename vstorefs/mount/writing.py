@@ -1,0 +1,144 @@
+"""Content being written: a staging file over a base.
+
+A draft holds the ranges that were written; everything else is still in the content that it started
+from and is fetched when somebody reads it, or when the version is published. When a draft is
+committed it is *frozen*: the journal names its staging file, and whoever writes on gets a clone.
+
+Ranges that a program never wrote but that the base must not show through (a file cut short and made
+long again) count as written; the staging file has zeros there.
+
+One draft per file node. Its lock is held by whoever changes it; disk calls go to threads.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+
+import trio
+
+from vstorefs.model import Content, Staged, Token, WriteId
+from vstorefs.mount.remote import Remote
+from vstorefs.mount.transfers import Transfers
+from vstorefs.state.staging import Ranges, StagingArea, add, cut, missing
+
+
+@dataclass(slots=True, eq=False)
+class Draft:
+    """One version in the making. `base` and `after` say what the writer started from, as `model.Write` does.
+
+    `dirty`: there is something to commit. `frozen`: the journal has it. `synced`: the journal entry
+    of its last fsync.
+    """
+
+    area: StagingArea
+    name: str
+    number: int
+    size: int
+    present: Ranges
+    under: Content | None
+    base: Token | None
+    after: WriteId | None
+    dirty: bool = False
+    frozen: bool = False
+    synced: int | None = None
+    lock: trio.Lock = field(default_factory=trio.Lock)
+
+    @classmethod
+    async def over(
+        cls, area: StagingArea, under: Content | None, base: Token | None, after: WriteId | None
+    ) -> Draft:
+        """A draft over a content, or over nothing."""
+        name, number = await trio.to_thread.run_sync(_create, area)
+        return cls(
+            area, name, number, under.size if under is not None else 0, (), under, base, after
+        )
+
+    async def clone(self, after: WriteId | None) -> Draft:
+        """The same content to write on, while this one is on its way as write `after`."""
+        staged = await trio.to_thread.run_sync(self.area.clone, self.staged())
+        number = os.open(self.area.path(staged.name), os.O_RDWR | os.O_CLOEXEC)
+        return Draft(
+            self.area, staged.name, number, self.size, self.present, self.under, None, after
+        )
+
+    def staged(self) -> Staged:
+        """What the journal says of it."""
+        under = self.under if self.under is not None and self.under.size > 0 else None
+        return Staged(self.name, self.size, self.present, under)
+
+    async def write(self, offset: int, data: bytes) -> int:
+        """Write; a gap behind the end becomes zeros."""
+        await trio.to_thread.run_sync(_pwrite, self.number, data, offset)
+        if offset > self.size:
+            self.present = add(self.present, self.size, offset)
+        self.present = add(self.present, offset, offset + len(data))
+        self.size = max(self.size, offset + len(data))
+        self.dirty = True
+        return len(data)
+
+    async def truncate(self, size: int) -> None:
+        """Cut short or make longer with zeros."""
+        if size < self.size:
+            self.present = cut(self.present, size)
+            await trio.to_thread.run_sync(os.ftruncate, self.number, size)
+        if size > self.size:
+            self.present = add(self.present, self.size, size)
+        await trio.to_thread.run_sync(os.ftruncate, self.number, size)
+        if size == 0:
+            self.under = None
+        self.size = size
+        self.dirty = True
+
+    async def read(self, transfers: Transfers, remote: Remote, start: int, end: int) -> bytes:
+        """Bytes [start, end), cut at the end.
+
+        Raises: a StoreError where the base cannot be read.
+        """
+        end = min(end, self.size)
+        if start >= end:
+            return b""
+        result = bytearray(await trio.to_thread.run_sync(_pread, self.number, end - start, start))
+        if self.under is not None:
+            for low, high in missing(self.present, start, end):
+                data = await transfers.bytes_of(self.under, remote, low, high)
+                result[low - start : low - start + len(data)] = data
+        return bytes(result)
+
+    async def sync(self) -> None:
+        """Bring what was written to disk, at its full size."""
+        await trio.to_thread.run_sync(_sync, self.number, self.size)
+
+    def discard(self) -> None:
+        """Close it and remove the staging file."""
+        self.close()
+        self.area.discard(self.name)
+
+    def close(self) -> None:
+        """Close it; the staging file stays for whoever the journal names."""
+        if self.number >= 0:
+            os.close(self.number)
+            self.number = -1
+
+
+def _create(area: StagingArea) -> tuple[str, int]:
+    name = area.create()
+    return name, os.open(area.path(name), os.O_RDWR | os.O_CLOEXEC)
+
+
+def _pwrite(number: int, data: bytes, offset: int) -> None:
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(number, view, offset)
+        view = view[written:]
+        offset += written
+
+
+def _pread(number: int, length: int, offset: int) -> bytes:
+    """Exactly `length` bytes; what lies behind the staging file's end is zeros."""
+    return os.pread(number, length, offset).ljust(length, b"\0")
+
+
+def _sync(number: int, size: int) -> None:
+    os.ftruncate(number, size)
+    os.fdatasync(number)
