@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.mounts import Host, host
+from tests.support.radosgw import CountedServer, radosgw
 from tests.support.s3server import S3Server, moto
 
 
@@ -42,3 +43,10 @@ def bucket(moto_server: S3Server, request: pytest.FixtureRequest) -> str:
     name = f"b{os.urandom(6).hex()}"
     moto_server.bucket(name)
     return name
+
+
+@pytest.fixture(scope="session")
+def radosgw_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CountedServer]:
+    """A real S3 server for large objects, with its requests counted."""
+    with radosgw(tmp_path_factory.mktemp("radosgw")) as server:
+        yield server

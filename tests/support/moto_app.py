@@ -9,6 +9,7 @@ stall makes all requests wait until DELETE stall.
 from __future__ import annotations
 
 import json
+import socket
 import sys
 import tempfile
 import threading
@@ -63,7 +64,7 @@ class Server:
             body = list(self._moto(environ, start))
         if self._lose > 0:
             self._lose -= 1
-            raise ConnectionError("the answer is lost, as asked")
+            environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
         return body
 
     def _read_body(self, environ: Environ) -> None:

@@ -121,9 +121,19 @@ def _prepare(point: Path) -> bool:
             raise errors.UsageError(f"cannot make the folder {point}: {error.strerror}") from error
         return True
     except OSError:
-        # A mount whose process died answers with ENOTCONN.
-        subprocess.run(["fusermount3", "-u", "-z", str(point)], check=False, capture_output=True)
+        _clear(point)
+        return False
+    try:
+        # What stat says may still come from the kernel's memory of the dead; this never does.
+        os.statvfs(point)
+    except OSError:
+        _clear(point)
     return False
+
+
+def _clear(point: Path) -> None:
+    """Take away what a mount left whose process died: it answers with ENOTCONN."""
+    subprocess.run(["fusermount3", "-u", "-z", str(point)], check=False, capture_output=True)
 
 
 def _check_point(point: Path, options: argparse.Namespace) -> None:

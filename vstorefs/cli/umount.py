@@ -77,7 +77,7 @@ def _await_end(record: MountRecord) -> None:
 def _without_process(point: str) -> int:
     """A mount whose process died leaves a folder that answers with errors."""
     try:
-        os.stat(point)  # noqa: PTH116
+        os.statvfs(point)
     except OSError as error:
         if error.errno is not None and not isinstance(error, FileNotFoundError | PermissionError):
             subprocess.run(["fusermount3", "-u", "-z", point], check=False, capture_output=True)

@@ -69,11 +69,7 @@ class LocalStore:
                 raise errors.Denied(
                     f"no permission to read {self.root}", store=self.spec.alias, operation="check"
                 )
-            why = (
-                "the store is read-only by its settings"
-                if self.spec.read_only
-                else self._why_read_only()
-            )
+            why = self._why_read_only()
         return Capabilities(
             versioned=True,
             writable=not why,

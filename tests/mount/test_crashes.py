@@ -1,0 +1,141 @@
+"""Processes die at the worst moment: what was promised is there, once."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.support.mounts import Host, host
+from tests.support.processes import wait_until
+from tests.support.radosgw import CountedServer
+from tests.support.s3server import S3Server
+
+pytestmark = [pytest.mark.mount, pytest.mark.faults]
+
+_MIB = 1 << 20
+
+
+def kill_workers(pids: list[int]) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def test_a_worker_dies_during_a_read(radosgw_server: CountedServer, tmp_path: Path) -> None:
+    client = radosgw_server.bucket("killread")
+    data = os.urandom(64 * _MIB)
+    client.put_object(Bucket="killread", Key="f", Body=data)
+    with host(tmp_path / "host", radosgw_server.env) as one:
+        mount = one.mount("s3://killread")
+        victims = mount.worker_pids
+        with (mount / "f").open("rb", buffering=0) as file:
+            got = file.read(4 * _MIB)
+            kill_workers(victims)
+            while block := file.read(4 * _MIB):
+                got += block
+        assert got == data
+        mount.wait_for_log("sha256 sum:")
+        assert not set(victims) & set(mount.worker_pids)
+
+
+def test_workers_die_during_an_upload(radosgw_server: CountedServer, tmp_path: Path) -> None:
+    radosgw_server.bucket("killwrite")
+    data = os.urandom(96 * _MIB)
+    with host(tmp_path / "host", radosgw_server.env) as one:
+        mount = one.mount("s3://killwrite")
+        victims = mount.worker_pids
+        writer = threading.Thread(target=lambda: (mount / "f").write_bytes(data))
+        writer.start()
+        wait_until(lambda: mount.status()["transfers"]["uploads"] > 0, "upload")
+        kill_workers(victims)
+        writer.join()
+        assert mount.contents("f") == [data]
+
+
+def test_the_front_dies_and_the_next_mount_carries_on(one_host: Host, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    store.mkdir()
+    mount = one_host.project(f'write = "back"\n[stores.data]\nurl = "{store.as_uri()}"\n')
+    for number in range(30):
+        (mount / f"data/f{number % 10}").write_text(f"content {number}")
+    mount.kill()
+    with pytest.raises(OSError):
+        os.listdir(mount.path)
+    again = one_host.project(f'[stores.data]\nurl = "{store.as_uri()}"\n')
+    one_host.run("flush", again.path)
+    for number in range(10):
+        assert again.contents(f"data/f{number}") == [
+            f"content {number + tens}".encode() for tens in (0, 10, 20)
+        ]
+
+
+def test_what_was_synced_and_never_closed_is_marked(one_host: Host, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    store.mkdir()
+    mount = one_host.mount(store.as_uri())
+    synced = (mount / "synced").open("wb")
+    synced.write(b"kept")
+    synced.flush()
+    os.fsync(synced.fileno())
+    unpromised = (mount / "unpromised").open("wb")
+    unpromised.write(b"promised to nobody")
+    unpromised.flush()
+    mount.kill()
+    for file in (synced, unpromised):
+        with contextlib.suppress(OSError):
+            file.close()
+    again = one_host.mount(store.as_uri())
+    one_host.run("flush", again.path)
+    assert again.contents("synced") == [b"kept"]
+    assert "interrupted" in again.history("synced")[0]["marks"]
+    assert not (again / "unpromised").exists()
+    kept = one_host.folder / "home/.local/state/vstorefs/unpromised"
+    assert [file.read_bytes() for file in kept.iterdir()] == [b"promised to nobody"]
+
+
+def test_a_lost_answer_makes_no_second_version(
+    moto_server: S3Server, bucket: str, tmp_path: Path
+) -> None:
+    with host(tmp_path / "host", moto_server.env) as one:
+        mount = one.mount(f"s3://{bucket}")
+        (mount / "f").write_text("first")
+        moto_server.control("lose", n=1)
+        (mount / "f").write_text("second")
+        assert mount.contents("f") == [b"first", b"second"]
+
+
+def test_a_busy_store_is_tried_again(moto_server: S3Server, bucket: str, tmp_path: Path) -> None:
+    with host(tmp_path / "host", moto_server.env) as one:
+        mount = one.mount(f"s3://{bucket}")
+        moto_server.control("fail", n=3)
+        (mount / "f").write_text("content")
+        moto_server.control("fail", n=3)
+        assert (mount / "f").read_text() == "content"
+        assert mount.contents("f") == [b"content"]
+
+
+def test_a_store_that_hangs_gives_an_error_and_lets_go(tmp_path: Path) -> None:
+    from tests.support.s3server import moto
+
+    with moto(tmp_path) as server:
+        server.bucket("stalled").put_object(Bucket="stalled", Key="f", Body=b"content")
+        with host(tmp_path / "host", server.env) as one:
+            mount = one.mount("s3://stalled")
+            assert os.listdir(mount.path) == ["f"]
+            server.control("stall")
+            with pytest.raises(OSError, match="Input/output"):
+                (mount / "f").read_bytes()
+            assert mount.status()["stores"][0]["state"] == "down"
+            result = subprocess.run(
+                ["ls", mount.path], check=False, capture_output=True, timeout=60
+            )
+            assert result.returncode == 0
+            one.run("umount", mount.path)
+            assert not os.path.ismount(mount.path)
+            server.control("stall", method="DELETE")

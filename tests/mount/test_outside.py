@@ -1,0 +1,107 @@
+"""Other programs change what lies in the store: new versions show, and no old one changes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.mounts import Host
+from tests.support.processes import wait_until
+from tests.support.s3server import S3Server
+
+pytestmark = pytest.mark.mount
+
+
+def test_another_tool_overwrites_an_s3_key(
+    moto_server: S3Server, bucket: str, tmp_path: Path
+) -> None:
+    one = Host(tmp_path / "host", moto_server.env)
+    try:
+        mount = one.project(f'[stores.data]\nurl = "s3://{bucket}"\nlisting-seconds = 0\n')
+        (mount / "data/f").write_text("ours")
+        client = moto_server.client()
+        client.put_object(Bucket=bucket, Key="f", Body=b"theirs")
+        wait_until(lambda: (mount / "data/f").read_text() == "theirs", "the other tool's content")
+        assert mount.contents("data/f") == [b"ours", b"theirs"]
+        assert "made by another program" in mount.history("data/f")[1]["marks"]
+        (mount / "data/f").write_text("ours again")
+        client.delete_object(Bucket=bucket, Key="f")
+        wait_until(lambda: not (mount / "data/f").exists(), "the other tool's deletion")
+        assert mount.contents("data/f") == [b"ours", b"theirs", b"ours again", None]
+    finally:
+        one.close()
+
+
+def test_a_bucket_without_versioning_is_read_only_and_says_why(
+    moto_server: S3Server, tmp_path: Path
+) -> None:
+    client = moto_server.bucket("plain", versioned=False)
+    client.put_object(Bucket="plain", Key="f", Body=b"content")
+    one = Host(tmp_path / "host", moto_server.env)
+    try:
+        result = one.run("mount", "s3://plain", tmp_path / "host" / "mnt", "--cache-size", "64MiB")
+        one.points.append(tmp_path / "host" / "mnt")
+        assert "keeps no versions" in result.stdout
+        assert (tmp_path / "host/mnt/f").read_bytes() == b"content"
+        with pytest.raises(OSError, match="Read-only"):
+            (tmp_path / "host/mnt/f").write_text("x")
+    finally:
+        one.close()
+
+
+def test_another_program_replaces_the_plain_file(one_host: Host, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    store.mkdir()
+    mount = one_host.project(f'[stores.data]\nurl = "{store.as_uri()}"\nlisting-seconds = 0\n')
+    (mount / "data/f").write_text("ours")
+    kept = {path: path.read_bytes() for path in (store / ".vstorefs").rglob("*") if path.is_file()}
+    (store / "other").write_text("theirs")
+    os.replace(store / "other", store / "f")
+    wait_until(lambda: (mount / "data/f").read_text() == "theirs", "the other program's content")
+    assert mount.contents("data/f")[-1] == b"theirs"
+    assert "made by another program" in mount.history("data/f")[-1]["marks"]
+    (mount / "data/f").write_text("ours again")
+    assert mount.contents("data/f")[-2:] == [b"theirs", b"ours again"]
+    for path, content in kept.items():
+        assert path.read_bytes() == content
+
+
+def test_another_program_appends_to_the_plain_file(one_host: Host, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    store.mkdir()
+    mount = one_host.project(f'[stores.data]\nurl = "{store.as_uri()}"\nlisting-seconds = 0\n')
+    (mount / "data/f").write_text("first")
+    (mount / "data/f").write_text("second")
+    first = mount.history("data/f")[0]
+    subprocess.run(f"echo ' and more' >> {store}/f", shell=True, check=True)
+    wait_until(
+        lambda: (mount / "data/f").read_text() == "second and more\n", "the other program's content"
+    )
+    history = mount.history("data/f")
+    assert history[0] == first
+    assert [item["size"] for item in history] == [5, 6, 16]
+    assert "replaced outside" in history[1]["marks"]
+    assert history[1]["sha256"] is not None
+    assert (mount / "data/.versions/f" / first["name"]).read_text() == "first"
+
+
+def test_several_stores_are_folders(one_host: Host, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "f").write_text(name)
+    mount = one_host.project(
+        f'[stores.first]\nurl = "{(tmp_path / "one").as_uri()}"\n'
+        f'[stores.second]\nurl = "{(tmp_path / "two").as_uri()}"\n'
+        f'[stores.third]\nurl = "{(tmp_path / "two").as_uri()}/"\nread-only = true\n'
+    )
+    assert sorted(os.listdir(mount.path)) == ["first", "second", "third"]
+    assert (mount / "first/f").read_text() == "one"
+    assert (mount / "second/f").read_text() == "two"
+    (mount / "first/g").write_text("new")
+    with pytest.raises(OSError, match="Read-only"):
+        (mount / "third/g").write_text("new")
+    with pytest.raises(OSError, match="cross-device"):
+        os.rename(mount / "first/g", mount / "second/g")

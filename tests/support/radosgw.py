@@ -1,0 +1,155 @@
+"""Ceph's radosgw, a real S3 server with versioning: one mon, one OSD in memory, no mgr.
+
+It checks signatures, serves ranges fast, and honours only some conditions, as many look-alikes do.
+A counting proxy stands before it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.processes import ROOT, answers, free_port, running, wait_until
+from tests.support.s3server import S3Server
+
+_CONF = """\
+[global]
+fsid = {fsid}
+mon host = [v2:127.0.0.1:{mon2},v1:127.0.0.1:{mon1}]
+ms bind port min = {low}
+ms bind port max = {high}
+public addr = 127.0.0.1
+cluster addr = 127.0.0.1
+keyring = {folder}/keyring
+run dir = {folder}
+admin socket = {folder}/$name.asok
+log file = {folder}/$name.log
+mon data = {folder}/mon
+osd data = {folder}/osd
+osd pool default size = 1
+osd pool default min size = 1
+osd pool default pg num = 8
+osd pool default pg autoscale mode = off
+osd crush chooseleaf type = 0
+mon allow pool size one = true
+mon data avail warn = 1
+mon data avail crit = 1
+osd objectstore = memstore
+memstore device bytes = 6442450944
+rgw frontends = beast endpoint=127.0.0.1:{port} tcp_nodelay=1
+rgw relaxed s3 bucket names = true
+"""
+
+
+@dataclass
+class CountedServer(S3Server):
+    """A server behind the counting proxy."""
+
+    def gets_of(self, path: str) -> int:
+        with urllib.request.urlopen(f"{self.endpoint}/__counts__") as answer:
+            return int(json.load(answer).get(f"GET /{path}", 0))
+
+
+@contextlib.contextmanager
+def counted(port: int, folder: Path, server: S3Server) -> Iterator[CountedServer]:
+    """A counting proxy before a server on a port."""
+    own = free_port()
+    command = [sys.executable, "-m", "tests.support.counting_proxy", str(own), str(port)]
+    with running(command, folder / "proxy.log", cwd=ROOT) as proxy:
+        wait_until(lambda: answers(own), "answer of the proxy", process=proxy)
+        yield CountedServer(f"http://127.0.0.1:{own}", server.access_key, server.secret_key)
+
+
+@contextlib.contextmanager
+def radosgw(folder: Path) -> Iterator[CountedServer]:
+    """A running radosgw with one user."""
+    mon1, mon2, port = free_port(), free_port(), free_port()
+    conf = folder / "ceph.conf"
+    low = 20000 + port % 10000
+    conf.write_text(
+        _CONF.format(
+            fsid=uuid.uuid4(),
+            mon1=mon1,
+            mon2=mon2,
+            low=low,
+            high=low + 60,
+            folder=folder,
+            port=port,
+        )
+    )
+    (folder / "osd").mkdir()
+
+    def call(*command: str) -> str:
+        return subprocess.run(
+            [command[0], "-c", str(conf), *command[1:]]
+            if command[0] != "monmaptool"
+            else list(command),
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        ).stdout
+
+    _make_keys(folder)
+    fsid = conf.read_text().split("fsid = ")[1].split()[0]
+    address = f"[v2:127.0.0.1:{mon2},v1:127.0.0.1:{mon1}]"
+    call("monmaptool", "--create", "--fsid", fsid, "--addv", "a", address, f"{folder}/monmap")
+    call(
+        "ceph-mon",
+        "-i",
+        "a",
+        "--mkfs",
+        "--monmap",
+        f"{folder}/monmap",
+        "--keyring",
+        f"{folder}/keyring",
+    )
+    base = ["-c", str(conf), "-f"]
+    with contextlib.ExitStack() as stack:
+        mon = stack.enter_context(running(["ceph-mon", "-i", "a", *base], folder / "mon.out"))
+        wait_until(lambda: answers(mon2), "answer of the mon", process=mon)
+        osd_id = str(uuid.uuid4())
+        call("ceph", "osd", "new", osd_id)
+        call("ceph-osd", "-i", "0", "--mkfs", "--osd-uuid", osd_id)
+        osd = stack.enter_context(running(["ceph-osd", "-i", "0", *base], folder / "osd.out"))
+        wait_until(lambda: "1 up" in call("ceph", "osd", "stat"), "start of the OSD", process=osd)
+        gateway = stack.enter_context(
+            running(["radosgw", "-n", "client.rgw", *base], folder / "rgw.out")
+        )
+        wait_until(lambda: answers(port), "answer of radosgw", process=gateway, seconds=120)
+        user = S3Server(f"http://127.0.0.1:{port}", "testaccess", "testsecretkey")
+        call(
+            "radosgw-admin",
+            "user",
+            "create",
+            "--uid=u",
+            "--display-name=u",
+            f"--access-key={user.access_key}",
+            f"--secret-key={user.secret_key}",
+        )
+        yield stack.enter_context(counted(port, folder, user))
+
+
+def _make_keys(folder: Path) -> None:
+    ring = f"{folder}/keyring"
+    everything = ["--cap", "mon", "allow *", "--cap", "osd", "allow *", "--cap", "mgr", "allow *"]
+    caps = {
+        "mon.": ["--cap", "mon", "allow *"],
+        "client.admin": [*everything],
+        "osd.0": ["--cap", "mon", "allow profile osd", "--cap", "osd", "allow *"],
+        "client.rgw": ["--cap", "mon", "allow rwx", "--cap", "osd", "allow rwx"],
+    }
+    subprocess.run(["ceph-authtool", "--create-keyring", ring], check=True, capture_output=True)
+    for name, given in caps.items():
+        subprocess.run(
+            ["ceph-authtool", ring, "--gen-key", "-n", name, *given],
+            check=True,
+            capture_output=True,
+        )
