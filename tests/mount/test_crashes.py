@@ -14,7 +14,7 @@ import pytest
 from tests.support.mounts import Host, host
 from tests.support.processes import wait_until
 from tests.support.radosgw import CountedServer
-from tests.support.s3server import S3Server
+from tests.support.s3server import S3Server, moto
 
 pytestmark = [pytest.mark.mount, pytest.mark.faults]
 
@@ -121,8 +121,6 @@ def test_a_busy_store_is_tried_again(moto_server: S3Server, bucket: str, tmp_pat
 
 
 def test_a_store_that_hangs_gives_an_error_and_lets_go(tmp_path: Path) -> None:
-    from tests.support.s3server import moto
-
     with moto(tmp_path) as server:
         server.bucket("stalled").put_object(Bucket="stalled", Key="f", Body=b"content")
         with host(tmp_path / "host", server.env) as one:
