@@ -56,12 +56,14 @@ class Redaction(logging.Filter):
 class Log:
     """The running log of this process."""
 
-    def __init__(self, listener: logging.handlers.QueueListener) -> None:
+    def __init__(self, listener: logging.handlers.QueueListener, target: logging.Handler) -> None:
         self._listener = listener
+        self._target = target
 
     def stop(self) -> None:
-        """Write what waits."""
+        """Write what waits, and close the file."""
         self._listener.stop()
+        self._target.close()
 
 
 def start(level: int, file: Path | None) -> Log:
@@ -90,4 +92,4 @@ def start(level: int, file: Path | None) -> Log:
     root.setLevel(level)
     listener = logging.handlers.QueueListener(lines, target)
     listener.start()
-    return Log(listener)
+    return Log(listener, target)

@@ -78,7 +78,8 @@ def release_owners(cache: Cache, txn: Any, owner: str | None = None) -> None:
         there = cursor.set_range(prefix)
         while there and cursor.key().startswith(prefix):
             _to_lru(cache, txn, bytes(cursor.key())[-20:])
-            there = cursor.delete()
+            # Deleting moves on; behind the last one the key is empty.
+            there = cursor.delete() and bool(cursor.key())
 
 
 def used(cache: Cache, txn: Any) -> int:

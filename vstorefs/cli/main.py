@@ -56,7 +56,13 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; gives the exit status."""
-    options = parser().parse_args(arguments)
+    top = parser()
+    options, rest = top.parse_known_args(arguments)
+    # argparse takes what stands behind an option for surplus, where a list of names was begun before it.
+    if rest and (not hasattr(options, "where") or any(one.startswith("-") for one in rest)):
+        top.error(f"unknown arguments: {' '.join(rest)}; see vstorefs {options.command} --help")
+    if rest:
+        options.where += rest
     try:
         return int(options.run(options) or 0)
     except errors.VstorefsError as error:

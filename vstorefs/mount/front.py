@@ -46,7 +46,7 @@ from vstorefs.workers import messages
 log = logging.getLogger(__name__)
 
 _TASKS = 10_000
-_LAST_DRAIN_S = 10.0
+_LAST_DRAIN_S = 3.0
 _NOTE_EVERY_S = 2.0
 
 

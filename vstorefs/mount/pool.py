@@ -39,7 +39,8 @@ log = logging.getLogger(__name__)
 _PER_STORE = 40
 _BOUND_S = 60.0
 _READ_BYTES = 1 << 20
-_RESTART_PAUSE_S = 0.2
+_RESTART_PAUSE_S = 0.1
+_OFTEN_S = 10.0
 
 OnReport = Callable[[messages.Report], None]
 
@@ -81,6 +82,8 @@ class Pool:
         self._limits: dict[StoreId, trio.CapacityLimiter] = {}
         self._nursery: trio.Nursery | None = None
         self._closing = False
+        self._deaths = 0
+        self._died_at = float("-inf")
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Start the workers and look after them until cancelled; then end them."""
@@ -233,7 +236,10 @@ class Pool:
             worker.process.returncode,
             len(worker.jobs),
         )
-        await trio.sleep(_RESTART_PAUSE_S)
+        # One that dies again and again must not keep the machine busy with its funerals.
+        self._deaths = self._deaths + 1 if trio.current_time() - self._died_at < _OFTEN_S else 0
+        self._died_at = trio.current_time()
+        await trio.sleep(min(_RESTART_PAUSE_S * 2.0**self._deaths, _OFTEN_S / 2))
         await self._add_worker(self._nursery)
         for job in list(worker.jobs.values()):
             job.request = repeat(job)

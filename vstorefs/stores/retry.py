@@ -39,8 +39,8 @@ class Retrying:
         self._sleep = sleep
         self._now = now
 
-    def _again(self, call: Callable[[], T]) -> T:
-        until = self._now() + self._deadline_s
+    def _again(self, call: Callable[[], T], deadline_s: float | None = None) -> T:
+        until = self._now() + (self._deadline_s if deadline_s is None else deadline_s)
         pause = _FIRST_PAUSE_S
         while True:
             try:
@@ -54,8 +54,8 @@ class Retrying:
                 pause = min(pause * 2, _LONGEST_PAUSE_S)
 
     def capabilities(self) -> Capabilities:
-        """See `base.Store`."""
-        return self._again(self._store.capabilities)
+        """See `base.Store`; a person waits for this answer, so it is not asked for long."""
+        return self._again(self._store.capabilities, self._deadline_s / 4)
 
     def list(self, directory: Key) -> Iterator[Page]:
         """See `base.Store`.

@@ -54,7 +54,6 @@ log = logging.getLogger(__name__)
 
 _READS = 32
 _WRITES = 8
-_HASHES = 8
 _IDLE_S = 5.0
 
 
@@ -67,18 +66,17 @@ class Worker:
         self._publisher = publish.publisher(self._setting)
         self._reads = ThreadPoolExecutor(_READS, "read")
         self._writes = ThreadPoolExecutor(_WRITES, "write")
-        self._hashes = ThreadPoolExecutor(_HASHES, "hash")
         self._records: queue.Queue[record.Waiting] = queue.Queue()
         self._hashing: dict[int, hashing.Progress] = {}
         self._fetching: dict[int, threading.Event] = {}
 
-    def run(self) -> None:
-        """Work until the front is gone."""
+    def run(self, messages: list[ToWorker]) -> None:
+        """Work on these messages and on what comes after them, until the front is gone."""
         threading.Thread(
             target=record.run, args=(self._setting, self._records), daemon=True
         ).start()
         threading.Thread(target=self._keep_clean, daemon=True).start()
-        while messages := self._channel.receive():
+        while True:
             for message in messages:
                 match message:
                     case Ask(number, request):
@@ -87,6 +85,9 @@ class Worker:
                         self._tell(number, remark)
                     case Start():
                         log.error("a second start was sent to a worker")
+            messages = self._channel.receive()
+            if not messages:
+                return
 
     def close(self) -> None:
         """Leave the cache in order."""
@@ -99,24 +100,27 @@ class Worker:
                 self._records.put((request, lambda answer: self._reply(number, answer)))
             case Publish():
                 self._do(
-                    self._writes, number, lambda: publish.publish(setting, self._publisher, request)
+                    self._writes.submit,
+                    number,
+                    lambda: publish.publish(setting, self._publisher, request),
                 )
             case Hash():
                 progress = self._hashing[number] = hashing.Progress(request.available)
+                # Each in a thread of its own: one that waits for its reader must not hold up another.
                 self._do(
-                    self._hashes,
+                    _in_a_thread,
                     number,
                     lambda: hashing.hash_content(setting, request, self._report(number), progress),
                 )
             case Fetch():
                 abandoned = self._fetching[number] = threading.Event()
                 self._do(
-                    self._reads,
+                    self._reads.submit,
                     number,
                     lambda: fetch.fetch(setting, request, self._report(number), abandoned),
                 )
             case _:
-                self._do(self._reads, number, lambda: self._answer(request))
+                self._do(self._reads.submit, number, lambda: self._answer(request))
 
     def _answer(self, request: Request) -> Answer:
         setting = self._setting
@@ -153,7 +157,9 @@ class Worker:
     def _report(self, number: int) -> Callable[[Report], None]:
         return lambda report: self._send(Progress(number, report))
 
-    def _do(self, pool: ThreadPoolExecutor, number: int, job: Callable[[], Answer]) -> None:
+    def _do(
+        self, start: Callable[[Callable[[], None]], object], number: int, job: Callable[[], Answer]
+    ) -> None:
         def run() -> None:
             try:
                 answer = job()
@@ -171,7 +177,7 @@ class Worker:
                 )
             self._reply(number, answer)
 
-        pool.submit(run)
+        start(run)
 
     def _reply(self, number: int, answer: Answer) -> None:
         self._hashing.pop(number, None)
@@ -194,6 +200,10 @@ class Worker:
                 self._setting.cache.reader_check()
             except Exception:
                 log.exception("the cache cannot be brought to disk")
+
+
+def _in_a_thread(job: Callable[[], None]) -> None:
+    threading.Thread(target=job, daemon=True).start()
 
 
 class _ToFront(logging.Handler):
@@ -221,14 +231,17 @@ def main() -> None:
     if not first or not isinstance(first[0], Start):
         os._exit(1)
     logging.basicConfig(level=first[0].log_level, handlers=[_ToFront(channel)])
-    worker = Worker(channel, first[0])
-    for message in first[1:]:
-        if isinstance(message, Ask):
-            worker._take(message.number, message.request)  # noqa: SLF001
-    worker.run()
-    threading.Timer(2.0, os._exit, (0,)).start()
-    worker.close()
-    os._exit(0)
+    status = 0
+    try:
+        worker = Worker(channel, first[0])
+        worker.run(first[1:])
+        # Whatever hangs in a call, and whatever the disk does, the process ends.
+        threading.Timer(2.0, os._exit, (0,)).start()
+        worker.close()
+    except Exception:
+        log.exception("a worker cannot go on")
+        status = 1
+    os._exit(status)
 
 
 if __name__ == "__main__":

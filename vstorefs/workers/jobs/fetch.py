@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from vstorefs import errors
 from vstorefs.cache.keys import chunk_key, content_prefix
 from vstorefs.model import CHUNK_BYTES
 from vstorefs.workers.jobs.setting import Setting
@@ -24,9 +25,7 @@ def fetch(
         for chunk in range(request.first, request.last):
             setting.chunks.drop(chunk_key(prefix, chunk))
     for first, last in _runs(setting, request, prefix, report):
-        if abandoned.is_set():
-            break
-        downloaded += _get(setting, request, prefix, first, last, report)
+        downloaded += _get(setting, request, prefix, first, last, report, abandoned)
     return Fetched(downloaded)
 
 
@@ -52,24 +51,40 @@ def _get(
     first: int,
     last: int,
     report: Callable[[Report], None],
+    abandoned: threading.Event,
 ) -> int:
+    """One ranged GET; gives the bytes that came. A chunk becomes visible when all of it is there."""
     content = request.content
     store = setting.stores.get(content.store)
     start, end = first * CHUNK_BYTES, min(last * CHUNK_BYTES, content.size)
     owner = setting.session if request.pin else None
-    chunk, parts, held = first, [], 0
+    chunk, data, came = first, bytearray(), 0
     for block in store.read(content.key, content.token, start, end, version=content.version):
-        view = memoryview(block)
-        while view:
-            wanted = min(CHUNK_BYTES, content.size - chunk * CHUNK_BYTES) - held
-            parts.append(view[:wanted])
-            held += len(parts[-1])
-            view = view[len(parts[-1]) :]
-            if len(parts[-1]) == wanted:
-                data = b"".join(parts)
-                kept = request.keep and setting.chunks.put(
-                    chunk_key(prefix, chunk), data, pinned_by=owner
-                )
-                report(Arrived(chunk, None if kept else data))
-                chunk, parts, held = chunk + 1, [], 0
-    return end - start
+        came += len(block)
+        data += block
+        size = min(CHUNK_BYTES, content.size - chunk * CHUNK_BYTES)
+        while chunk < last and len(data) >= size and came <= end - start:
+            _keep(setting, request, chunk_key(prefix, chunk), chunk, data[:size], owner, report)
+            del data[:size]
+            chunk += 1
+            size = min(CHUNK_BYTES, content.size - chunk * CHUNK_BYTES)
+        if abandoned.is_set():
+            break
+    if came != end - start and not abandoned.is_set():
+        raise errors.Corrupt(
+            f"the store gave {came} bytes for {end - start}", key=content.key, operation="read"
+        )
+    return came
+
+
+def _keep(
+    setting: Setting,
+    request: Fetch,
+    key: bytes,
+    chunk: int,
+    data: bytearray,
+    owner: str | None,
+    report: Callable[[Report], None],
+) -> None:
+    kept = request.keep and setting.chunks.put(key, data, pinned_by=owner)
+    report(Arrived(chunk, None if kept else bytes(data)))

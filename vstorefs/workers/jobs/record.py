@@ -6,12 +6,15 @@ promises.
 
 from __future__ import annotations
 
+import logging
 import queue
 from collections.abc import Callable
 
 from vstorefs import errors
 from vstorefs.workers.jobs.setting import Setting
 from vstorefs.workers.messages import Answer, Failure, Record, Recorded
+
+log = logging.getLogger(__name__)
 
 _TOGETHER = 64
 
@@ -36,6 +39,15 @@ def write(setting: Setting, batch: list[Waiting]) -> None:
     except errors.JournalError as error:
         for _, answer in batch:
             answer(Failure("Unavailable", str(error), operation="journal"))
+        return
+    except Exception:
+        # One that cannot be written must not take the others with it, nor this thread.
+        if len(batch) > 1:
+            for one in batch:
+                write(setting, [one])
+            return
+        log.exception("an entry cannot be put into the journal")
+        batch[0][1](Failure("Bug", "an error inside vstorefs; the log has the details"))
         return
     at = 0
     for request, answer in batch:

@@ -1,0 +1,27 @@
+"""The front process loads no SDK, and the layout says what may go where."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+
+from tests.support.processes import ROOT
+
+
+def test_the_front_loads_no_sdk() -> None:
+    code = "import vstorefs.mount.front, vstorefs.cli.mount, sys; print('\\n'.join(sys.modules))"
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    loaded = {name.split(".")[0] for name in result.stdout.split()} | set(result.stdout.split())
+    assert "pyfuse3" in loaded
+    assert not loaded & {"boto3", "botocore", "google.cloud", "azure", "swiftclient"}
+
+
+def test_every_package_says_what_may_go_in() -> None:
+    for file in (ROOT / "vstorefs").glob("*/**/__init__.py"):
+        text = " ".join((ast.get_docstring(ast.parse(file.read_text())) or "").split())
+        assert "In: " in text, file
+        assert "Out: " in text, file
+        assert "May import: " in text, file

@@ -1,0 +1,49 @@
+"""Workers, as processes and as parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.workers.asking import Front, Place
+from tests.workers.fakes import FakeStore, use
+from vstorefs.workers import messages
+from vstorefs.workers.jobs.setting import Setting
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    """Folders and a `file` store."""
+    return Place(tmp_path / "place")
+
+
+@pytest.fixture
+def worker() -> Iterator[Callable[[messages.Start], Front]]:
+    """Starts worker processes, ended afterwards."""
+    fronts: list[Front] = []
+
+    def begin(start: messages.Start) -> Front:
+        fronts.append(Front(start))
+        return fronts[-1]
+
+    yield begin
+    for front in fronts:
+        front.close()
+
+
+@pytest.fixture
+def setting(place: Place) -> Iterator[Setting]:
+    """A worker's means, in this process."""
+    one = Setting(place.start)
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def fake(setting: Setting, place: Place) -> FakeStore:
+    """A store that fails when told to, in the place of the real one."""
+    store = FakeStore(place.spec)
+    use(setting, store)
+    return store
