@@ -1,0 +1,157 @@
+"""The journal keeps promises: in order, once, for whoever carries on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.processes import ROOT
+from vstorefs.model import (
+    Hashes,
+    JournalEntry,
+    Key,
+    Mark,
+    Operation,
+    Promise,
+    SessionId,
+    Staged,
+    StoreId,
+    Token,
+    VersionId,
+    Write,
+    WriteId,
+)
+from vstorefs.state.env import State
+from vstorefs.state.fingerprints import Fingerprint, Fingerprints
+from vstorefs.state.journal import Journal
+from vstorefs.state.sessions import Session, is_alive
+from vstorefs.state.staging import StagingArea
+
+STORE = StoreId("store")
+
+_OWNER = """
+import sys
+from pathlib import Path
+from tests.state.test_journal import entry
+from vstorefs.state.env import State
+from vstorefs.state.journal import Journal
+from vstorefs.state.sessions import Session
+from vstorefs.state.staging import StagingArea
+from vstorefs.model import Promise
+folder = Path(sys.argv[1])
+session = Session.open(folder)
+area = StagingArea(folder, session.id)
+named, orphan = area.create(), area.create()
+area.path(orphan).write_bytes(b"orphan")
+journal = Journal(State.open(folder))
+journal.record([
+    entry("closed", session.id, name=named),
+    entry("synced", session.id, Promise.SYNCED, name=named),
+    entry("scratch", session.id, Promise.SCRATCH, name=named),
+])
+print(session.id, flush=True)
+sys.stdin.read()
+"""
+
+
+def entry(
+    path: str, session: SessionId, promise: Promise = Promise.CLOSED, *, name: str | None = None
+) -> JournalEntry:
+    write = Write(WriteId(f"write-{path}"), VersionId(f"version-{path}"), 1, None)
+    staged = Staged(name, 0, (), None) if name is not None else None
+    return JournalEntry(0, session, STORE, Operation.PUT, Key(path), write, promise, staged=staged)
+
+
+@pytest.fixture
+def state(tmp_path: Path):
+    one = State.open(tmp_path / "state")
+    yield one
+    one.close()
+
+
+def test_entries_keep_the_order_of_the_promises_and_leave_when_done(state: State) -> None:
+    journal = Journal(state)
+    first, second = journal.record([entry("a", SessionId("s")), entry("b", SessionId("s"))])
+    (third,) = journal.record([entry("c", SessionId("s"))], drop=[first])
+    assert [one.path for one in journal.pending()] == ["b", "c"]
+    journal.fail(second, "no answer")
+    assert [(one.attempts, one.error) for one in journal.pending()] == [(1, "no answer"), (0, None)]
+    for seq in (second, third):
+        journal.finish(seq)
+    assert journal.pending() == []
+    (again,) = journal.record([entry("a", SessionId("s"))])
+    assert again > third
+    assert journal.pending([StoreId("another")]) == []
+
+
+def test_recording_twice_is_recording_once(state: State) -> None:
+    journal = Journal(state)
+    assert journal.record([entry("a", SessionId("s"))]) == journal.record(
+        [entry("a", SessionId("s"))]
+    )
+    assert len(journal.pending()) == 1
+
+
+def test_what_a_dead_mount_promised_is_taken_over_once(state: State) -> None:
+    folder = state.directory
+    with subprocess.Popen(
+        [sys.executable, "-c", _OWNER, folder],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    ) as owner:
+        dead = SessionId(owner.stdout.readline().strip())
+        mine = Session.open(folder)
+        journal = Journal(state)
+        assert is_alive(folder, dead)
+        assert journal.adopt(mine.id, [STORE], folder).entries == ()
+        assert journal.adopt(mine.id, [STORE], folder).held == 3
+        owner.send_signal(signal.SIGKILL)
+        owner.wait()
+    assert not is_alive(folder, dead)
+    taken = journal.adopt(mine.id, [STORE], folder).entries
+    assert [(one.path, one.write.marks) for one in taken] == [
+        ("closed", ()),
+        ("synced", (Mark.INTERRUPTED,)),
+    ]
+    assert {one.session for one in taken} == {mine.id}
+    assert all(one.adopted and one.promise is Promise.CLOSED for one in taken)
+    assert journal.adopt(mine.id, [STORE], folder).entries == ()
+    assert [file.read_bytes() for file in (folder / "unpromised").iterdir()] == [b"orphan"]
+    assert [one.path for one in journal.pending()] == ["closed", "synced"]
+    mine.close(owns_entries=False)
+
+
+def test_another_store_s_entries_are_left_for_who_mounts_it(state: State) -> None:
+    journal = Journal(state)
+    journal.record([entry("a", SessionId("dead"))])
+    mine = Session.open(state.directory)
+    assert journal.adopt(mine.id, [StoreId("another")], state.directory).entries == ()
+    assert len(journal.adopt(mine.id, [STORE], state.directory).entries) == 1
+    mine.close(owns_entries=False)
+
+
+def test_fingerprints_only_grow(state: State) -> None:
+    prints = Fingerprints(state)
+    hashes = Hashes("m", "s", "h")
+    prints.put(STORE, Key("f"), Token("t"), Fingerprint(hashes, read=True, mtime_ns=5))
+    prints.put(STORE, Key("f"), Token("t"), Fingerprint(mode=0o600))
+    assert prints.get(STORE, Key("f"), Token("t")) == Fingerprint(hashes, True, 0o600, 5)
+    assert prints.get(STORE, Key("f"), Token("u")) is None
+
+
+def test_an_empty_staging_folder_goes_with_its_session(tmp_path: Path) -> None:
+    area = StagingArea(tmp_path, SessionId("s"))
+    name = area.create()
+    area.close()
+    assert area.path(name).exists()
+    area.discard(name)
+    area.discard(name)
+    area.close()
+    assert not area.path(name).parent.exists()
