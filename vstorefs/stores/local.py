@@ -238,10 +238,15 @@ class LocalStore:
         versions = self._versions(key)
         with translated(self.spec.alias, key, "history"), versions.locked(exclusive=False):
             found = [_filed_version(key, one) for one in versions.filed()]
-            head = versions.live_head()
-            if head is not None:
-                found += _destroyed(versions, head)
-                found.append(to_version(key, head, versions.head_time_ns(head), is_head=True))
+            head, live = versions.head(), versions.live_head()
+            if live is not None:
+                found = sorted([*found, *_destroyed(versions, live)], key=_moment)
+                found.append(to_version(key, live, versions.head_time_ns(live), is_head=True))
+            elif head is not None:
+                # A removal was cut short: what its tombstone, the newest of all, names stands before it.
+                time_ns = min(versions.head_time_ns(head), found[-1].time_ns - 1)
+                cut_short = [*_destroyed(versions, head), to_version(key, head, time_ns)]
+                found = sorted([*found, *cut_short], key=_moment)
         return tuple(found)
 
     def find_write(self, key: Key, write: Write) -> Version | None:
@@ -444,6 +449,10 @@ def _filed_version(key: Key, one: Filed) -> Version:
             marks=(*identity.marks, Mark.CHANGED_AFTER),
         )
     return to_version(key, identity, time_ns)
+
+
+def _moment(version: Version) -> tuple[int, str]:
+    return version.time_ns, version.id
 
 
 def _destroyed(versions: PathVersions, head: Identity) -> list[Version]:

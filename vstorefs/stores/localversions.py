@@ -123,7 +123,16 @@ class PathVersions:
             one = self._filed(path)
             if one is not None:
                 found.append(one)
-        return sorted(found, key=_order)
+        return sorted((self._in_line(one, found) for one in found), key=_order)
+
+    def _in_line(self, one: Filed, found: list[Filed]) -> Filed:
+        """An outside head that came out and was not filed yet stands just before what replaced it."""
+        head = self.head() if one.identity.derived and one.path.name.endswith(names.NEW) else None
+        if head is None or head.derived:
+            return one
+        earlier = (other.time_ns for other in found if other is not one)
+        lowest = max((time_ns for time_ns in earlier if time_ns < head.time_ns), default=0)
+        return replace(one, time_ns=max(lowest + 1, min(one.time_ns, head.time_ns - 1)))
 
     def _filed(self, path: Path) -> Filed | None:
         parsed = names.parse_filed(path.name)
@@ -217,7 +226,8 @@ class PathVersions:
         if identity.derived:
             if own is not None and own.path == self.key:
                 self._file_replaced(own)
-            lowest = max((one.time_ns for one in self.filed() if one.path != path), default=0)
+            others = (one.time_ns for one in self.filed() if one.path != path)
+            lowest = max((time_ns for time_ns in others if time_ns < before_ns), default=0)
             time_ns = max(lowest + 1, min(identity.time_ns, before_ns - 1))
             identity = self._stamp(path, replace(identity, time_ns=time_ns))
         self._step("seal")
@@ -335,14 +345,16 @@ class PathVersions:
         return identity
 
     def head_time_ns(self, head: Identity) -> int:
-        """When the head was made: its own word, or what its times say, behind everything filed."""
-        newest = max((one.time_ns for one in self.filed()), default=0)
-        return max(head.time_ns, newest + 1) if head.derived else head.time_ns
+        """When the head was made: its own word, or what its times say, behind everything else."""
+        if not head.derived:
+            return head.time_ns
+        return max(head.time_ns, self._newest_ns() + 1)
 
     def _newest_ns(self) -> int:
-        head = self.head()
+        """The latest time that is taken: of what is filed, of the head, of bytes destroyed in place."""
         newest = max((one.time_ns for one in self.filed()), default=0)
-        return max(newest, head.time_ns if head is not None and not head.derived else 0)
+        own = names.carried(self.plain) if self.head() is not None else None
+        return max(newest, own.time_ns if own is not None and own.path == self.key else 0)
 
 
 def is_base(head: Identity | None, base: Token | None, after: str | None) -> bool:
