@@ -18,6 +18,7 @@ from __future__ import annotations
 import base64
 import json
 import mimetypes
+import re
 import threading
 import urllib.parse
 from collections.abc import Iterator
@@ -111,14 +112,13 @@ class S3Store:
             "Bucket": self._bucket,
             "Prefix": prefix,
             "Delimiter": "/",
-            "EncodingType": "url",
         }
         with translated(self.spec.alias, directory, "list"):
             for answer in self._client.get_paginator("list_objects_v2").paginate(**arguments):
                 yield Page(tuple(self._entries(answer, directory, prefix)))
 
     def _entries(self, answer: Any, directory: Key, prefix: str) -> Iterator[Entry]:
-        # botocore decodes url-encoded keys itself.
+        # botocore asks for url-encoded keys itself, and decodes them only then.
         for item in answer.get("CommonPrefixes", ()):
             name = item["Prefix"][len(prefix) :].removesuffix("/")
             if _is_name(name) and not (not directory and name == HIDDEN_FOLDER):
@@ -222,7 +222,6 @@ class S3Store:
             "Bucket": self._bucket,
             "Prefix": prefix,
             "Delimiter": "/",
-            "EncodingType": "url",
         }
         with translated(self.spec.alias, directory, "versions"):
             for answer in self._client.get_paginator("list_object_versions").paginate(**arguments):
@@ -254,15 +253,16 @@ class S3Store:
     def _items(self, key: Key) -> Iterator[dict[str, Any]]:
         """A key's versions and delete markers as the store lists them, newest first."""
         name = self._name(key)
-        arguments = {"Bucket": self._bucket, "Prefix": name, "EncodingType": "url"}
+        arguments = {"Bucket": self._bucket, "Prefix": name}
         found: list[dict[str, Any]] = []
         for answer in self._client.get_paginator("list_object_versions").paginate(**arguments):
-            items = [*answer.get("Versions", ()), *answer.get("DeleteMarkers", ())]
+            items = _in_order(answer)
             found.extend(item for item in items if item["Key"] == name)
             # Keys come in order: behind this one there are only longer ones.
             if any(item["Key"] > name for item in items):
                 break
-        return iter(_newest_first(found))
+        # The store's own order; what is latest comes first, whatever else a look-alike does.
+        return iter(sorted(found, key=lambda item: not item["IsLatest"]))
 
     def _version(self, key: Key, item: dict[str, Any], *, ask: bool) -> Version:
         version = VersionId(item["VersionId"])
@@ -549,12 +549,14 @@ def _client(spec: StoreSpec) -> Any:
     )
     region = spec.region or ("us-east-1" if spec.endpoint else None)
     session = boto3.session.Session()
-    return session.client(
+    client = session.client(
         "s3",
         endpoint_url=spec.endpoint,
         region_name=region or session.region_name or "us-east-1",
         config=config,
     )
+    client.meta.events.register("before-parse.s3.ListObjectVersions", _note_order)
+    return client
 
 
 def _metadata(write: Write) -> dict[str, str]:
@@ -603,15 +605,21 @@ def _from_head(key: Key, answer: Any, *, is_head: bool) -> Version:
     )
 
 
-def _newest_first(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Versions and markers come as two lists, each newest first.
+def _note_order(response_dict: Any, customized_response_dict: dict[str, Any], **_: Any) -> None:
+    """Versions and delete markers come in one list, newest first; botocore makes two of it and loses their order."""
+    kinds = re.findall(rb"<(Version|DeleteMarker)>", response_dict["body"])
+    customized_response_dict["Kinds"] = [kind.decode() for kind in kinds]
 
-    Merge them by time, what is latest first of all.
-    """
-    latest = [item for item in items if item["IsLatest"]]
-    rest = [item for item in items if not item["IsLatest"]]
-    rest.sort(key=lambda item: item["LastModified"], reverse=True)
-    return latest + rest
+
+def _in_order(answer: dict[str, Any]) -> list[dict[str, Any]]:
+    lists = {
+        "Version": iter(answer.get("Versions", ())),
+        "DeleteMarker": iter(answer.get("DeleteMarkers", ())),
+    }
+    items = [next(lists[kind]) for kind in answer["Kinds"]]
+    # Within a key a listing goes back in time; one that lists markers apart does not, and is put right by time.
+    items.sort(key=lambda item: item["LastModified"], reverse=True)
+    return items
 
 
 def _is_base(head: Version | None, write: Write) -> bool:
