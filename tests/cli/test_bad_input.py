@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.support.mounts import Host
-from tests.support.processes import free_port
+from tests.support.processes import ROOT, free_port
 
 
 def refused(host: Host, *arguments: str | Path, status: int, says: str) -> None:
@@ -213,3 +214,19 @@ def test_credentials_stay_out_of_sight(one_host: Host, moto_server, bucket: str)
     for file in one_host.folder.rglob("*"):
         if file.is_file():
             assert secret.encode() not in file.read_bytes(), file
+
+
+def test_no_fuse_in_the_kernel(one_host: Host, point: Path) -> None:
+    script = (
+        f"mount -t tmpfs none /dev && exec '{sys.executable}' -m vstorefs.cli.main mount '{point}'"
+    )
+    result = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script],
+        env={**one_host.env, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 1
+    assert "there is no /dev/fuse" in result.stderr

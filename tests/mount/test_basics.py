@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import subprocess
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from tests.support.mounts import Mount, host
+from tests.support.processes import wait_until
 from tests.support.s3server import S3Server
 
 pytestmark = pytest.mark.mount
@@ -177,3 +180,43 @@ def test_the_log_tells_what_was_read_first(mount: Mount) -> None:
     assert os.getxattr(path, "user.vstorefs.sha256").decode() == sums["sha256sum"]
     path.read_bytes()
     assert mount.log().count("downloaded") == 1
+
+
+def test_what_was_unlinked_goes_on_for_those_who_have_it_open(mount: Mount) -> None:
+    (mount / "sent").write_text("sent")
+    with (mount / "sent").open() as reader:
+        (mount / "sent").unlink()
+        assert reader.read() == "sent"
+    writer = (mount / "unsent").open("w")
+    writer.write("never closed with a name")
+    writer.flush()
+    with (mount / "unsent").open() as reader:
+        (mount / "unsent").unlink()
+        writer.close()
+        assert reader.read() == "never closed with a name"
+    assert mount.host.run("log", mount / "unsent", check=False).returncode == 1
+
+
+def test_a_memory_map_is_written_back(mount: Mount) -> None:
+    (mount / "f").write_bytes(b"a" * 10_000)
+    with (mount / "f").open("r+b") as file, mmap.mmap(file.fileno(), 0) as view:
+        view[5000:5003] = b"xyz"
+    data = b"a" * 5000 + b"xyz" + b"a" * 4997
+    assert (mount / "f").read_bytes() == data
+    wait_until(lambda: mount.contents("f")[-1] == data, "the version of the map")
+
+
+def test_many_writers_and_readers_at_once(mount: Mount) -> None:
+    def one(number: int) -> None:
+        for turn in range(10):
+            path = mount / f"d{number % 2}/f{number}"
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(f"{number} {turn}")
+            assert path.read_text() == f"{number} {turn}"
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(one, range(8)))
+    for number in range(8):
+        assert mount.contents(f"d{number % 2}/f{number}") == [
+            f"{number} {turn}".encode() for turn in range(10)
+        ]

@@ -216,6 +216,7 @@ class Changes:
         old_parent, old_name = node.parent, node.name
         draft = node.draft
         assert draft is not None
+        synced = draft.synced is not None
         await self._commits.abandon(node)
         if other is not None:
             draft.base, draft.after = _base(other), _after(other)
@@ -226,6 +227,9 @@ class Changes:
         if node.write_handles == 0:
             node.base, node.after = draft.base, draft.after
             await self._commits.commit(node)
+        elif synced:
+            # What an fsync promised holds under the new name too.
+            await self._commits.fsync(node)
 
     async def _rename_sent(
         self,

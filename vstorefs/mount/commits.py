@@ -65,6 +65,7 @@ class Commits:
         self._clock = clock
         self._scratch = scratch
         self._through = through
+        self._on_the_way: dict[WriteId, Draft] = {}
 
     def new_write(self) -> Write:
         """The identity of something new."""
@@ -165,6 +166,7 @@ class Commits:
                 self._namespace.settle(parent, name)
             raise
         draft.synced = None
+        self._on_the_way[write.write_id] = draft
         node.base, node.after = None, write.write_id
         return pending
 
@@ -173,6 +175,7 @@ class Commits:
     ) -> Callable[[Published], None]:
         def settled(published: Published) -> None:
             node.pending -= 1
+            self._on_the_way.pop(write_id, None)
             version = published.version
             if version is not None and not published.late:
                 if node.draft is draft:
@@ -205,6 +208,8 @@ class Commits:
         waiting = self._uploads.latest(node.remote.spec.id, node.path)
         if waiting is None or waiting.attempts == 0 or waiting.entry.staged is None:
             return None
+        if waiting.entry.write.write_id not in self._on_the_way:
+            return None
         staged = waiting.entry.staged
         whole = ((0, draft.size),) if draft.size else ()
         if staged.size != draft.size or staged.present != whole or draft.present != whole:
@@ -214,7 +219,7 @@ class Commits:
         )
         if not same:
             return None
-        node.draft = None
+        node.draft = self._on_the_way[waiting.entry.write.write_id]
         draft.discard()
         return waiting
 
@@ -258,6 +263,9 @@ class Commits:
         Commit what is still dirty, or clear away what nobody can reach.
         """
         if node.draft is not None and not node.draft.frozen:
+            if node.removed and node.pins > 0:
+                # Its readers go on reading what has no name any more.
+                return
             if node.removed or not node.draft.dirty:
                 node.draft.discard()
                 node.draft = None

@@ -13,6 +13,8 @@ One draft per file node. Its lock is held by whoever changes it; disk calls go t
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import trio
@@ -27,6 +29,7 @@ from vstorefs.state.staging import Ranges, StagingArea, add, cut, missing
 class Draft:
     """One version in the making. `base` and `after` say what the writer started from, as `model.Write` does.
 
+    `users` are reads and clones under way; a draft that became `unwanted` goes when they are done.
     `dirty`: there is something to commit. `frozen`: the journal has it. `synced`: the journal entry
     of its last fsync.
     """
@@ -42,6 +45,8 @@ class Draft:
     dirty: bool = False
     frozen: bool = False
     synced: int | None = None
+    users: int = 0
+    unwanted: bool = False
     lock: trio.Lock = field(default_factory=trio.Lock)
 
     @classmethod
@@ -56,7 +61,8 @@ class Draft:
 
     async def clone(self, after: WriteId | None) -> Draft:
         """The same content to write on, while this one is on its way as write `after`."""
-        staged = await trio.to_thread.run_sync(self.area.clone, self.staged())
+        with self._in_use():
+            staged = await trio.to_thread.run_sync(self.area.clone, self.staged())
         number = os.open(self.area.path(staged.name), os.O_RDWR | os.O_CLOEXEC)
         return Draft(
             self.area, staged.name, number, self.size, self.present, self.under, None, after
@@ -98,10 +104,14 @@ class Draft:
         end = min(end, self.size)
         if start >= end:
             return b""
-        result = bytearray(await trio.to_thread.run_sync(_pread, self.number, end - start, start))
-        if self.under is not None:
-            for low, high in missing(self.present, start, end):
-                data = await transfers.bytes_of(self.under, remote, low, high)
+        with self._in_use():
+            result = bytearray(
+                await trio.to_thread.run_sync(_pread, self.number, end - start, start)
+            )
+            under = self.under
+            for low, high in missing(self.present, start, end) if under is not None else ():
+                assert under is not None
+                data = await transfers.bytes_of(under, remote, low, high)
                 result[low - start : low - start + len(data)] = data
         return bytes(result)
 
@@ -110,15 +120,23 @@ class Draft:
         await trio.to_thread.run_sync(_sync, self.number, self.size)
 
     def discard(self) -> None:
-        """Close it and remove the staging file."""
-        self.close()
-        self.area.discard(self.name)
-
-    def close(self) -> None:
-        """Close it; the staging file stays for whoever the journal names."""
-        if self.number >= 0:
+        """Close it and remove the staging file, as soon as nobody reads it."""
+        self.unwanted = True
+        if self.users == 0 and self.number >= 0:
             os.close(self.number)
             self.number = -1
+            self.area.discard(self.name)
+
+    @contextmanager
+    def _in_use(self) -> Iterator[None]:
+        """Keep the open file from being closed, and its number from being given to another."""
+        self.users += 1
+        try:
+            yield
+        finally:
+            self.users -= 1
+            if self.unwanted:
+                self.discard()
 
 
 def _create(area: StagingArea) -> tuple[str, int]:
