@@ -50,7 +50,10 @@ class Progress:
 
 
 class _Digests:
-    """Three digests, each fed by a thread of its own."""
+    """Three digests, each fed by a thread of its own from the second block on.
+
+    One block needs no threads.
+    """
 
     def __init__(self) -> None:
         self._digests = (
@@ -58,15 +61,9 @@ class _Digests:
             hashlib.sha1(usedforsecurity=False),
             hashlib.sha256(),
         )
-        self._queues: list[queue.Queue[bytes | None]] = [
-            queue.Queue(_QUEUED) for _ in self._digests
-        ]
-        self._threads = [
-            threading.Thread(target=self._run, args=pair)
-            for pair in zip(self._digests, self._queues, strict=True)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._begun = False
+        self._queues: list[queue.Queue[bytes | None]] = []
+        self._threads: list[threading.Thread] = []
 
     @staticmethod
     def _run(digest: hashlib._Hash, blocks: queue.Queue[bytes | None]) -> None:
@@ -74,8 +71,23 @@ class _Digests:
             digest.update(block)
 
     def update(self, block: bytes) -> None:
+        if not self._begun:
+            self._begun = True
+            for digest in self._digests:
+                digest.update(block)
+            return
+        if not self._threads:
+            self._start()
         for one in self._queues:
             one.put(block)
+
+    def _start(self) -> None:
+        for digest in self._digests:
+            self._queues.append(queue.Queue(_QUEUED))
+            self._threads.append(
+                threading.Thread(target=self._run, args=(digest, self._queues[-1]), daemon=True)
+            )
+            self._threads[-1].start()
 
     def finish(self) -> Hashes:
         for one in self._queues:
