@@ -55,6 +55,8 @@ log = logging.getLogger(__name__)
 _READS = 32
 _WRITES = 8
 _IDLE_S = 5.0
+# What SDKs say at every step is of no use to a user, and may hold more than it should.
+_TALKATIVE = ("boto3", "botocore", "s3transfer", "urllib3")
 
 
 class Worker:
@@ -230,7 +232,11 @@ def main() -> None:
     first = channel.receive()
     if not first or not isinstance(first[0], Start):
         os._exit(1)
-    logging.basicConfig(level=first[0].log_level, handlers=[_ToFront(channel)])
+    logging.basicConfig(
+        level=first[0].log_level, handlers=[_ToFront(channel)], format="%(message)s"
+    )
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
     status = 0
     try:
         worker = Worker(channel, first[0])
