@@ -57,6 +57,7 @@ _WRITES = 8
 _IDLE_S = 5.0
 # What SDKs say at every step is of no use to a user, and may hold more than it should.
 _TALKATIVE = ("boto3", "botocore", "s3transfer", "urllib3")
+_LONGEST_DIRTY_S = 60.0
 
 
 class Worker:
@@ -71,6 +72,7 @@ class Worker:
         self._records: queue.Queue[record.Waiting] = queue.Queue()
         self._hashing: dict[int, hashing.Progress] = {}
         self._fetching: dict[int, threading.Event] = {}
+        self._busy_at = time.monotonic()
 
     def run(self, messages: list[ToWorker]) -> None:
         """Work on these messages and on what comes after them, until the front is gone."""
@@ -187,6 +189,7 @@ class Worker:
         self._send(Reply(number, answer))
 
     def _send(self, message: Reply | Progress) -> None:
+        self._busy_at = time.monotonic()
         try:
             self._channel.send(message)
         except OSError:
@@ -194,9 +197,17 @@ class Worker:
             return
 
     def _keep_clean(self) -> None:
-        """While nothing is written, see that a machine that goes down finds a good cache again."""
+        """See that a machine that goes down finds a good cache again.
+
+        A sync holds up all writers, so it waits for a quiet moment, but not for ever.
+        """
+        marked_at = time.monotonic()
         while True:
             time.sleep(_IDLE_S)
+            now = time.monotonic()
+            if now - self._busy_at < _IDLE_S and now - marked_at < _LONGEST_DIRTY_S:
+                continue
+            marked_at = now
             try:
                 self._setting.cache.mark_clean()
                 self._setting.cache.reader_check()

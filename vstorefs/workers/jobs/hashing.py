@@ -105,13 +105,14 @@ def hash_content(
     digests = _Digests()
     done = False
     reread = 0
+    chunks = -(-content.size // CHUNK_BYTES)
     try:
-        chunks = -(-content.size // CHUNK_BYTES)
         done, reread = _go_through(setting, content, chunks, digests, report, progress)
     finally:
         hashes = digests.finish()
+        if not done:
+            setting.chunks.release(setting.session, _keys(content, 0, chunks))
     if not done:
-        setting.chunks.release(setting.session, _keys(content, 0, -(-content.size // CHUNK_BYTES)))
         return HashDone(None, reread)
     known = setting.fingerprints.get(content.store, content.key, content.token)
     mismatch = known is not None and known.hashes is not None and known.hashes != hashes

@@ -32,9 +32,12 @@ def publisher(setting: Setting) -> Publisher:
 
 def publish(setting: Setting, work: Publisher, request: Publish) -> Published:
     """Carry out an entry, and forget the listings that it changed. Raises: a StoreError."""
-    outcome = work.publish(request.entry, look=request.look, overdue=request.overdue)
-    for directory in _directories(request.entry):
-        setting.listings.forget(request.entry.store, directory)
+    try:
+        outcome = work.publish(request.entry, look=request.look, overdue=request.overdue)
+    finally:
+        # A write that failed may have happened all the same.
+        for directory in _directories(request.entry):
+            setting.listings.forget(request.entry.store, directory)
     return Published(outcome.version, outcome.unchanged, outcome.removed, outcome.late)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from vstorefs import errors, files
@@ -22,24 +21,24 @@ from vstorefs.stores.registry import open_store
 from vstorefs.workers.messages import Start
 
 
-@dataclass(slots=True, eq=False)
 class Stores:
-    """Stores by identity, opened when first asked for."""
+    """Stores by identity, opened when first asked for; a slow opening holds up no other store."""
 
-    specs: dict[StoreId, StoreSpec]
-    _open: dict[StoreId, Store] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    def __init__(self, specs: dict[StoreId, StoreSpec]) -> None:
+        self._specs = specs
+        self._opening = {store: threading.Lock() for store in specs}
+        self._open: dict[StoreId, Store] = {}
 
     def get(self, store: StoreId) -> Store:
         """The store.
 
         Raises: a StoreError where it cannot be opened; NotFound if this mount does not have it.
         """
-        with self._lock:
+        if store not in self._specs:
+            raise errors.NotFound("this mount does not have that store", store=store)
+        with self._opening[store]:
             if store not in self._open:
-                if store not in self.specs:
-                    raise errors.NotFound("this mount does not have that store", store=store)
-                self._open[store] = open_store(self.specs[store])
+                self._open[store] = open_store(self._specs[store])
             return self._open[store]
 
 

@@ -1,0 +1,28 @@
+"""Publish: whatever the store answered, the cache shows no listing from before."""
+
+from __future__ import annotations
+
+import pytest
+
+from vstorefs import errors
+from vstorefs.model import JournalEntry, Key, Operation, VersionId, Write, WriteId
+from vstorefs.workers.jobs.publish import publish
+from vstorefs.workers.messages import Publish
+
+
+class _Unclear:
+    """A publisher whose answer was lost."""
+
+    def publish(self, entry: JournalEntry, *, look: bool, overdue: bool) -> None:
+        raise errors.Unavailable("no answer; it may have happened")
+
+
+def test_after_an_unclear_answer_the_listing_is_asked_for_again(setting, fake):
+    write = Write(WriteId("w"), VersionId("v"), 1, None)
+    entry = JournalEntry(1, setting.session, fake.spec.id, Operation.REMOVE, Key("d/a"), write)
+    setting.listings.put(fake.spec.id, Key("d"), (), 1.0)
+    setting.listings.put(fake.spec.id, Key("other"), (), 1.0)
+    with pytest.raises(errors.Unavailable):
+        publish(setting, _Unclear(), Publish(entry, look=False))
+    assert setting.listings.get(fake.spec.id, Key("d")) is None
+    assert setting.listings.get(fake.spec.id, Key("other")) is not None

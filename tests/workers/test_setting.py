@@ -1,0 +1,44 @@
+"""Stores are opened once, when first used, and do not wait for each other."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.workers.fakes import FakeStore
+from vstorefs import errors
+from vstorefs.model import StoreId
+from vstorefs.stores.registry import resolve
+from vstorefs.workers.jobs import setting as module
+from vstorefs.workers.jobs.setting import Stores
+
+SLOW = resolve("slow", "file:///slow", environ={})
+QUICK = resolve("quick", "file:///quick", environ={})
+
+
+def test_a_store_that_opens_slowly_holds_up_no_other_and_is_opened_once(monkeypatch):
+    go_on, opened = threading.Event(), []
+
+    def opening(spec):
+        opened.append(spec.alias)
+        if spec is SLOW:
+            assert go_on.wait(60)
+        return FakeStore(spec)
+
+    monkeypatch.setattr(module, "open_store", opening)
+    stores = Stores({SLOW.id: SLOW, QUICK.id: QUICK})
+    with ThreadPoolExecutor(3) as threads:
+        slow = [threads.submit(stores.get, SLOW.id) for _ in range(2)]
+        try:
+            assert threads.submit(stores.get, QUICK.id).result(30).spec is QUICK
+        finally:
+            go_on.set()
+        assert slow[0].result(30) is slow[1].result(30)
+    assert sorted(opened) == ["quick", "slow"]
+
+
+def test_a_store_that_the_mount_does_not_have():
+    with pytest.raises(errors.NotFound):
+        Stores({SLOW.id: SLOW}).get(StoreId("another"))
