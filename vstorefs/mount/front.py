@@ -173,7 +173,7 @@ class Front:
             inodes = Inodes()
             namespace = Namespace(inodes, self._clock)
             self._make_roots(inodes, namespace, remotes)
-            transfers = Transfers(ChunkReader(self._cache), self._cache.limit_bytes, nursery)
+            transfers = Transfers(ChunkReader(self._cache), self._cache.limit_bytes, pool, nursery)
             uploads = Uploads(
                 pool, {remote.spec.id: remote for remote in remotes}, self._clock, nursery
             )

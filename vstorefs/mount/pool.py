@@ -81,6 +81,7 @@ class Pool:
         self._numbers = 0
         self._limits: dict[StoreId, trio.CapacityLimiter] = {}
         self._nursery: trio.Nursery | None = None
+        self._unassigned: list[Job] = []
         self._closing = False
         self._deaths = 0
         self._died_at = float("-inf")
@@ -165,6 +166,10 @@ class Pool:
         return self._limits[store]
 
     def _assign(self, job: Job) -> None:
+        if not self._workers:
+            # All have died together; the first new one takes what waits.
+            self._unassigned.append(job)
+            return
         if isinstance(job.request, messages.Record):
             # One worker takes all records: their order is the journal's, and they commit together.
             worker = self._workers[0]
@@ -241,8 +246,10 @@ class Pool:
         self._died_at = trio.current_time()
         await trio.sleep(min(_RESTART_PAUSE_S * 2.0**self._deaths, _OFTEN_S / 2))
         await self._add_worker(self._nursery)
-        for job in list(worker.jobs.values()):
+        waiting, self._unassigned = self._unassigned, []
+        for job in worker.jobs.values():
             job.request = repeat(job)
+        for job in (*waiting, *worker.jobs.values()):
             self._assign(job)
             if job.remark is not None:
                 self.tell(job, job.remark)

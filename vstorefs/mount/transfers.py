@@ -27,6 +27,7 @@ from vstorefs.cache.chunks import ChunkReader, ChunkView
 from vstorefs.cache.keys import chunk_key, content_prefix
 from vstorefs.model import CHUNK_BYTES, Content
 from vstorefs.mount import reading
+from vstorefs.mount.pool import Pool
 from vstorefs.mount.remote import Remote
 from vstorefs.workers import messages
 
@@ -79,8 +80,11 @@ class Transfer:
 class Transfers:
     """All contents in use; touched by the front's loop only."""
 
-    def __init__(self, cache: ChunkReader, cache_bytes: int, nursery: trio.Nursery) -> None:
+    def __init__(
+        self, cache: ChunkReader, cache_bytes: int, pool: Pool, nursery: trio.Nursery
+    ) -> None:
         self._cache = cache
+        self._pool = pool
         self._nursery = nursery
         self._transfers: dict[bytes, Transfer] = {}
         self._verified: set[bytes] = set()
@@ -275,21 +279,26 @@ class Transfers:
                 self._arrived(transfer, report)
 
         failure: errors.VstorefsError | None = None
+        pinned = False
         self.active += 1
         try:
             if in_line:
                 await self._room(transfer)
+            pinned = transfer.hashing and in_line
             request = messages.Fetch(
                 transfer.content,
                 chunks[0],
                 chunks[-1] + 1,
-                pin=transfer.hashing and in_line,
+                pin=pinned,
                 keep=transfer.keep,
                 anew=anew,
             )
             answer = await transfer.remote.ask(request, messages.Fetched, on_report=on_report)
             self.downloaded_bytes += answer.downloaded
             transfer.downloaded += answer.downloaded
+            if pinned and not transfer.hashing:
+                # The hash has ended meanwhile, and let go only of what was there by then.
+                await self._pool.ask(messages.Release(transfer.content, chunks[0], chunks[-1] + 1))
         except errors.VstorefsError as error:
             failure = error
         finally:

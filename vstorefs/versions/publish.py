@@ -89,6 +89,14 @@ class Publisher:
         }
         try:
             outcome = steps[entry.operation](store, entry, look, overdue)
+        except OSError as error:
+            # The disk of the staging files, not the store's.
+            self._journal.fail(entry.seq, str(error))
+            raise errors.Unavailable(
+                f"cannot read or complete its staging file: {error.strerror or error}",
+                key=entry.path,
+                operation=entry.operation.value,
+            ) from error
         except errors.StoreError as error:
             self._journal.fail(entry.seq, str(error))
             raise

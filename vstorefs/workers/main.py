@@ -42,6 +42,7 @@ from vstorefs.workers.messages import (
     Progress,
     Publish,
     Record,
+    Release,
     Reply,
     Report,
     Request,
@@ -144,6 +145,8 @@ class Worker:
             case Note():
                 setting.chunks.note(request.chunks)
                 return Noted()
+            case Release():
+                return hashing.release(setting, request)
             case _:
                 raise TypeError(f"no job for {request!r}")
 

@@ -137,6 +137,14 @@ class Note(msgspec.Struct, frozen=True, tag=True):
     chunks: tuple[bytes, ...]
 
 
+class Release(msgspec.Struct, frozen=True, tag=True):
+    """Chunks [first, last) of a content need not be kept from eviction any more. Answer: Noted."""
+
+    content: Content
+    first: int
+    last: int
+
+
 class Known(msgspec.Struct, frozen=True, tag=True):
     """Has this content been hashed on a first read on this host? Answer: HashesKnown."""
 
@@ -277,6 +285,7 @@ Request = (
     | HistoryNames
     | Adopt
     | Note
+    | Release
     | Known
 )
 Remark = Available | Abandon

@@ -16,7 +16,16 @@ from vstorefs.cache.keys import chunk_key, content_prefix
 from vstorefs.model import CHUNK_BYTES, Content, Hashes
 from vstorefs.state.fingerprints import Fingerprint
 from vstorefs.workers.jobs.setting import Setting
-from vstorefs.workers.messages import Hash, HashDone, Hashed, HashesKnown, Known, Report
+from vstorefs.workers.messages import (
+    Hash,
+    HashDone,
+    Hashed,
+    HashesKnown,
+    Known,
+    Noted,
+    Release,
+    Report,
+)
 
 _BATCH = 8
 _QUEUED = 4
@@ -153,6 +162,12 @@ def _go_through(
 def _keys(content: Content, first: int, last: int) -> list[bytes]:
     prefix = content_prefix(content)
     return [chunk_key(prefix, chunk) for chunk in range(first, last)]
+
+
+def release(setting: Setting, request: Release) -> Noted:
+    """Let go of chunks that arrived for a hash which had ended by then."""
+    setting.chunks.release(setting.session, _keys(request.content, request.first, request.last))
+    return Noted()
 
 
 def known(setting: Setting, request: Known) -> HashesKnown:
