@@ -296,14 +296,12 @@ class S3Store:
                 return record
         with translated(self.spec.alias, key, "find"):
             items = list(self._items(key))
-        for looked, item in enumerate(items):
+        # The base is one of those with its token, and the write is newer: behind the oldest it cannot be.
+        bases = [at for at, item in enumerate(items) if _token(item.get("ETag", "")) == write.base]
+        newer = items[: bases[-1]] if bases else items
+        for looked, item in enumerate(newer):
             if "ETag" not in item:
                 continue
-            if (
-                _token(item["ETag"]) == write.base
-                and _ns(item["LastModified"]) + 10**9 < write.time_ns
-            ):
-                return None
             if looked >= _LOOKS:
                 raise errors.Unavailable(
                     f"more than {_LOOKS} versions are newer than this write's base",
@@ -340,8 +338,9 @@ class S3Store:
 
         Size and write id are compared before anyone is told yes.
         """
-        made = self.stat(key)
-        if made.write_id != write.write_id:
+        made = self._head(key)
+        if made is None or made.write_id != write.write_id:
+            # Somebody else was there since, with a content or a deletion.
             found = self.find_write(key, write)
             if found is None:
                 raise errors.Unavailable(
