@@ -32,6 +32,21 @@ VERSIONS_FOLDER = ".versions"
 """The name by which every directory of a mount shows its history."""
 
 
+def join(directory: Key, name: str) -> Key:
+    """The key of `name` in `directory`."""
+    return Key(f"{directory}/{name}" if directory else name)
+
+
+def parent_of(key: Key) -> Key:
+    """The directory that holds `key`; the root for a name at the top."""
+    return Key(key.rpartition("/")[0])
+
+
+def name_of(key: Key) -> str:
+    """The last component of a key."""
+    return key.rpartition("/")[2]
+
+
 class EntryKind(Enum):
     """What a name in a store is."""
 
@@ -143,6 +158,10 @@ class Version:
     marks: tuple[Mark, ...] = ()
     is_head: bool = False
 
+    def content(self, store: StoreId) -> Content:
+        """Where its bytes are, in the store that it is a version in."""
+        return Content(store, self.key, self.token, self.size, self.id, self.strong)
+
 
 class Operation(Enum):
     """What a journal entry does to its path."""
@@ -219,7 +238,6 @@ class Capabilities:
     why_read_only: str = ""
     keeps_attributes: bool = False
     symlinks: bool = False
-    conditional_put: bool = False
 
 
 @dataclass(frozen=True, slots=True)

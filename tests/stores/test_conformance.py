@@ -11,6 +11,7 @@ import pytest
 
 from tests.stores.kinds import KINDS, chosen
 from vstorefs import errors
+from vstorefs.digests import hash_file
 from vstorefs.model import (
     EntryKind,
     Hashes,
@@ -25,7 +26,6 @@ from vstorefs.model import (
 )
 from vstorefs.stores.base import Store
 from vstorefs.stores.ids import new_id
-from vstorefs.versions.publish import hash_file
 
 pytestmark = pytest.mark.stores
 

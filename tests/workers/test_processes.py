@@ -189,7 +189,7 @@ def test_a_killed_hash_is_made_by_the_next_worker(place, worker):
     first.kill()
     second = worker(place.start)
     second.do(Fetch(content, 10, 21, pin=True))
-    asked = second.ask(Hash(content, 10, again=True))
+    asked = second.ask(Hash(content, 10))
     second.tell(asked, Available(21))
     done = second.answer(asked)
     assert (done.hashes, done.mismatch) == (_hashes(data), False)

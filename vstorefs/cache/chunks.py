@@ -132,10 +132,6 @@ class ChunkWriter:
         """These may be evicted from now on."""
         self._change(lambda txn: eviction.release(self._cache, txn, owner, keys))
 
-    def release_owner(self, owner: str) -> None:
-        """Nothing of this owner is kept any more."""
-        self._change(lambda txn: eviction.release_owners(self._cache, txn, owner))
-
     def drop(self, key: bytes) -> None:
         """Forget a chunk, because it is damaged."""
         self._change(lambda txn: eviction.remove(self._cache, txn, key))

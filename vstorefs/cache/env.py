@@ -185,13 +185,13 @@ class Cache:
 
     def release_all(self) -> None:
         """Let go of what dead processes kept from eviction."""
-        from vstorefs.cache.eviction import release_owners  # noqa: PLC0415 — eviction builds on this module
+        from vstorefs.cache.eviction import release_all  # noqa: PLC0415 — eviction builds on this module
 
         with self._env.begin() as txn:
             if txn.stat(self.pinned)["entries"] == 0:
                 return
         with self.writing() as txn:
-            release_owners(self, txn)
+            release_all(self, txn)
 
     def _remove_mark(self) -> None:
         boot = self.directory / "boot"

@@ -71,12 +71,11 @@ def release(cache: Cache, txn: Any, owner: str, keys: Iterable[bytes]) -> None:
             _to_lru(cache, txn, key)
 
 
-def release_owners(cache: Cache, txn: Any, owner: str | None = None) -> None:
-    """Nothing of this owner (of all) need be kept any more."""
-    prefix = f"{owner}\0".encode() if owner is not None else b""
+def release_all(cache: Cache, txn: Any) -> None:
+    """Nothing need be kept any more."""
     with txn.cursor(db=cache.pinned) as cursor:
-        there = cursor.set_range(prefix)
-        while there and cursor.key().startswith(prefix):
+        there = cursor.first()
+        while there:
             _to_lru(cache, txn, bytes(cursor.key())[-20:])
             # Deleting moves on; behind the last one the key is empty.
             there = cursor.delete() and bool(cursor.key())

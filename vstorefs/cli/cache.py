@@ -8,7 +8,7 @@ from dataclasses import asdict
 from vstorefs import errors
 from vstorefs.cache.env import Cache
 from vstorefs.cli import folders
-from vstorefs.cli.output import show_json, size_text
+from vstorefs.cli.output import binary_size, show_json
 
 DESCRIPTION = (
     "Show what the cache holds, or clear it. It is shared by all mounts, which may go on meanwhile."
@@ -41,10 +41,10 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         show_json(asdict(info) | {"dir": str(folder), "freed_bytes": freed})
     elif options.action == "clear":
-        print(f"cleared {size_text(freed)} in {folder}")
+        print(f"cleared {binary_size(freed)} in {folder}")
     else:
         print(
-            f"{folder}: {size_text(info.used_bytes)} of {size_text(info.limit_bytes)} in {info.chunks} chunks; "
-            f"{size_text(info.file_bytes)} on disk"
+            f"{folder}: {binary_size(info.used_bytes)} of {binary_size(info.limit_bytes)} in {info.chunks} chunks; "
+            f"{binary_size(info.file_bytes)} on disk"
         )
     return 0

@@ -11,7 +11,7 @@ def show_json(value: Any) -> None:
     print(json.dumps(value, indent=2, sort_keys=True))
 
 
-def size_text(size: int) -> str:
+def binary_size(size: int) -> str:
     """A size in binary units, as caches are given: `1.5 GiB`."""
     value = float(size)
     for unit in ("B", "KiB", "MiB", "GiB"):

@@ -7,7 +7,7 @@ from typing import Any
 
 from vstorefs import errors
 from vstorefs.cli import control
-from vstorefs.cli.output import show_json, size_text
+from vstorefs.cli.output import binary_size, show_json
 from vstorefs.state import mounts
 
 DESCRIPTION = "What is mounted, how full the cache is, and what is on its way to the stores."
@@ -57,13 +57,13 @@ def _text(status: dict[str, Any]) -> str:
         lines.append(f"  store {store['alias']}: {store['url']}  {store['state']}{why}")
     cache = status["cache"]
     lines.append(
-        f"  cache {cache['dir']}: {size_text(cache['used_bytes'])} of {size_text(cache['limit_bytes'])}, "
+        f"  cache {cache['dir']}: {binary_size(cache['used_bytes'])} of {binary_size(cache['limit_bytes'])}, "
         f"{cache['chunks']} chunks"
     )
     transfers = status["transfers"]
     lines.append(
         f"  transfers: {transfers['downloads']} down, {transfers['uploads']} up, "
-        f"{size_text(transfers['downloaded_bytes'])} downloaded"
+        f"{binary_size(transfers['downloaded_bytes'])} downloaded"
     )
     lines.append(f"  log {status['log_file'] or 'on its terminal'}")
     lines.append(f"  pending: {len(status['pending'])}")

@@ -273,9 +273,7 @@ class Changes:
                 version = published.version
                 if version is not None and file.after == write.write_id:
                     if file.draft is None or file.draft.frozen:
-                        file.content = Content(
-                            store, new_path, version.token, version.size, version.id, version.strong
-                        )
+                        file.content = version.content(store)
                     file.base, file.after = version.token, None
             for parent, one in pinned:
                 self._namespace.settle(parent, one)

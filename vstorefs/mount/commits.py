@@ -19,7 +19,6 @@ import trio
 from vstorefs import errors
 from vstorefs.clock import Clock
 from vstorefs.model import (
-    Content,
     JournalEntry,
     Operation,
     Promise,
@@ -179,14 +178,7 @@ class Commits:
             version = published.version
             if version is not None and not published.late:
                 if node.draft is draft:
-                    node.content = Content(
-                        node.remote.spec.id,
-                        version.key,
-                        version.token,
-                        version.size,
-                        version.id,
-                        version.strong,
-                    )
+                    node.content = version.content(node.remote.spec.id)
                 for writer in (node, node.draft):
                     if writer is not None and writer.after == write_id:
                         writer.base, writer.after = version.token, None

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from vstorefs.model import JournalEntry, Key, Operation, StoreId
+from vstorefs.model import JournalEntry, Key, Operation, StoreId, parent_of
 
 Place = tuple[StoreId, Key]
 
@@ -107,7 +107,7 @@ def _above(place: Place) -> list[Place]:
     store, path = place
     found = []
     while path:
-        path = Key(path.rpartition("/")[0])
+        path = parent_of(path)
         found.append((store, path))
     return found
 

@@ -191,7 +191,6 @@ class Front:
                 pool,
                 transfers,
                 nursery,
-                self._mount_point,
                 whole_below=options.project.hash_whole_below,
                 whole_part=options.project.hash_whole_above_part,
             )

@@ -13,7 +13,6 @@ import logging
 import trio
 
 from vstorefs import errors
-from vstorefs.cache.keys import content_prefix
 from vstorefs.model import CHUNK_BYTES, Content
 from vstorefs.mount.pool import Job, Pool
 from vstorefs.mount.transfers import Transfer, Transfers
@@ -32,7 +31,6 @@ class Hashing:
         pool: Pool,
         transfers: Transfers,
         nursery: trio.Nursery,
-        mount_point: str,
         *,
         whole_below: int,
         whole_part: float,
@@ -40,7 +38,6 @@ class Hashing:
         self._pool = pool
         self._transfers = transfers
         self._nursery = nursery
-        self._mount_point = mount_point
         self._whole_below = whole_below
         self._whole_part = whole_part
         self._known: set[bytes] = set()
@@ -129,10 +126,6 @@ class Hashing:
         if len(self._known) >= _KNOWN:
             self._known.clear()
         self._known.add(prefix)
-
-    def is_known(self, content: Content) -> bool:
-        """Whether this mount has seen the hashes of a content."""
-        return content_prefix(content) in self._known
 
 
 def log_hashes(path: str, content: Content, done: messages.HashDone) -> None:

@@ -18,8 +18,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from vstorefs.model import Content, Entry, EntryKind, Key, Token, WriteId
-from vstorefs.mount.remote import Remote, join
+from vstorefs.model import Content, Entry, EntryKind, Key, Token, WriteId, join
+from vstorefs.mount.remote import Remote
 
 if TYPE_CHECKING:
     from vstorefs.mount.writing import Draft

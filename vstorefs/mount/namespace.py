@@ -16,9 +16,9 @@ import trio
 
 from vstorefs import errors
 from vstorefs.clock import Clock
-from vstorefs.model import VERSIONS_FOLDER, Entry, EntryKind
+from vstorefs.model import VERSIONS_FOLDER, Entry, EntryKind, name_of
 from vstorefs.mount.inodes import DirectoryNode, FileNode, Inodes, Local, StoreNode, SymlinkNode
-from vstorefs.mount.remote import Remote, name_of
+from vstorefs.mount.remote import Remote
 
 log = logging.getLogger(__name__)
 
@@ -133,7 +133,7 @@ class Namespace:
     ) -> None:
         names: dict[str, Entry] = {}
         for entry in entries:
-            name = name_of(entry)
+            name = name_of(entry.key)
             if name == VERSIONS_FOLDER:
                 self._report(directory, name, "that name is taken by the history of its folder")
             elif name in names:

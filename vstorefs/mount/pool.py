@@ -8,7 +8,7 @@ Which repeats need care is decided here:
 * Publish is asked again with `look`, so that the store is asked first whether the write has
   happened;
 * Fetch goes on behind the last chunk that arrived;
-* Hash says `again`, so that the log can tell that something is read twice;
+* Hash begins anew: the worker counts what it has to read a second time, and the log says so;
 * Record is asked again as it is: the journal knows an entry by its write id.
 
 Calls that wait for a store are bounded per store (`_PER_STORE`), so that a hung store cannot take
@@ -102,11 +102,6 @@ class Pool:
             with trio.CancelScope(shield=True):
                 for worker in self._workers:
                     await _reap(worker.process)
-
-    @property
-    def pids(self) -> tuple[int, ...]:
-        """Process ids of the living workers."""
-        return tuple(worker.process.pid for worker in self._workers)
 
     async def ask(
         self,
@@ -261,8 +256,6 @@ def repeat(job: Job) -> messages.Request:
     match request:
         case messages.Publish():
             return msgspec.structs.replace(request, look=True)
-        case messages.Hash():
-            return msgspec.structs.replace(request, again=True)
         case messages.Fetch() if job.arrived is not None:
             return msgspec.structs.replace(request, first=min(job.arrived + 1, request.last))
         case _:

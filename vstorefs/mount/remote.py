@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from vstorefs import errors
 from vstorefs.clock import Clock
-from vstorefs.model import Capabilities, Entry, Key, StoreSpec, Version
+from vstorefs.model import Capabilities, Key, StoreSpec, Version
 from vstorefs.mount.health import Health
 from vstorefs.mount.pool import OnReport, Pool
 from vstorefs.workers import messages
@@ -123,18 +123,3 @@ class Remote:
         """The store has not answered."""
         if self.health.failed(error):
             log.warning("%s: the store does not answer: %s", self.spec.alias, error)
-
-
-def parent_of(key: Key) -> Key:
-    """The directory that holds `key`; the root for a name at the top."""
-    return Key(key.rpartition("/")[0])
-
-
-def join(directory: Key, name: str) -> Key:
-    """The key of `name` in `directory`."""
-    return Key(f"{directory}/{name}" if directory else name)
-
-
-def name_of(entry: Entry) -> str:
-    """The last component of an entry's key."""
-    return entry.key.rpartition("/")[2]

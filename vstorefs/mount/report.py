@@ -8,7 +8,7 @@ from typing import Any
 from vstorefs import errors
 from vstorefs.cache.env import Cache
 from vstorefs.clock import Clock
-from vstorefs.model import Key
+from vstorefs.model import Key, name_of
 from vstorefs.mount.control import Handler
 from vstorefs.mount.remote import Remote
 from vstorefs.mount.transfers import Transfers
@@ -101,7 +101,7 @@ class Report:
         versions = await remote.history(key)
         return {
             "path": request.get("path"),
-            "versions": history.items(key.rpartition("/")[2], versions),
+            "versions": history.items(name_of(key), versions),
         }
 
     def _locate(self, path: str) -> tuple[Remote, Key]:

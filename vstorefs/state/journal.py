@@ -79,11 +79,6 @@ class Journal:
                 entry for entry in self._entries(txn) if stores is None or entry.store in stores
             ]
 
-    def owns(self, session: SessionId) -> bool:
-        """Whether a session has entries."""
-        with self._state.reading() as txn:
-            return any(entry.session == session for entry in self._entries(txn))
-
     def adopt(self, session: SessionId, stores: Collection[StoreId], state_dir: Path) -> Adoption:
         """Take over what dead sessions promised to these stores."""
         with (state_dir / "adopt.lock").open("w") as lock:

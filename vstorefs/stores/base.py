@@ -13,7 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from vstorefs.model import Capabilities, Entry, Key, StoreSpec, Token, Version, VersionId, Write
+from vstorefs.model import (
+    Capabilities,
+    Entry,
+    Key,
+    StoreSpec,
+    Token,
+    Version,
+    VersionId,
+    Write,
+    WriteId,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +41,13 @@ class Attributes:
     uid: int | None = None
     gid: int | None = None
     mtime_ns: int | None = None
+
+
+def is_base(head: Token | None, head_write: WriteId | None, write: Write) -> bool:
+    """Whether the present head (its token and write id; None, None for no head) is what a writer started from."""
+    if head is None:
+        return write.base is None
+    return head == write.base or (write.after is not None and head_write == write.after)
 
 
 class Store(Protocol):

@@ -29,6 +29,8 @@ from vstorefs.model import (
     VersionId,
     VersionKind,
     Write,
+    join,
+    name_of,
 )
 from vstorefs.stores import localnames as names
 from vstorefs.stores.base import Attributes, Page
@@ -123,7 +125,7 @@ class LocalStore:
             yield Page(tuple(entries))
 
     def _entry(self, item: os.DirEntry[str], directory: Key) -> Entry | None:
-        key = Key(f"{directory}/{item.name}" if directory else item.name)
+        key = join(directory, item.name)
         try:
             about = item.stat(follow_symlinks=False)
             return _to_entry(Path(item.path), about, key)
@@ -214,11 +216,9 @@ class LocalStore:
                     found.add(name)
             for page in self.list(directory) if (self.root / directory).is_dir() else []:
                 found.update(
-                    entry.key.rpartition("/")[2]
-                    for entry in page.entries
-                    if entry.kind is EntryKind.FILE
+                    name_of(entry.key) for entry in page.entries if entry.kind is EntryKind.FILE
                 )
-        return (Key(f"{directory}/{name}" if directory else name) for name in sorted(found))
+        return (join(directory, name) for name in sorted(found))
 
     def _versioned_name(self, folder: Path) -> str | None:
         filed = (
@@ -231,7 +231,7 @@ class LocalStore:
         if not folder.name.startswith("~"):
             return folder.name.removesuffix("@")
         identity = names.carried(filed[0])
-        return identity.path.rpartition("/")[2] if identity is not None else None
+        return name_of(Key(identity.path)) if identity is not None else None
 
     def history(self, key: Key) -> tuple[Version, ...]:
         """See `base.Store`."""
@@ -309,9 +309,7 @@ class LocalStore:
             new.unlink(missing_ok=True)
             rename_absent(scratch, new)
             self._step("locked")
-            return versions.publish(
-                new, identity, overdue=overdue, base=write.base, after=write.after
-            )
+            return versions.publish(new, identity, write, overdue=overdue)
 
     def _fill(self, path: Path, key: Key, source: int, write: Write) -> Identity:
         mode = write.mode if write.mode is not None else self._default_mode(key)

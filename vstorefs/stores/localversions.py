@@ -30,6 +30,7 @@ from vstorefs import errors, files
 from vstorefs.clock import Clock
 from vstorefs.model import Key, Mark, Token, Version, VersionId, VersionKind, Write
 from vstorefs.stores import localnames as names
+from vstorefs.stores.base import is_base
 from vstorefs.stores.ids import to_id
 from vstorefs.stores.localdisk import exchange, rename_absent
 from vstorefs.stores.localnames import Identity
@@ -164,16 +165,14 @@ class PathVersions:
         if self.head() is not None and self.live_head() is None:
             self._remove_head(None)
 
-    def publish(
-        self, new: Path, identity: Identity, *, overdue: bool, base: Token | None, after: str | None
-    ) -> Version:
+    def publish(self, new: Path, identity: Identity, write: Write, *, overdue: bool) -> Version:
         """Make `new`, complete and on disk, the head.
 
         Or file it beside one that is not its base, if `overdue`.
         """
         self.finish()
         head = self.head()
-        expected = is_base(head, base, after)
+        expected = _is_base(head, write)
         if not expected:
             mark = Mark.LATE if overdue else Mark.OLDER_HEAD
             identity = replace(identity, marks=(*identity.marks, mark))
@@ -200,14 +199,10 @@ class PathVersions:
         head = self.head()
         if head is None:
             return None
-        newest = self._newest_ns()
-        if not is_base(head, write.base, write.after):
-            identity = self._tombstone(
-                write, self._before_head_ns(write.time_ns, head), (Mark.LATE,)
-            )
-            del identity
+        if not _is_base(head, write):
+            self._tombstone(write, self._before_head_ns(write.time_ns, head), (Mark.LATE,))
             return None
-        time_ns = max(self._clock.wall_ns(), newest + _GAP_NS)
+        time_ns = max(self._clock.wall_ns(), self._newest_ns() + _GAP_NS)
         identity = self._tombstone(replace(write, base=Token(head.id)), time_ns, ())
         self._step("file")
         self._remove_head(head.id)
@@ -357,11 +352,12 @@ class PathVersions:
         return max(newest, own.time_ns if own is not None and own.path == self.key else 0)
 
 
-def is_base(head: Identity | None, base: Token | None, after: str | None) -> bool:
-    """Whether the present head is what a writer started from."""
-    if head is None:
-        return base is None
-    return head.id == base or (after is not None and head.write_id == after)
+def _is_base(head: Identity | None, write: Write) -> bool:
+    return (
+        is_base(Token(head.id), head.write_id, write)
+        if head is not None
+        else is_base(None, None, write)
+    )
 
 
 def to_version(

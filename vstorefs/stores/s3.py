@@ -48,7 +48,7 @@ from vstorefs.model import (
     Write,
     WriteId,
 )
-from vstorefs.stores.base import Attributes, Page
+from vstorefs.stores.base import Attributes, Page, is_base
 from vstorefs.stores.s3errors import translated
 from vstorefs.stores.s3upload import copy_in_parts, upload
 
@@ -622,9 +622,11 @@ def _in_order(answer: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _is_base(head: Version | None, write: Write) -> bool:
-    if head is None:
-        return write.base is None
-    return head.token == write.base or (write.after is not None and head.write_id == write.after)
+    return (
+        is_base(head.token, head.write_id, write)
+        if head is not None
+        else is_base(None, None, write)
+    )
 
 
 def _is_name(name: str) -> bool:

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vstorefs import errors
+from vstorefs.digests import hash_file
 from vstorefs.model import (
     Content,
     EntryKind,
@@ -31,13 +31,12 @@ from vstorefs.model import (
     VersionId,
     Write,
     WriteId,
+    parent_of,
 )
 from vstorefs.state.fingerprints import Fingerprint, Fingerprints
 from vstorefs.state.journal import Journal
 from vstorefs.state.staging import missing
 from vstorefs.stores.base import Attributes, Store
-
-_BLOCK = 1 << 20
 
 ReadContent = Callable[[Content, int, int], Iterator[bytes]]
 
@@ -193,7 +192,7 @@ class Publisher:
         else:
             removal = entry.removal
         removed = store.remove(entry.path, removal)
-        store.keep_directory(_parent(entry.path))
+        store.keep_directory(parent_of(entry.path))
         return Outcome(made, removed=removed)
 
     def _source(self, store: Store, entry: JournalEntry) -> Content:
@@ -245,7 +244,7 @@ class Publisher:
         for folder in sorted(folders, key=len, reverse=True):
             store.remove_directory(folder)
         store.remove_directory(entry.path)
-        store.keep_directory(_parent(entry.path))
+        store.keep_directory(parent_of(entry.path))
         return Outcome()
 
     def _remove(self, store: Store, entry: JournalEntry, look: bool, overdue: bool) -> Outcome:
@@ -255,7 +254,7 @@ class Publisher:
             if done is not None:
                 return Outcome(removed=done)
         removed = store.remove(entry.path, entry.write)
-        store.keep_directory(_parent(entry.path))
+        store.keep_directory(parent_of(entry.path))
         return Outcome(removed=removed)
 
     def _make_directory(
@@ -272,7 +271,7 @@ class Publisher:
     ) -> Outcome:
         del overdue, look
         store.remove_directory(entry.path)
-        store.keep_directory(_parent(entry.path))
+        store.keep_directory(parent_of(entry.path))
         return Outcome()
 
     def _attributes(self, store: Store, entry: JournalEntry, look: bool, overdue: bool) -> Outcome:
@@ -296,31 +295,6 @@ class Publisher:
             if not look:
                 raise
         return Outcome()
-
-
-def hash_file(path: Path) -> Hashes:
-    """md5, sha1 and sha256 of a file, each in a thread of its own."""
-    digests = (
-        hashlib.md5(usedforsecurity=False),
-        hashlib.sha1(usedforsecurity=False),
-        hashlib.sha256(),
-    )
-
-    def run(digest: hashlib._Hash) -> None:
-        with path.open("rb") as file:
-            while block := file.read(_BLOCK):
-                digest.update(block)
-
-    if path.stat().st_size <= _BLOCK:
-        for digest in digests:
-            run(digest)
-    else:
-        threads = [threading.Thread(target=run, args=(digest,)) for digest in digests]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    return Hashes(*(digest.hexdigest() for digest in digests))
 
 
 def _tree(store: Store, root: Key) -> tuple[list[Key], list[Content]]:
@@ -367,10 +341,6 @@ def _derived(write: Write, key: Key) -> Write:
 
 def _moved(key: Key, source: Key, target: Key) -> Key:
     return Key(target + key[len(source) :])
-
-
-def _parent(key: Key) -> Key:
-    return Key(key.rpartition("/")[0])
 
 
 def _ignoring(

@@ -75,13 +75,11 @@ class ListDirectory(msgspec.Struct, frozen=True, tag=True):
 class Hash(msgspec.Struct, frozen=True, tag=True):
     """Own the hashing of one content. Progress: Hashed. Answer: HashDone.
 
-    The front tells `Available` as chunks arrive in the cache. `again` is set when an earlier owner
-    died.
+    The front tells `Available` as chunks arrive in the cache.
     """
 
     content: Content
     available: int
-    again: bool = False
 
 
 class Record(msgspec.Struct, frozen=True, tag=True):

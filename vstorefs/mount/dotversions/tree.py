@@ -84,15 +84,7 @@ class DotVersions:
     @staticmethod
     def content(node: VersionFile) -> Content:
         """What a version's file contains."""
-        version = node.version
-        return Content(
-            node.remote.spec.id,
-            version.key,
-            version.token,
-            version.size,
-            version.id,
-            version.strong,
-        )
+        return node.version.content(node.remote.spec.id)
 
     async def _find_history(self, node: VersionsFolder, name: str) -> FileHistory | None:
         file = names.unquote(name)

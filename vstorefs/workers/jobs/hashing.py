@@ -7,13 +7,12 @@ store again, and counted. Chunks that were passed are let go in batches.
 
 from __future__ import annotations
 
-import hashlib
-import queue
 import threading
 from collections.abc import Callable
 
 from vstorefs.cache.keys import chunk_key, content_prefix
-from vstorefs.model import CHUNK_BYTES, Content, Hashes
+from vstorefs.digests import Digests
+from vstorefs.model import CHUNK_BYTES, Content
 from vstorefs.state.fingerprints import Fingerprint
 from vstorefs.workers.jobs.setting import Setting
 from vstorefs.workers.messages import (
@@ -28,7 +27,6 @@ from vstorefs.workers.messages import (
 )
 
 _BATCH = 8
-_QUEUED = 4
 
 
 class Progress:
@@ -58,60 +56,12 @@ class Progress:
             return not self._abandoned
 
 
-class _Digests:
-    """Three digests, each fed by a thread of its own from the second block on.
-
-    One block needs no threads.
-    """
-
-    def __init__(self) -> None:
-        self._digests = (
-            hashlib.md5(usedforsecurity=False),
-            hashlib.sha1(usedforsecurity=False),
-            hashlib.sha256(),
-        )
-        self._begun = False
-        self._queues: list[queue.Queue[bytes | None]] = []
-        self._threads: list[threading.Thread] = []
-
-    @staticmethod
-    def _run(digest: hashlib._Hash, blocks: queue.Queue[bytes | None]) -> None:
-        while (block := blocks.get()) is not None:
-            digest.update(block)
-
-    def update(self, block: bytes) -> None:
-        if not self._begun:
-            self._begun = True
-            for digest in self._digests:
-                digest.update(block)
-            return
-        if not self._threads:
-            self._start()
-        for one in self._queues:
-            one.put(block)
-
-    def _start(self) -> None:
-        for digest in self._digests:
-            self._queues.append(queue.Queue(_QUEUED))
-            self._threads.append(
-                threading.Thread(target=self._run, args=(digest, self._queues[-1]), daemon=True)
-            )
-            self._threads[-1].start()
-
-    def finish(self) -> Hashes:
-        for one in self._queues:
-            one.put(None)
-        for thread in self._threads:
-            thread.join()
-        return Hashes(*(digest.hexdigest() for digest in self._digests))
-
-
 def hash_content(
     setting: Setting, request: Hash, report: Callable[[Report], None], progress: Progress
 ) -> HashDone:
     """Hash a content as it arrives. Raises: a StoreError where a chunk cannot be had any more."""
     content = request.content
-    digests = _Digests()
+    digests = Digests()
     done = False
     reread = 0
     chunks = -(-content.size // CHUNK_BYTES)
@@ -135,7 +85,7 @@ def _go_through(
     setting: Setting,
     content: Content,
     chunks: int,
-    digests: _Digests,
+    digests: Digests,
     report: Callable[[Report], None],
     progress: Progress,
 ) -> tuple[bool, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from vstorefs.model import Hashes, JournalEntry, Key, Version
+from vstorefs.model import Hashes, JournalEntry, Key, Version, name_of, parent_of
 from vstorefs.versions.publish import Publisher
 from vstorefs.workers.jobs.setting import Setting
 from vstorefs.workers.messages import (
@@ -64,7 +64,7 @@ def history(setting: Setting, request: History) -> Versions:
 def history_names(setting: Setting, request: HistoryNames) -> Names:
     """Names with a history in a directory. Raises: a StoreError."""
     keys = setting.stores.get(request.store).versions(request.directory)
-    return Names(tuple(sorted(key.rpartition("/")[2] for key in keys)))
+    return Names(tuple(sorted(name_of(key) for key in keys)))
 
 
 def _with_hashes(version: Version, hashes: Hashes | None) -> Version:
@@ -75,4 +75,4 @@ def _with_hashes(version: Version, hashes: Hashes | None) -> Version:
 
 def _directories(entry: JournalEntry) -> set[Key]:
     paths = [entry.path, *([entry.target] if entry.target is not None else [])]
-    return {Key(path.rpartition("/")[0]) for path in paths} | set(paths)
+    return {parent_of(path) for path in paths} | set(paths)
