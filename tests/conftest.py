@@ -40,6 +40,13 @@ def moto_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def careless_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """An S3 server that ignores the condition of a create."""
+    with moto(tmp_path_factory.mktemp("careless"), "careless") as server:
+        yield server
+
+
 @pytest.fixture
 def bucket(moto_server: S3Server, request: pytest.FixtureRequest) -> str:
     """A new versioned bucket."""

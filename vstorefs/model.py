@@ -23,6 +23,10 @@ WriteId = NewType("WriteId", str)
 SessionId = NewType("SessionId", str)
 """One run of one front process, owner of journal entries."""
 
+DEFAULT_FILE_MODE = 0o644
+"""Permission bits of a file whose store says nothing of them."""
+DEFAULT_FOLDER_MODE = 0o755
+"""The same for a folder."""
 CHUNK_BYTES = 1 << 20
 """Size of a chunk; the last one of a version may be shorter."""
 
@@ -71,6 +75,10 @@ class Mark(Enum):
     REPLACED_OUTSIDE = "replaced outside"
     CHANGED_AFTER = "changed after it was superseded"
     OUTSIDE = "made by another program"
+    RACE = "written at the same time as another"
+    DELETED_WHILE_WRITTEN = "deleted while it was written"
+    DAMAGED = "its record is damaged"
+    FOREIGN = "its record is of another store"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +131,8 @@ class Write:
     `base` is the token of the head that the writer started from, None where there was none. `after`
     is the write that was still on its way when this one began, and so its base too once it has
     happened. `hashes` are those of the new content, None until the staged content is complete.
+    `mtime_set`: a program chose the time, rather than that of its last write. `record` is the name
+    under which the store gets it, once that was chosen: it never changes after.
     """
 
     write_id: WriteId
@@ -137,6 +147,8 @@ class Write:
     gid: int | None = None
     hashes: Hashes | None = None
     marks: tuple[Mark, ...] = ()
+    mtime_set: bool = False
+    record: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,14 +242,13 @@ class JournalEntry:
 class Capabilities:
     """What a store was found to do; never assumed.
 
-    `writable` is False with the reason in `why_read_only`, one line for people.
+    `writable` is False with the reason in `why_read_only`, one line for people. `note` is what they
+    should know of how its versions are kept, empty where there is nothing to say.
     """
 
-    versioned: bool
     writable: bool
     why_read_only: str = ""
-    keeps_attributes: bool = False
-    symlinks: bool = False
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

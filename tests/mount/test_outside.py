@@ -35,7 +35,7 @@ def test_another_tool_overwrites_an_s3_key(
         one.close()
 
 
-def test_a_bucket_without_versioning_is_read_only_and_says_why(
+def test_a_bucket_without_versioning_says_what_other_tools_see(
     moto_server: S3Server, tmp_path: Path
 ) -> None:
     client = moto_server.bucket("plain", versioned=False)
@@ -44,7 +44,29 @@ def test_a_bucket_without_versioning_is_read_only_and_says_why(
     try:
         result = one.run("mount", "s3://plain", tmp_path / "host" / "mnt", "--cache-size", "64MiB")
         one.points.append(tmp_path / "host" / "mnt")
-        assert "keeps no versions" in result.stdout
+        assert "doctor --enable-versioning" in result.stdout
+        (tmp_path / "host/mnt/f").write_text("x")
+        (tmp_path / "host/mnt/new").write_text("first")
+        assert client.get_object(Bucket="plain", Key="f")["Body"].read() == b"content"
+        assert client.get_object(Bucket="plain", Key="new")["Body"].read() == b"first"
+        assert (tmp_path / "host/mnt/f").read_text() == "x"
+    finally:
+        one.close()
+
+
+def test_a_bucket_with_suspended_versioning_is_read_only_and_says_why(
+    moto_server: S3Server, tmp_path: Path
+) -> None:
+    client = moto_server.bucket("suspended")
+    client.put_object(Bucket="suspended", Key="f", Body=b"content")
+    client.put_bucket_versioning(
+        Bucket="suspended", VersioningConfiguration={"Status": "Suspended"}
+    )
+    one = Host(tmp_path / "host", moto_server.env)
+    try:
+        result = one.run("mount", "s3://suspended", tmp_path / "host" / "mnt")
+        one.points.append(tmp_path / "host" / "mnt")
+        assert "suspended" in result.stdout
         assert (tmp_path / "host/mnt/f").read_bytes() == b"content"
         with pytest.raises(OSError, match="Read-only"):
             (tmp_path / "host/mnt/f").write_text("x")

@@ -55,11 +55,18 @@ def tree(tmp_path: Path) -> Path:
     return root
 
 
-@pytest.fixture
-def mount(tmp_path: Path) -> Iterator[Mount]:
-    (tmp_path / "store").mkdir()
-    with host(tmp_path / "host") as one:
-        yield one.mount((tmp_path / "store").as_uri())
+@pytest.fixture(params=["file", "native", "portable"])
+def mount(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Mount]:
+    if request.param == "file":
+        (tmp_path / "store").mkdir()
+        url, env = (tmp_path / "store").as_uri(), None
+    else:
+        server: S3Server = request.getfixturevalue("radosgw_server")
+        bucket = f"programs{os.urandom(6).hex()}"
+        server.bucket(bucket, versioned=request.param == "native")
+        url, env = f"s3://{bucket}/top", server.env
+    with host(tmp_path / "host", env) as one:
+        yield one.mount(url)
 
 
 def same_tree(one: Path, other: Path) -> None:
@@ -140,16 +147,22 @@ def test_pandas(mount: Mount) -> None:
     assert len(mount.history("frame.parquet")) == 1
 
 
-def test_programs_on_s3(moto_server: S3Server, bucket: str, tmp_path: Path) -> None:
-    with host(tmp_path / "host", moto_server.env) as one:
-        mount = one.mount(f"s3://{bucket}")
-        (tmp_path / "source").write_text("one\n")
-        os.utime(tmp_path / "source", (1_600_000_000, 1_600_000_000))
-        shell(f"cp -p '{tmp_path}/source' f && sed -i s/one/two/ f && cp f g", mount.path)
-        assert mount.contents("f") == [b"one\n", b"two\n"]
-        assert (mount / "g").read_text() == "two\n"
-        subprocess.run([sys.executable, "-c", _PANDAS], cwd=mount.path, check=True)
-        with pytest.raises(OSError, match="not supported"):
-            os.chmod(mount / "g", 0o600)
-        with pytest.raises(OSError, match="not supported"):
-            os.symlink("f", mount / "link")
+def test_another_host_sees_attributes_and_links(mount: Mount, tree: Path, tmp_path: Path) -> None:
+    shell(
+        f"cp -a '{tree}' copy && chmod 0700 copy/deep && touch -d @1500000000 copy/deep/er/*",
+        mount.path,
+    )
+    mount.host.run("flush")
+    record = mount.status()["stores"][0]
+    with host(tmp_path / "other", mount.host.reach) as other:
+        second = other.mount(record["url"])
+        same_tree(mount / "copy", second / "copy")
+        assert (second / "copy/deep").stat().st_mode & 0o777 == 0o700
+        assert int((second / "copy/deep/er/ünï\ncode").stat().st_mtime) == 1_500_000_000
+        (second / "copy/link").unlink()
+        (second / "copy/run.sh").chmod(0o600)
+        other.run("flush")
+    with host(tmp_path / "third", mount.host.reach) as third:
+        again = third.mount(record["url"])
+        assert not os.path.lexists(again / "copy/link")
+        assert (again / "copy/run.sh").stat().st_mode & 0o777 == 0o600

@@ -10,27 +10,44 @@ from pathlib import Path
 import pytest
 
 from tests.support.s3server import S3Server
+from vstorefs.state.env import State
+from vstorefs.state.probes import Probes
 from vstorefs.stores.base import Store
-from vstorefs.stores.registry import open_store, resolve
+from vstorefs.stores.registry import resolve
+from vstorefs.versions.layouts import open_store
 
 
 def file_store(request: pytest.FixtureRequest) -> Store:
     folder: Path = request.getfixturevalue("tmp_path") / "store"
     folder.mkdir()
-    return open_store(resolve("test", folder.as_uri(), environ={}))
+    return opened(folder.as_uri(), {}, request)
 
 
-def s3_store(server: S3Server) -> Store:
+def s3_store(server: S3Server, request: pytest.FixtureRequest, *, versioned: bool) -> Store:
     bucket = f"c{uuid.uuid4().hex[:12]}"
-    server.bucket(bucket)
+    server.bucket(bucket, versioned=versioned)
     os.environ.update(server.env)
-    return open_store(resolve("test", f"s3://{bucket}/pre fix", environ=server.env))
+    return opened(f"s3://{bucket}/pre fix", server.env, request)
+
+
+def opened(url: str, env: dict[str, str], request: pytest.FixtureRequest) -> Store:
+    """A store as a worker opens it, with a state of its own."""
+    state = State.open(request.getfixturevalue("tmp_path") / "state")
+    request.addfinalizer(state.close)
+    return open_store(resolve("test", url, environ=env), Probes(state))
+
+
+def _s3(server: str, *, versioned: bool) -> Callable[[pytest.FixtureRequest], Store]:
+    return lambda request: s3_store(request.getfixturevalue(server), request, versioned=versioned)
 
 
 KINDS: dict[str, Callable[[pytest.FixtureRequest], Store]] = {
     "file": file_store,
-    "s3": lambda request: s3_store(request.getfixturevalue("moto_server")),
-    "s3-radosgw": lambda request: s3_store(request.getfixturevalue("radosgw_server")),
+    "s3-native": _s3("moto_server", versioned=True),
+    "s3-portable": _s3("moto_server", versioned=False),
+    "radosgw-native": _s3("radosgw_server", versioned=True),
+    "radosgw-portable": _s3("radosgw_server", versioned=False),
+    "careless-portable": _s3("careless_server", versioned=False),
 }
 
 

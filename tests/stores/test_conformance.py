@@ -29,6 +29,9 @@ from vstorefs.stores.ids import new_id
 
 pytestmark = pytest.mark.stores
 
+MOTO_NATIVE = {"s3-native"}
+MOTO = {"s3-native", "s3-portable", "careless-portable"}
+
 
 class Box:
     """A store and short ways to use it."""
@@ -94,7 +97,7 @@ class TestVersions:
         assert box.contents("d/f") == [b"first", b"second"]
         assert (history[0].mode, history[0].mtime_ns) == (0o640, 1_600_000_000_000_000_000)
         assert history[0].hashes == first.hashes
-        assert history[1].base == first.token
+        assert history[1].base in {first.token, first.id}
         assert box.store.stat(Key("d/f")).id == second.id
         assert box.store.stat(Key("d/f"), first.id).size == 5
 
@@ -109,7 +112,7 @@ class TestVersions:
         assert list(box.store.versions(Key(""))) == ["f"]
         again = box.put("f", b"again")
         assert Mark.OLDER_HEAD not in again.marks
-        if request.node.callspec.params["box"] == "s3":
+        if request.node.callspec.params["box"] in MOTO_NATIVE:
             # moto lists delete markers apart, with times in seconds: their place is not known.
             assert sorted(box.contents("f"), key=str) == [None, b"again", b"content"]
         else:
@@ -253,7 +256,7 @@ class TestListing:
     def test_odd_names_go_there_and_back(
         self, box: Box, name: str, request: pytest.FixtureRequest
     ) -> None:
-        if "\n" in name and request.node.callspec.params["box"] == "s3":
+        if "\n" in name and request.node.callspec.params["box"] in MOTO:
             # Seen with moto 5.2.5: it answers 404 for a name with a line end; radosgw and S3 take it.
             return
         version = box.put(f"d/{name}", b"content")
@@ -264,24 +267,24 @@ class TestListing:
         assert box.contents(f"d/{name}") == [b"content", b"more"]
 
     def test_directories(self, box: Box, request: pytest.FixtureRequest) -> None:
-        box.store.make_directory(Key("d"), 0o755)
+        box.store.make_directory(Key("d"), box.write(None))
         assert box.names() == {"d": EntryKind.DIRECTORY}
         assert box.names("d") == {}
         with pytest.raises(errors.AlreadyExists):
-            box.store.make_directory(Key("d"), 0o755)
+            box.store.make_directory(Key("d"), box.write(None))
         version = box.put("d/f", b"1")
         with pytest.raises(errors.NotSupported):
-            box.store.remove_directory(Key("d"))
+            box.store.remove_directory(Key("d"), box.write(None))
         box.store.remove(Key("d/f"), box.write(version.token))
-        box.store.keep_directory(Key("d"))
+        box.store.keep_directory(Key("d"), box.write(None))
         assert box.names() == {"d": EntryKind.DIRECTORY}
-        box.store.remove_directory(Key("d"))
-        box.store.remove_directory(Key("d"))
-        if request.node.callspec.params["box"] != "s3":
+        box.store.remove_directory(Key("d"), box.write(None))
+        box.store.remove_directory(Key("d"), box.write(None))
+        if request.node.callspec.params["box"] not in MOTO_NATIVE:
             # moto goes on naming prefixes of deleted keys.
             assert box.names() == {}
 
 
 def test_a_store_says_what_it_can_do(box: Box) -> None:
     found = box.store.capabilities()
-    assert (found.versioned, found.writable, found.why_read_only) == (True, True, "")
+    assert (found.writable, found.why_read_only) == (True, "")

@@ -1,4 +1,7 @@
-"""moto's S3 behind a lock, as a process of its own: `python -m tests.support.moto_app PORT`.
+"""moto's S3 behind a lock, as a process of its own: `python -m tests.support.moto_app PORT [careless]`.
+
+`careless` makes it a server that accepts "only if absent" and ignores it. In a bucket whose name begins
+with `createonly-`, nothing can be deleted or overwritten, as with credentials that may only create.
 
 Real S3 is atomic for conditional writes and moto is not, so writes go one after the other, each
 with its whole body read first. Below /__control__/: GET counts tells the requests so far; PUT
@@ -8,6 +11,7 @@ stall makes all requests wait until DELETE stall.
 
 from __future__ import annotations
 
+import io
 import json
 import socket
 import sys
@@ -24,6 +28,8 @@ from werkzeug.serving import WSGIRequestHandler, run_simple
 Environ = dict[str, Any]
 Start = Callable[..., Any]
 
+_DENIED = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+
 
 class Handler(WSGIRequestHandler):
     """Keeps connections alive, logs nothing."""
@@ -37,7 +43,8 @@ class Handler(WSGIRequestHandler):
 class Server:
     """The application around moto."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, careless: bool) -> None:
+        self._careless = careless
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
@@ -60,12 +67,41 @@ class Server:
         if method in {"GET", "HEAD"}:
             return self._moto(environ, start)
         self._read_body(environ)
+        if self._careless:
+            environ.pop("HTTP_IF_NONE_MATCH", None)
         with self._lock:
+            if (
+                path.startswith("/createonly-")
+                and path.count("/") > 1
+                and self._takes_away(environ)
+            ):
+                start("403 Forbidden", [("Content-Length", str(len(_DENIED)))])
+                return [_DENIED]
             body = list(self._moto(environ, start))
         if self._lose > 0:
             self._lose -= 1
             environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
         return body
+
+    def _takes_away(self, environ: Environ) -> bool:
+        """Whether a request deletes or overwrites. With a condition that refuses it, the server says so itself."""
+        if environ["REQUEST_METHOD"] == "DELETE":
+            return True
+        if (
+            environ["REQUEST_METHOD"] != "PUT"
+            or environ["QUERY_STRING"]
+            or "HTTP_IF_NONE_MATCH" in environ
+        ):
+            return False
+        status: list[str] = []
+        asked = {
+            **environ,
+            "REQUEST_METHOD": "HEAD",
+            "wsgi.input": io.BytesIO(),
+            "CONTENT_LENGTH": "0",
+        }
+        list(self._moto(asked, lambda code, _headers, *_: status.append(code)))
+        return status[0].startswith("200")
 
     def _read_body(self, environ: Environ) -> None:
         spool = tempfile.SpooledTemporaryFile(1 << 24)  # noqa: SIM115
@@ -97,4 +133,5 @@ class Server:
 
 
 if __name__ == "__main__":
-    run_simple("127.0.0.1", int(sys.argv[1]), Server(), threaded=True, request_handler=Handler)
+    application = Server(careless="careless" in sys.argv[2:])
+    run_simple("127.0.0.1", int(sys.argv[1]), application, threaded=True, request_handler=Handler)

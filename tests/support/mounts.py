@@ -20,6 +20,7 @@ class Host:
 
     def __init__(self, folder: Path, env: dict[str, str] | None = None) -> None:
         self.folder = folder
+        self.reach = env or {}
         runtime = folder / "run"
         runtime.mkdir(parents=True)
         runtime.chmod(0o700)
@@ -29,7 +30,7 @@ class Host:
             "XDG_RUNTIME_DIR": str(runtime),
             "PYTHONDONTWRITEBYTECODE": "1",
             "LANG": "C.UTF-8",
-            **(env or {}),
+            **self.reach,
         }
         (folder / "home").mkdir()
         self.points: list[Path] = []

@@ -63,10 +63,10 @@ class S3Server:
 
 
 @contextlib.contextmanager
-def moto(folder: Path) -> Iterator[S3Server]:
-    """moto behind a lock."""
+def moto(folder: Path, *manner: str) -> Iterator[S3Server]:
+    """moto behind a lock; `manner` as `moto_app` takes it."""
     port = free_port()
-    command = [sys.executable, "-m", "tests.support.moto_app", str(port)]
+    command = [sys.executable, "-m", "tests.support.moto_app", str(port), *manner]
     with running(command, folder / "moto.log", cwd=ROOT) as process:
         wait_until(lambda: answers(port), "answer of moto", process=process)
         yield S3Server(f"http://127.0.0.1:{port}")

@@ -13,7 +13,8 @@ from typing import Any
 from tests.support.processes import ROOT
 from vstorefs.model import Content, Key, SessionId, StoreSpec, Token
 from vstorefs.stores.base import Store
-from vstorefs.stores.registry import open_store, resolve
+from vstorefs.stores.local import LocalStore
+from vstorefs.stores.registry import resolve
 from vstorefs.workers import messages
 from vstorefs.workers.channel import Decoder, encode
 
@@ -43,7 +44,7 @@ class Place:
     @property
     def store(self) -> Store:
         """The store, asked past the workers."""
-        return open_store(self.spec)
+        return LocalStore(self.spec)
 
     def content(self, name: str, data: bytes | None = None) -> Content:
         """Where the bytes of a file are; the file is made where `data` is given."""

@@ -104,8 +104,8 @@ def _cached(place, content: Content) -> list[bytes | None]:
 def test_a_file_goes_from_a_promise_to_a_version_and_back(place, worker):
     front = worker(place.start)
     checked = front.do(Check(place.spec.id))
-    assert checked.versioned
-    assert checked.writable
+    assert checked.capabilities.why_read_only == ""
+    assert checked.capabilities.writable
     data = os.urandom(2 * CHUNK_BYTES + 5)
     (entry,) = _recorded(front, place, _put(place, "a", data))
     published = front.do(Publish(entry, look=False))
@@ -160,7 +160,7 @@ def test_an_error_of_ours_is_answered_and_its_traceback_logged(place, worker):
     answer = front.do(broken)
     assert answer.kind == "Bug"
     assert any("Traceback" in line.text for line in front.lines)
-    assert front.do(Check(place.spec.id)).writable
+    assert front.do(Check(place.spec.id)).capabilities.writable
 
 
 @pytest.mark.faults
@@ -282,7 +282,7 @@ def test_an_interrupt_from_the_terminal_is_not_for_workers(place, worker):
     front = worker(place.start)
     front.do(Check(place.spec.id))
     front.process.send_signal(signal.SIGINT)
-    assert front.do(Check(place.spec.id)).writable
+    assert front.do(Check(place.spec.id)).capabilities.writable
 
 
 def test_no_sdk_is_loaded_before_its_store_is_used(place, worker):

@@ -21,14 +21,14 @@ QUICK = resolve("quick", "file:///quick", environ={})
 def test_a_store_that_opens_slowly_holds_up_no_other_and_is_opened_once(monkeypatch):
     go_on, opened = threading.Event(), []
 
-    def opening(spec):
+    def opening(spec, _probes):
         opened.append(spec.alias)
         if spec is SLOW:
             assert go_on.wait(60)
         return FakeStore(spec)
 
     monkeypatch.setattr(module, "open_store", opening)
-    stores = Stores({SLOW.id: SLOW, QUICK.id: QUICK})
+    stores = Stores({SLOW.id: SLOW, QUICK.id: QUICK}, None)
     with ThreadPoolExecutor(3) as threads:
         slow = [threads.submit(stores.get, SLOW.id) for _ in range(2)]
         try:
@@ -41,4 +41,4 @@ def test_a_store_that_opens_slowly_holds_up_no_other_and_is_opened_once(monkeypa
 
 def test_a_store_that_the_mount_does_not_have():
     with pytest.raises(errors.NotFound):
-        Stores({SLOW.id: SLOW}).get(StoreId("another"))
+        Stores({SLOW.id: SLOW}, None).get(StoreId("another"))

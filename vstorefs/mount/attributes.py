@@ -7,6 +7,7 @@ import stat
 
 import pyfuse3
 
+from vstorefs.model import DEFAULT_FILE_MODE, DEFAULT_FOLDER_MODE
 from vstorefs.mount.dotversions.nodes import (
     FileHistory,
     LatestLink,
@@ -16,8 +17,6 @@ from vstorefs.mount.dotversions.nodes import (
 )
 from vstorefs.mount.inodes import DirectoryNode, FileNode, Node, SymlinkNode, TopNode
 
-_FILE_MODE = 0o644
-_FOLDER_MODE = 0o755
 _LOCAL_S = 1.0
 _UID, _GID = os.getuid(), os.getgid()
 
@@ -26,7 +25,7 @@ def attributes_of(node: Node, seconds: float) -> pyfuse3.EntryAttributes:
     """What the kernel is told of a node, to be kept for `seconds`."""
     match node:
         case FileNode():
-            mode = node.mode if node.mode is not None else _FILE_MODE
+            mode = node.mode if node.mode is not None else DEFAULT_FILE_MODE
             return _make(
                 node.number,
                 stat.S_IFREG | mode,
@@ -36,7 +35,7 @@ def attributes_of(node: Node, seconds: float) -> pyfuse3.EntryAttributes:
                 seconds,
             )
         case DirectoryNode():
-            mode = node.mode if node.mode is not None else _FOLDER_MODE
+            mode = node.mode if node.mode is not None else DEFAULT_FOLDER_MODE
             return _make(
                 node.number, stat.S_IFDIR | mode, 0, node.mtime_ns, (node.uid, node.gid), seconds
             )

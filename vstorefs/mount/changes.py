@@ -15,6 +15,8 @@ import pyfuse3
 from vstorefs import errors
 from vstorefs.clock import Clock
 from vstorefs.model import (
+    DEFAULT_FILE_MODE,
+    DEFAULT_FOLDER_MODE,
     Content,
     Entry,
     EntryKind,
@@ -95,6 +97,8 @@ class Changes:
             entry = self._entry(directory, Operation.REMOVE, directory.path_of(name), write)
             await self._promise_name(entry, directory, name, None)
             self._detach(directory, name, node)
+            if isinstance(node, FileNode):
+                await self._commits.abandon(node)
         self._let_go(node)
 
     async def make_directory(self, directory: DirectoryNode, name: str, mode: int) -> DirectoryNode:
@@ -127,10 +131,8 @@ class Changes:
         self._detach(directory, name, node)
 
     async def make_symlink(self, directory: DirectoryNode, name: str, target: str) -> SymlinkNode:
-        """Symlink. Raises: FUSEError (EOPNOTSUPP where the store keeps none), a StoreError."""
+        """Symlink. Raises: FUSEError, a StoreError."""
         self._check_name(directory, name)
-        if not directory.remote.capabilities.symlinks:
-            raise pyfuse3.FUSEError(errno.EOPNOTSUPP)
         if await self._namespace.find(directory, name) is not None:
             raise pyfuse3.FUSEError(errno.EEXIST)
         path = directory.path_of(name)
@@ -163,6 +165,8 @@ class Changes:
             return
         if other is not None:
             await self._check_target(node, other, replace_target=replace_target)
+            if isinstance(other, FileNode):
+                await self._commits.abandon(other)
         if isinstance(node, DirectoryNode):
             await self._rename_directory(source, name, target, new_name, node, other)
         elif isinstance(node, FileNode) and is_unsent(node):
@@ -171,10 +175,7 @@ class Changes:
             await self._rename_sent(target, new_name, node, other)
 
     async def set_attributes(self, node: StoreNode, new: NewAttributes) -> None:
-        """chmod, chown, utime.
-
-        Raises: FUSEError (EOPNOTSUPP where the store keeps none), a StoreError.
-        """
+        """chmod, chown, utime. Raises: FUSEError, a StoreError."""
         if isinstance(node, FileNode) and (
             node.removed or (node.draft is not None and not node.draft.frozen)
         ):
@@ -185,8 +186,6 @@ class Changes:
             return
         remote = node.remote
         check_writable(node)
-        if not remote.capabilities.keeps_attributes:
-            raise pyfuse3.FUSEError(errno.EOPNOTSUPP)
         if isinstance(node, DirectoryNode) and node.parent is None:
             raise pyfuse3.FUSEError(errno.EPERM)
         _apply(node, new)
@@ -248,6 +247,7 @@ class Changes:
             after=_after(other),
             mode=mode,
             mtime_ns=mtime_ns,
+            mtime_set=is_file,
         )
         removal = replace(self._commits.new_write(), base=_base(node), after=_after(node))
         store = node.remote.spec.id
@@ -403,7 +403,12 @@ class Changes:
 
     def _check_name(self, directory: DirectoryNode, name: str) -> None:
         check_writable(directory)
-        if len(name.encode("utf-8", "surrogateescape")) > _NAME_BYTES:
+        try:
+            length = len(name.encode())
+        except UnicodeEncodeError as error:
+            # Stores name things in UTF-8.
+            raise pyfuse3.FUSEError(errno.EILSEQ) from error
+        if length > _NAME_BYTES:
             raise pyfuse3.FUSEError(errno.ENAMETOOLONG)
         if name in self._hidden:
             raise pyfuse3.FUSEError(errno.EPERM)
@@ -500,7 +505,7 @@ def _after(node: StoreNode | None) -> WriteId | None:
 
 def _differs(node: StoreNode, new: NewAttributes) -> bool:
     mode = None if isinstance(node, SymlinkNode) else node.mode
-    default = 0o755 if isinstance(node, DirectoryNode) else 0o644
+    default = DEFAULT_FOLDER_MODE if isinstance(node, DirectoryNode) else DEFAULT_FILE_MODE
     pairs = (
         (new.mode, mode if mode is not None else default),
         (new.uid, node.uid),
@@ -519,3 +524,5 @@ def _apply(node: StoreNode, new: NewAttributes) -> None:
         node.gid = new.gid
     if new.mtime_ns is not None:
         node.mtime_ns = new.mtime_ns
+        if isinstance(node, FileNode):
+            node.mtime_set = True

@@ -80,6 +80,7 @@ class Commits:
             mtime_ns=node.mtime_ns,
             uid=node.uid,
             gid=node.gid,
+            mtime_set=node.mtime_set,
         )
 
     def _put(self, node: FileNode, draft: Draft, write: Write, promise: Promise) -> JournalEntry:

@@ -164,6 +164,8 @@ class Front:
         for remote in remotes:
             if remote.read_only:
                 log.warning("%s: read-only: %s", remote.spec.alias, remote.read_only)
+            elif remote.capabilities.note:
+                log.warning("%s: %s", remote.spec.alias, remote.capabilities.note)
 
     async def _serve(
         self, pool: Pool, remotes: list[Remote], on_ready: Callable[[str], None]
@@ -297,6 +299,11 @@ class Front:
             f"{remote.spec.alias} is read-only: {remote.read_only}"
             for remote in remotes
             if remote.read_only
+        ]
+        notes += [
+            f"{remote.spec.alias}: {remote.capabilities.note}"
+            for remote in remotes
+            if remote.capabilities.note and not remote.read_only
         ]
         notes += [
             f"{remote.spec.alias} does not answer: {remote.health.why}"

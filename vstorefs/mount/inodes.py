@@ -108,7 +108,8 @@ class FileNode(Node):
     Readers look at `draft` first (content being written, or on its way), then at `content`. `base`
     is the token of the head that this node's content is, `after` the write that is still on its
     way; both None for a new file. `created`: its name is held since it was created, until its first
-    version is settled. `removed`: the name is gone, the node lives on for its handles.
+    version is settled. `removed`: the name is gone, the node lives on for its handles. `mtime_set`: a
+    program chose the time, since the last write.
     """
 
     remote: Remote = field(kw_only=True)
@@ -126,6 +127,7 @@ class FileNode(Node):
     pending: int = 0
     created: bool = False
     removed: bool = False
+    mtime_set: bool = False
 
     @property
     def path(self) -> Key:

@@ -356,7 +356,7 @@ class Operations(pyfuse3.Operations):
                     continue
                 await change(draft)
                 node.size = draft.size
-                node.mtime_ns = self._clock.wall_ns()
+                node.mtime_ns, node.mtime_set = self._clock.wall_ns(), False
                 return
 
     async def _truncate(self, node: FileNode, size: int) -> None:

@@ -27,9 +27,7 @@ class Remote:
     def __init__(self, spec: StoreSpec, pool: Pool, clock: Clock) -> None:
         self.spec = spec
         self.health = Health(spec.alias, clock)
-        self.capabilities = Capabilities(
-            versioned=False, writable=False, why_read_only="not checked yet"
-        )
+        self.capabilities = Capabilities(writable=False, why_read_only="not checked yet")
         self._pool = pool
 
     @property
@@ -42,13 +40,7 @@ class Remote:
     async def check(self) -> None:
         """Ask the store what it can do. Raises: NotFound, Denied, Unavailable."""
         answer = await self.ask(messages.Check(self.spec.id), messages.Checked)
-        self.capabilities = Capabilities(
-            versioned=answer.versioned,
-            writable=answer.writable,
-            why_read_only=answer.why_read_only,
-            keeps_attributes=answer.keeps_attributes,
-            symlinks=answer.symlinks,
-        )
+        self.capabilities = answer.capabilities
 
     async def list(self, directory: Key, not_before: float) -> messages.Listed:
         """One directory, from the cache where listed at or after `not_before`.

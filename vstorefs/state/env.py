@@ -30,6 +30,7 @@ class State:
         self.journal = env.open_db(b"journal")
         self.writes = env.open_db(b"writes")
         self.prints = env.open_db(b"prints")
+        self.probes = env.open_db(b"probes")
 
     @classmethod
     def open(cls, directory: Path) -> State:

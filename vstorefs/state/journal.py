@@ -72,6 +72,25 @@ class Journal:
                 changed = replace(entry, attempts=entry.attempts + 1, error=message)
                 txn.put(seq_key(seq), _encode(changed), db=self._state.journal)
 
+    def fix(self, seq: int, record: str, *, removal: bool) -> None:
+        """Keep the name that the store's record of an entry (or of its removal) will have, for every later try."""
+        with self._state.writing() as txn:
+            value = txn.get(seq_key(seq), db=self._state.journal)
+            entry = _decode(value) if value is not None else None
+            if entry is None:
+                return
+            if not removal:
+                entry = replace(entry, write=replace(entry.write, record=record))
+            elif entry.removal is not None:
+                entry = replace(entry, removal=replace(entry.removal, record=record))
+            txn.put(seq_key(seq), _encode(entry), db=self._state.journal)
+
+    def entry(self, seq: int) -> JournalEntry | None:
+        """One entry as it is now; None where it has ended."""
+        with self._state.reading() as txn:
+            value = txn.get(seq_key(seq), db=self._state.journal)
+        return _decode(value) if value is not None else None
+
     def pending(self, stores: Collection[StoreId] | None = None) -> list[JournalEntry]:
         """All entries, of some stores or of all, in the order of their promises."""
         with self._state.reading() as txn:

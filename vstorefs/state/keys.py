@@ -6,6 +6,7 @@ has it
 `writes`       write id, ASCII                       seq of the entry that carries it; so that
 recording twice is once
 `prints`       blake2b-16 of store, key, token       Fingerprint, msgpack
+`probes`       store id, ASCII                       what a probe found, when, with which software
 """
 
 from __future__ import annotations

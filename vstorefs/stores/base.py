@@ -4,11 +4,14 @@ Synchronous; called from workers' threads, so every method is safe to call from 
 once. A store knows nothing of mounts, caches or journals. It raises only the family in `errors`.
 Nothing here retries: `retry.py` wraps any Store. A write is never retried blindly (see
 `publish.py`).
+
+The `file` kind is a Store; the kinds that are object stores are Buckets (`bucket.py`), and become
+Stores by one of the layouts in `versions/`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -33,14 +36,10 @@ class Page:
     entries: tuple[Entry, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Attributes:
-    """Attributes to set; None leaves one as it is. Times in nanoseconds since the epoch."""
-
-    mode: int | None = None
-    uid: int | None = None
-    gid: int | None = None
-    mtime_ns: int | None = None
+Same = Callable[[Version], bool]
+"""Asked with the head as a write finds it: True where it has that content already."""
+Fix = Callable[[str], None]
+"""Told the name that a write's record will have; it is on disk here when this returns."""
 
 
 def is_base(head: Token | None, head_write: WriteId | None, write: Write) -> bool:
@@ -51,7 +50,7 @@ def is_base(head: Token | None, head_write: WriteId | None, write: Write) -> boo
 
 
 class Store(Protocol):
-    """One bucket + prefix or directory, whose kind keeps versions itself (the native layout)."""
+    """One bucket + prefix or directory with its versions, in whichever layout."""
 
     spec: StoreSpec
 
@@ -93,21 +92,38 @@ class Store(Protocol):
         """
         ...
 
-    def put(self, key: Key, source: Path, write: Write, *, overdue: bool = False) -> Version:
+    def put(
+        self,
+        key: Key,
+        source: Path,
+        write: Write,
+        *,
+        overdue: bool = False,
+        same: Same | None = None,
+        fix: Fix | None = None,
+    ) -> Version:
         """Make the content of `source` the new head of `key`; the old head stays a version.
 
         `write.size` and `write.hashes` describe the content; write id, base, hashes, mode, mtime
         are kept with it. The head is the writer's base when its token is `write.base`, or its write
         id is `write.after`. If it is not: the new version is marked OLDER_HEAD; or, where
         `overdue`, it is kept beside the head, never on top, marked LATE, and returned with
-        `is_head` False. Large content goes in parallel parts.
+        `is_head` False. Where `same` says that the head has this content already, nothing is written
+        and the head returned. Large content goes in parallel parts.
         Raises: Denied, NotSupported, Throttled, Unavailable (the write may or may not have
         happened).
         """
         ...
 
     def copy(
-        self, key: Key, token: Token, target: Key, write: Write, *, version: VersionId | None = None
+        self,
+        key: Key,
+        token: Token,
+        target: Key,
+        write: Write,
+        *,
+        version: VersionId | None = None,
+        fix: Fix | None = None,
     ) -> Version:
         """Make the content that `token` names the new head of `target`, inside the store, no bytes through us.
 
@@ -115,7 +131,7 @@ class Store(Protocol):
         """
         ...
 
-    def remove(self, key: Key, write: Write) -> Version | None:
+    def remove(self, key: Key, write: Write, *, fix: Fix | None = None) -> Version | None:
         """Make a tombstone the head of `key`; every version stays.
 
         Returns the tombstone, or None where there was nothing to remove or where the head is no
@@ -144,29 +160,36 @@ class Store(Protocol):
         """
         ...
 
-    def make_directory(self, key: Key, mode: int) -> None:
+    def make_directory(self, key: Key, write: Write) -> None:
         """Make an empty directory. Raises AlreadyExists."""
         ...
 
-    def remove_directory(self, key: Key) -> None:
+    def remove_directory(self, key: Key, write: Write) -> None:
         """Remove an empty directory.
 
         One that is gone already is no error. Raises NotSupported if not empty.
         """
         ...
 
-    def set_attributes(self, key: Key, attributes: Attributes) -> Entry:
-        """Set attributes of a head. Raises NotSupported where the kind keeps none."""
+    def set_attributes(self, key: Key, write: Write) -> Entry:
+        """Set the attributes of a file, folder or symlink that `write` has. Raises NotFound."""
         ...
 
     def make_symlink(self, key: Key, target: str, write: Write) -> Entry:
         """Make a symlink. Raises AlreadyExists, NotSupported."""
         ...
 
-    def keep_directory(self, key: Key) -> None:
-        """After a removal inside it.
+    def keep_directory(self, key: Key, write: Write) -> None:
+        """After the removal `write` inside it.
 
         See that an emptied directory goes on existing (no-op where directories are real).
+        """
+        ...
+
+    def tidy(self, key: Key) -> None:
+        """Move what is superseded out of the way of listings (no-op where nothing is in the way).
+
+        Raises: a StoreError; nothing depends on it.
         """
         ...
 

@@ -8,6 +8,7 @@ weak where it was derived from size and times.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import stat
 import urllib.parse
@@ -18,6 +19,8 @@ from pathlib import Path
 from vstorefs import errors, files
 from vstorefs.clock import Clock, SystemClock
 from vstorefs.model import (
+    DEFAULT_FILE_MODE,
+    DEFAULT_FOLDER_MODE,
     Capabilities,
     Entry,
     EntryKind,
@@ -33,11 +36,13 @@ from vstorefs.model import (
     name_of,
 )
 from vstorefs.stores import localnames as names
-from vstorefs.stores.base import Attributes, Page
+from vstorefs.stores.base import Fix, Page, Same
 from vstorefs.stores.ids import new_id
 from vstorefs.stores.localdisk import copy_file, exchange, rename_absent, translated
 from vstorefs.stores.localnames import Identity
 from vstorefs.stores.localversions import Filed, PathVersions, Step, to_version
+
+log = logging.getLogger(__name__)
 
 _BLOCK = 1 << 20
 _PAGE_ENTRIES = 1000
@@ -54,6 +59,7 @@ class LocalStore:
         self.root = Path(urllib.parse.unquote(urllib.parse.urlsplit(spec.url).path))
         self._clock = clock or SystemClock()
         self._step = step
+        self._told: set[str] = set()
 
     def capabilities(self) -> Capabilities:
         """See `base.Store`.
@@ -72,13 +78,7 @@ class LocalStore:
                     f"no permission to read {self.root}", store=self.spec.alias, operation="check"
                 )
             why = self._why_read_only()
-        return Capabilities(
-            versioned=True,
-            writable=not why,
-            why_read_only=why,
-            keeps_attributes=True,
-            symlinks=True,
-        )
+        return Capabilities(writable=not why, why_read_only=why)
 
     def _why_read_only(self) -> str:
         if not os.access(self.root, os.W_OK):
@@ -126,11 +126,24 @@ class LocalStore:
 
     def _entry(self, item: os.DirEntry[str], directory: Key) -> Entry | None:
         key = join(directory, item.name)
+        if not _is_text(item.name):
+            self._tell(key, "its name is not UTF-8")
+            return None
         try:
             about = item.stat(follow_symlinks=False)
-            return _to_entry(Path(item.path), about, key)
+            entry = _to_entry(Path(item.path), about, key)
         except FileNotFoundError:
             return None
+        if entry is not None and entry.target is not None and not _is_text(entry.target):
+            self._tell(key, "what it links to is not UTF-8")
+            return None
+        return entry
+
+    def _tell(self, key: str, why: str) -> None:
+        if key not in self._told:
+            self._told.add(key)
+            shown = os.fsencode(key).decode("utf-8", "backslashreplace")
+            log.warning("%s:%s cannot be shown: %s", self.spec.alias, shown, why)
 
     def stat(self, key: Key, version: VersionId | None = None) -> Version:
         """See `base.Store`."""
@@ -259,15 +272,40 @@ class LocalStore:
 
     # --- writing
 
-    def put(self, key: Key, source: Path, write: Write, *, overdue: bool = False) -> Version:
+    def put(
+        self,
+        key: Key,
+        source: Path,
+        write: Write,
+        *,
+        overdue: bool = False,
+        same: Same | None = None,
+        fix: Fix | None = None,
+    ) -> Version:
         """See `base.Store`."""
+        del fix
+        if same is not None:
+            try:
+                head = self.stat(key)
+            except errors.NotFound:
+                head = None
+            if head is not None and same(head):
+                return head
         with translated(self.spec.alias, key, "put"), source.open("rb") as file:
             return self._publish(key, file.fileno(), write, overdue=overdue)
 
     def copy(
-        self, key: Key, token: Token, target: Key, write: Write, *, version: VersionId | None = None
+        self,
+        key: Key,
+        token: Token,
+        target: Key,
+        write: Write,
+        *,
+        version: VersionId | None = None,
+        fix: Fix | None = None,
     ) -> Version:
         """See `base.Store`; a symlink is made again at the target."""
+        del version, fix
         with translated(self.spec.alias, key, "copy"):
             plain = self.root / key
             if plain.is_symlink():
@@ -346,10 +384,11 @@ class LocalStore:
         try:
             return stat.S_IMODE((self.root / key).lstat().st_mode)
         except OSError:
-            return 0o644
+            return DEFAULT_FILE_MODE
 
-    def remove(self, key: Key, write: Write) -> Version | None:
+    def remove(self, key: Key, write: Write, *, fix: Fix | None = None) -> Version | None:
         """See `base.Store`. A symlink has no versions: it is gone."""
+        del fix
         versions = self._versions(key)
         with translated(self.spec.alias, key, "remove"):
             if versions.plain.is_symlink():
@@ -360,33 +399,34 @@ class LocalStore:
             with versions.locked(exclusive=True):
                 return versions.remove(write)
 
-    def make_directory(self, key: Key, mode: int) -> None:
+    def make_directory(self, key: Key, write: Write) -> None:
         """See `base.Store`."""
         with translated(self.spec.alias, key, "mkdir"):
             path = self.root / key
             path.mkdir()
-            path.chmod(mode)
+            path.chmod(DEFAULT_FOLDER_MODE if write.mode is None else write.mode)
             files.sync_folder(path.parent)
 
-    def remove_directory(self, key: Key) -> None:
+    def remove_directory(self, key: Key, write: Write) -> None:
         """See `base.Store`."""
+        del write
         with translated(self.spec.alias, key, "rmdir"):
             try:
                 (self.root / key).rmdir()
             except FileNotFoundError:
                 return
 
-    def set_attributes(self, key: Key, attributes: Attributes) -> Entry:
+    def set_attributes(self, key: Key, write: Write) -> Entry:
         """See `base.Store`. A file's identity is written again, so that it goes on holding."""
         path = self.root / key
         with translated(self.spec.alias, key, "attributes"):
             if not stat.S_ISREG(path.lstat().st_mode):
-                _apply(path, attributes)
+                _apply(path, write)
                 return _must(_to_entry(path, path.lstat(), key))
             versions = self._versions(key)
             with versions.locked(exclusive=True):
                 identity = names.identify(path, path.lstat(), key)
-                _apply(path, attributes)
+                _apply(path, write)
                 about = path.lstat()
                 time_ns = versions.head_time_ns(identity)
                 kept = replace(
@@ -406,8 +446,11 @@ class LocalStore:
             files.sync_folder(path.parent)
             return _must(_to_entry(path, path.lstat(), key))
 
-    def keep_directory(self, key: Key) -> None:
+    def keep_directory(self, key: Key, write: Write) -> None:
         """See `base.Store`: directories are real here."""
+
+    def tidy(self, key: Key) -> None:
+        """See `base.Store`: nothing is in the way here."""
 
     def close(self) -> None:
         """See `base.Store`."""
@@ -499,19 +542,23 @@ def _to_entry(path: Path, about: os.stat_result, key: Key) -> Entry | None:
     )
 
 
+def _is_text(name: str) -> bool:
+    """Whether a name can be said in UTF-8."""
+    return not any("\udc80" <= character <= "\udcff" for character in name)
+
+
 def _must(entry: Entry | None) -> Entry:
     assert entry is not None
     return entry
 
 
-def _apply(path: Path, attributes: Attributes) -> None:
-    if attributes.uid is not None or attributes.gid is not None:
-        _own(path, attributes.uid, attributes.gid)
-    link = path.is_symlink()
-    if attributes.mode is not None and not link:
-        path.chmod(attributes.mode)
-    if attributes.mtime_ns is not None:
-        os.utime(path, ns=(attributes.mtime_ns, attributes.mtime_ns), follow_symlinks=False)
+def _apply(path: Path, write: Write) -> None:
+    if write.uid is not None or write.gid is not None:
+        _own(path, write.uid, write.gid)
+    if write.mode is not None and not path.is_symlink():
+        path.chmod(write.mode)
+    if write.mtime_ns is not None:
+        os.utime(path, ns=(write.mtime_ns, write.mtime_ns), follow_symlinks=False)
 
 
 def _own(target: int | Path, uid: int | None, gid: int | None) -> None:

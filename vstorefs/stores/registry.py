@@ -12,8 +12,7 @@ from collections.abc import Mapping
 
 from vstorefs import errors
 from vstorefs.model import StoreId, StoreSpec
-from vstorefs.stores.base import Store
-from vstorefs.stores.retry import Retrying
+from vstorefs.stores.bucket import Bucket
 
 SCHEMES = ("file", "s3")
 _LISTING_SECONDS = {"file": 1.0, "s3": 60.0}
@@ -67,18 +66,16 @@ def identity(url: str, endpoint: str | None) -> StoreId:
     )
 
 
-def open_store(spec: StoreSpec) -> Store:
-    """The store, ready to be asked."""
-    store: Store
-    if spec.url.startswith("file:"):
-        from vstorefs.stores.local import LocalStore  # noqa: PLC0415 — only the kinds in use are loaded
+def open_bucket(spec: StoreSpec) -> Bucket:
+    """The bucket of a store whose kind is an object store. Raises: Denied without credentials."""
+    from vstorefs.stores.s3 import S3Bucket  # noqa: PLC0415 — boto3 takes half a second to import
 
-        store = LocalStore(spec)
-    else:
-        from vstorefs.stores.s3 import S3Store  # noqa: PLC0415 — boto3 takes half a second to import
+    return S3Bucket(spec)
 
-        store = S3Store(spec)
-    return Retrying(store)
+
+def is_local(spec: StoreSpec) -> bool:
+    """Whether a store is a directory of this machine."""
+    return spec.url.startswith("file:")
 
 
 def _file_url(url: str, parts: urllib.parse.SplitResult) -> str:

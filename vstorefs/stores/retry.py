@@ -14,12 +14,34 @@ from typing import TypeVar
 
 from vstorefs import errors
 from vstorefs.model import Capabilities, Entry, Key, StoreSpec, Token, Version, VersionId, Write
-from vstorefs.stores.base import Attributes, Page, Store
+from vstorefs.stores.base import Fix, Page, Same, Store
 
 T = TypeVar("T")
 
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 5.0
+
+
+def ask_again(
+    call: Callable[[], T],
+    deadline_s: float,
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+    now: Callable[[], float] = time.monotonic,
+) -> T:
+    """The answer to a question that changes nothing, asked again while nobody answers or the store is busy."""
+    until = now() + deadline_s
+    pause = _FIRST_PAUSE_S
+    while True:
+        try:
+            return call()
+        except errors.RETRIED:
+            # Jitter, so that many readers of a slow store do not come back together.
+            wait = pause * random.uniform(0.5, 1.5)  # noqa: S311
+            if now() + wait > until:
+                raise
+            sleep(wait)
+            pause = min(pause * 2, _LONGEST_PAUSE_S)
 
 
 class Retrying:
@@ -40,18 +62,8 @@ class Retrying:
         self._now = now
 
     def _again(self, call: Callable[[], T], deadline_s: float | None = None) -> T:
-        until = self._now() + (self._deadline_s if deadline_s is None else deadline_s)
-        pause = _FIRST_PAUSE_S
-        while True:
-            try:
-                return call()
-            except errors.RETRIED:
-                # Jitter, so that many readers of a slow store do not come back together.
-                wait = pause * random.uniform(0.5, 1.5)  # noqa: S311
-                if self._now() + wait > until:
-                    raise
-                self._sleep(wait)
-                pause = min(pause * 2, _LONGEST_PAUSE_S)
+        bound = self._deadline_s if deadline_s is None else deadline_s
+        return ask_again(call, bound, sleep=self._sleep, now=self._now)
 
     def capabilities(self) -> Capabilities:
         """See `base.Store`; a person waits for this answer, so it is not asked for long."""
@@ -87,19 +99,35 @@ class Retrying:
                 self._sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE_S)
 
-    def put(self, key: Key, source: Path, write: Write, *, overdue: bool = False) -> Version:
-        """See `base.Store`."""
-        return self._store.put(key, source, write, overdue=overdue)
-
-    def copy(
-        self, key: Key, token: Token, target: Key, write: Write, *, version: VersionId | None = None
+    def put(
+        self,
+        key: Key,
+        source: Path,
+        write: Write,
+        *,
+        overdue: bool = False,
+        same: Same | None = None,
+        fix: Fix | None = None,
     ) -> Version:
         """See `base.Store`."""
-        return self._store.copy(key, token, target, write, version=version)
+        return self._store.put(key, source, write, overdue=overdue, same=same, fix=fix)
 
-    def remove(self, key: Key, write: Write) -> Version | None:
+    def copy(
+        self,
+        key: Key,
+        token: Token,
+        target: Key,
+        write: Write,
+        *,
+        version: VersionId | None = None,
+        fix: Fix | None = None,
+    ) -> Version:
         """See `base.Store`."""
-        return self._store.remove(key, write)
+        return self._store.copy(key, token, target, write, version=version, fix=fix)
+
+    def remove(self, key: Key, write: Write, *, fix: Fix | None = None) -> Version | None:
+        """See `base.Store`."""
+        return self._store.remove(key, write, fix=fix)
 
     def versions(self, directory: Key) -> Iterator[Key]:
         """See `base.Store`."""
@@ -113,25 +141,29 @@ class Retrying:
         """See `base.Store`."""
         return self._again(lambda: self._store.find_write(key, write))
 
-    def make_directory(self, key: Key, mode: int) -> None:
+    def make_directory(self, key: Key, write: Write) -> None:
         """See `base.Store`."""
-        self._store.make_directory(key, mode)
+        self._store.make_directory(key, write)
 
-    def remove_directory(self, key: Key) -> None:
+    def remove_directory(self, key: Key, write: Write) -> None:
         """See `base.Store`."""
-        self._store.remove_directory(key)
+        self._store.remove_directory(key, write)
 
-    def set_attributes(self, key: Key, attributes: Attributes) -> Entry:
+    def set_attributes(self, key: Key, write: Write) -> Entry:
         """See `base.Store`."""
-        return self._store.set_attributes(key, attributes)
+        return self._store.set_attributes(key, write)
 
     def make_symlink(self, key: Key, target: str, write: Write) -> Entry:
         """See `base.Store`."""
         return self._store.make_symlink(key, target, write)
 
-    def keep_directory(self, key: Key) -> None:
+    def keep_directory(self, key: Key, write: Write) -> None:
         """See `base.Store`."""
-        self._store.keep_directory(key)
+        self._store.keep_directory(key, write)
+
+    def tidy(self, key: Key) -> None:
+        """See `base.Store`."""
+        self._store.tidy(key)
 
     def close(self) -> None:
         """See `base.Store`."""

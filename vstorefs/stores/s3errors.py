@@ -20,7 +20,7 @@ _BY_CODE: dict[str, type[errors.StoreError]] = {
     "404": errors.NotFound,
     "PreconditionFailed": errors.Changed,
     "412": errors.Changed,
-    "ConditionalRequestConflict": errors.Changed,
+    "ConditionalRequestConflict": errors.Throttled,
     "InvalidRange": errors.Changed,
     "AccessDenied": errors.Denied,
     "AllAccessDisabled": errors.Denied,
@@ -49,12 +49,20 @@ _ADVICE: dict[type[errors.StoreError], str] = {
 
 
 @contextmanager
-def translated(alias: str, key: str, operation: str) -> Iterator[None]:
-    """Raise the family's errors instead of botocore's."""
+def translated(alias: str, key: str, operation: str, *, absent: bool = False) -> Iterator[None]:
+    """Raise the family's errors instead of botocore's.
+
+    `absent`: the condition of the request was that nothing is there.
+    """
     try:
         yield
     except boto.ClientError as error:
-        raise _client_error(error, alias, key, operation) from error
+        found = _client_error(error, alias, key, operation)
+        if absent and isinstance(found, errors.Changed):
+            found = errors.AlreadyExists(
+                "there is such an object", store=alias, key=key, operation=operation
+            )
+        raise found from error
     except (boto.NoCredentialsError, boto.PartialCredentialsError, boto.ProfileNotFound) as error:
         raise errors.Denied(
             f"{type(error).__name__}: there are no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "

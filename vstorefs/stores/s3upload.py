@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-_WHOLE = 32 << 20
+WHOLE_BYTES = 32 << 20
 _PART = 16 << 20
 _COPY_PART = 512 << 20
 _MOST_PARTS = 10_000
@@ -15,17 +14,35 @@ _AT_ONCE = 4
 
 
 def upload(
-    client: Any, bucket: str, name: str, source: Path, size: int, extra: dict[str, Any]
+    client: Any,
+    bucket: str,
+    name: str,
+    source: Callable[[], BinaryIO],
+    size: int,
+    extra: dict[str, Any],
+    *,
+    absent: bool,
+    in_parts: bool = False,
 ) -> None:
-    """Put a file. Raises: botocore's errors; parts of one that failed are taken back."""
-    if size <= _WHOLE:
-        with source.open("rb") as file:
-            client.put_object(Bucket=bucket, Key=name, Body=file, ContentLength=size, **extra)
+    """Put what `source` opens; `absent`: only where there is nothing.
+
+    Raises: botocore's errors; parts of one that failed are taken back.
+    """
+    if size <= WHOLE_BYTES and not in_parts:
+        with source() as file:
+            client.put_object(
+                Bucket=bucket,
+                Key=name,
+                Body=file,
+                ContentLength=size,
+                **extra,
+                **_condition(absent=absent),
+            )
         return
     extra.pop("ContentMD5", None)
 
     def send(upload_id: str, number: int, start: int, end: int) -> str:
-        with source.open("rb") as file:
+        with source() as file:
             file.seek(start)
             answer = client.upload_part(
                 Bucket=bucket,
@@ -36,11 +53,19 @@ def upload(
             )
         return str(answer["ETag"])
 
-    _in_parts(client, bucket, name, size, max(_PART, -(-size // _MOST_PARTS)), extra, send)
+    part = max(_PART, -(-size // _MOST_PARTS))
+    _in_parts(client, bucket, name, size, part, extra, send, absent=absent)
 
 
 def copy_in_parts(
-    client: Any, bucket: str, name: str, source: dict[str, Any], size: int, extra: dict[str, Any]
+    client: Any,
+    bucket: str,
+    name: str,
+    source: dict[str, Any],
+    size: int,
+    extra: dict[str, Any],
+    *,
+    absent: bool,
 ) -> None:
     """Copy inside the store what is too large for one request. Raises: botocore's errors."""
 
@@ -55,7 +80,8 @@ def copy_in_parts(
         )
         return str(answer["CopyPartResult"]["ETag"])
 
-    _in_parts(client, bucket, name, size, max(_COPY_PART, -(-size // _MOST_PARTS)), extra, send)
+    part = max(_COPY_PART, -(-size // _MOST_PARTS))
+    _in_parts(client, bucket, name, size, part, extra, send, absent=absent)
 
 
 def _in_parts(
@@ -66,6 +92,8 @@ def _in_parts(
     part: int,
     extra: dict[str, Any],
     send: Callable[[str, int, int, int], str],
+    *,
+    absent: bool,
 ) -> None:
     upload_id = client.create_multipart_upload(Bucket=bucket, Key=name, **extra)["UploadId"]
     try:
@@ -79,8 +107,16 @@ def _in_parts(
                 for number, one in enumerate(waiting, 1)
             ]
         client.complete_multipart_upload(
-            Bucket=bucket, Key=name, UploadId=upload_id, MultipartUpload={"Parts": parts}
+            Bucket=bucket,
+            Key=name,
+            UploadId=upload_id,
+            MultipartUpload={"Parts": parts},
+            **_condition(absent=absent),
         )
     except BaseException:
         client.abort_multipart_upload(Bucket=bucket, Key=name, UploadId=upload_id)
         raise
+
+
+def _condition(*, absent: bool) -> dict[str, str]:
+    return {"IfNoneMatch": "*"} if absent else {}

@@ -4,8 +4,7 @@ Every try of an entry sends the same identities. A try that is not the first, or
 was unclear, looks first: a version that carries the entry's write id is the proof that the write
 has happened. Only when the store has it does the entry leave the journal.
 
-This is the native layout, where the store keeps versions itself; another layout gets a module of
-its own beside it.
+How a version is made is the business of the store's layout; this is the same for all of them.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ from vstorefs.model import (
 from vstorefs.state.fingerprints import Fingerprint, Fingerprints
 from vstorefs.state.journal import Journal
 from vstorefs.state.staging import missing
-from vstorefs.stores.base import Attributes, Store
+from vstorefs.stores.base import Fix, Store
 
 ReadContent = Callable[[Content, int, int], Iterator[bytes]]
 
@@ -77,6 +76,9 @@ class Publisher:
         Raises: a StoreError; the entry stays, with the reason.
         """
         store = self._store_of(entry.store)
+        if look:
+            # An earlier try may have chosen the name of a record.
+            entry = self._journal.entry(entry.seq) or entry
         steps: dict[Operation, Callable[[Store, JournalEntry, bool, bool], Outcome]] = {
             Operation.PUT: self._put,
             Operation.RENAME: self._rename,
@@ -119,11 +121,23 @@ class Publisher:
                 "its staging file is gone", key=entry.path, operation="put"
             ) from error
         write = replace(entry.write, size=entry.staged.size, hashes=hashes)
-        head = self._head(store, entry.path)
-        if head is not None and self._sha256(store, head) == hashes.sha256:
-            self._touch(store, head, write)
-            return Outcome(head, unchanged=True)
-        return self._made(store, entry, store.put(entry.path, path, write, overdue=overdue), hashes)
+        heads: list[Version] = []
+
+        def same(head: Version) -> bool:
+            if self._sha256(store, head) != hashes.sha256:
+                return False
+            heads.append(head)
+            return True
+
+        made = store.put(entry.path, path, write, overdue=overdue, same=same, fix=self._fix(entry))
+        if heads:
+            self._touch(store, heads[0], write)
+            return Outcome(heads[0], unchanged=True)
+        return self._made(store, entry, made, hashes)
+
+    def _fix(self, entry: JournalEntry, *, removal: bool = False) -> Fix:
+        """Keeps the name of a record, so that every later try sends the same one."""
+        return lambda record: self._journal.fix(entry.seq, record, removal=removal)
 
     def _made(
         self, store: Store, entry: JournalEntry, version: Version, hashes: Hashes | None = None
@@ -154,12 +168,6 @@ class Publisher:
         finally:
             os.close(number)
 
-    def _head(self, store: Store, path: Key) -> Version | None:
-        try:
-            return store.stat(path)
-        except errors.NotFound:
-            return None
-
     def _sha256(self, store: Store, head: Version) -> str | None:
         if head.hashes is not None:
             return head.hashes.sha256
@@ -169,9 +177,10 @@ class Publisher:
     def _touch(self, store: Store, head: Version, write: Write) -> None:
         """Equal content makes no version, but a program that set a mode or a time means it."""
         mode = write.mode if write.mode not in {None, head.mode} else None
-        mtime = write.mtime_ns if write.mtime_ns not in {None, head.mtime_ns} else None
-        if (mode, mtime) != (None, None) and store.capabilities().keeps_attributes:
-            store.set_attributes(head.key, Attributes(mode=mode, mtime_ns=mtime))
+        moved = write.mtime_set and write.mtime_ns != head.mtime_ns
+        mtime = write.mtime_ns if moved else None
+        if (mode, mtime) != (None, None):
+            store.set_attributes(head.key, replace(write, mode=mode, mtime_ns=mtime))
 
     # --- names
 
@@ -185,14 +194,21 @@ class Publisher:
         if made is None:
             source = self._source(store, entry)
             made = store.copy(
-                entry.path, source.token, entry.target, entry.write, version=source.version
+                entry.path,
+                source.token,
+                entry.target,
+                entry.write,
+                version=source.version,
+                fix=self._fix(entry),
             )
             self._copy_fingerprint(store, entry, source.token, made)
             removal = replace(entry.removal, base=source.token)
         else:
             removal = entry.removal
-        removed = store.remove(entry.path, removal)
-        store.keep_directory(parent_of(entry.path))
+        removed = store.find_write(entry.path, removal) if look else None
+        if removed is None:
+            removed = store.remove(entry.path, removal, fix=self._fix(entry, removal=True))
+        store.keep_directory(parent_of(entry.path), removal)
         return Outcome(made, removed=removed)
 
     def _source(self, store: Store, entry: JournalEntry) -> Content:
@@ -226,7 +242,7 @@ class Publisher:
                 errors.AlreadyExists,
                 store.make_directory,
                 _moved(folder, entry.path, entry.target),
-                0o755,
+                _derived(entry.write, folder),
             )
         for content in contents:
             target = _moved(content.key, entry.path, entry.target)
@@ -242,9 +258,9 @@ class Publisher:
                 content.key, replace(_derived(entry.removal, content.key), base=content.token)
             )
         for folder in sorted(folders, key=len, reverse=True):
-            store.remove_directory(folder)
-        store.remove_directory(entry.path)
-        store.keep_directory(parent_of(entry.path))
+            store.remove_directory(folder, _derived(entry.removal, folder))
+        store.remove_directory(entry.path, entry.removal)
+        store.keep_directory(parent_of(entry.path), entry.removal)
         return Outcome()
 
     def _remove(self, store: Store, entry: JournalEntry, look: bool, overdue: bool) -> Outcome:
@@ -253,37 +269,30 @@ class Publisher:
             done = store.find_write(entry.path, entry.write)
             if done is not None:
                 return Outcome(removed=done)
-        removed = store.remove(entry.path, entry.write)
-        store.keep_directory(parent_of(entry.path))
+        removed = store.remove(entry.path, entry.write, fix=self._fix(entry))
+        store.keep_directory(parent_of(entry.path), entry.write)
         return Outcome(removed=removed)
 
     def _make_directory(
         self, store: Store, entry: JournalEntry, look: bool, overdue: bool
     ) -> Outcome:
         del overdue, look
-        mode = entry.write.mode if entry.write.mode is not None else 0o755
         # Two hosts may make the same folder, and so may a retry: either way it is there.
-        _ignoring(errors.AlreadyExists, store.make_directory, entry.path, mode)
+        _ignoring(errors.AlreadyExists, store.make_directory, entry.path, entry.write)
         return Outcome()
 
     def _remove_directory(
         self, store: Store, entry: JournalEntry, look: bool, overdue: bool
     ) -> Outcome:
         del overdue, look
-        store.remove_directory(entry.path)
-        store.keep_directory(parent_of(entry.path))
+        store.remove_directory(entry.path, entry.write)
+        store.keep_directory(parent_of(entry.path), entry.write)
         return Outcome()
 
     def _attributes(self, store: Store, entry: JournalEntry, look: bool, overdue: bool) -> Outcome:
         del overdue, look
-        write = entry.write
         # What has gone meanwhile needs no attributes.
-        _ignoring(
-            errors.NotFound,
-            store.set_attributes,
-            entry.path,
-            Attributes(write.mode, write.uid, write.gid, write.mtime_ns),
-        )
+        _ignoring(errors.NotFound, store.set_attributes, entry.path, entry.write)
         return Outcome()
 
     def _symlink(self, store: Store, entry: JournalEntry, look: bool, overdue: bool) -> Outcome:

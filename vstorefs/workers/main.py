@@ -22,6 +22,7 @@ from vstorefs import errors
 from vstorefs.workers.channel import Channel
 from vstorefs.workers.jobs import fetch, hashing, listing, publish, record
 from vstorefs.workers.jobs.setting import Setting
+from vstorefs.workers.jobs.tidying import Tidier
 from vstorefs.workers.messages import (
     Abandon,
     Adopt,
@@ -68,6 +69,7 @@ class Worker:
         self._channel = channel
         self._setting = Setting(start)
         self._publisher = publish.publisher(self._setting)
+        self._tidier = Tidier(self._setting)
         self._reads = ThreadPoolExecutor(_READS, "read")
         self._writes = ThreadPoolExecutor(_WRITES, "write")
         self._records: queue.Queue[record.Waiting] = queue.Queue()
@@ -81,6 +83,7 @@ class Worker:
             target=record.run, args=(self._setting, self._records), daemon=True
         ).start()
         threading.Thread(target=self._keep_clean, daemon=True).start()
+        threading.Thread(target=self._tidier.run, daemon=True).start()
         while True:
             for message in messages:
                 match message:
@@ -104,11 +107,7 @@ class Worker:
             case Record():
                 self._records.put((request, lambda answer: self._reply(number, answer)))
             case Publish():
-                self._do(
-                    self._writes.submit,
-                    number,
-                    lambda: publish.publish(setting, self._publisher, request),
-                )
+                self._do(self._writes.submit, number, lambda: self._publish(request))
             case Hash():
                 progress = self._hashing[number] = hashing.Progress(request.available)
                 # Each in a thread of its own: one that waits for its reader must not hold up another.
@@ -126,6 +125,11 @@ class Worker:
                 )
             case _:
                 self._do(self._reads.submit, number, lambda: self._answer(request))
+
+    def _publish(self, request: Publish) -> Answer:
+        published = publish.publish(self._setting, self._publisher, request)
+        self._tidier.later(request.entry)
+        return published
 
     def _answer(self, request: Request) -> Answer:
         setting = self._setting

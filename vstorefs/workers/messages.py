@@ -11,6 +11,7 @@ from __future__ import annotations
 import msgspec
 
 from vstorefs.model import (
+    Capabilities,
     Content,
     Entry,
     Hashes,
@@ -181,11 +182,7 @@ class Hashed(msgspec.Struct, frozen=True, tag=True):
 class Checked(msgspec.Struct, frozen=True, tag=True):
     """Answer to Check."""
 
-    versioned: bool
-    writable: bool
-    why_read_only: str
-    keeps_attributes: bool
-    symlinks: bool
+    capabilities: Capabilities
 
 
 class Fetched(msgspec.Struct, frozen=True, tag=True):

@@ -12,10 +12,7 @@ from vstorefs.workers.messages import Check, Checked, ListDirectory, Listed
 
 def check(setting: Setting, request: Check) -> Checked:
     """Ask a store what it can do. Raises: a StoreError."""
-    found = setting.stores.get(request.store).capabilities()
-    return Checked(
-        found.versioned, found.writable, found.why_read_only, found.keeps_attributes, found.symlinks
-    )
+    return Checked(setting.stores.get(request.store).capabilities())
 
 
 def list_directory(setting: Setting, request: ListDirectory) -> Listed:

@@ -16,16 +16,18 @@ from vstorefs.model import CHUNK_BYTES, Content, StoreId, StoreSpec
 from vstorefs.state.env import State
 from vstorefs.state.fingerprints import Fingerprints
 from vstorefs.state.journal import Journal
+from vstorefs.state.probes import Probes
 from vstorefs.stores.base import Store
-from vstorefs.stores.registry import open_store
+from vstorefs.versions.layouts import open_store
 from vstorefs.workers.messages import Start
 
 
 class Stores:
     """Stores by identity, opened when first asked for; a slow opening holds up no other store."""
 
-    def __init__(self, specs: dict[StoreId, StoreSpec]) -> None:
+    def __init__(self, specs: dict[StoreId, StoreSpec], probes: Probes) -> None:
         self._specs = specs
+        self._probes = probes
         self._opening = {store: threading.Lock() for store in specs}
         self._open: dict[StoreId, Store] = {}
 
@@ -38,7 +40,7 @@ class Stores:
             raise errors.NotFound("this mount does not have that store", store=store)
         with self._opening[store]:
             if store not in self._open:
-                self._open[store] = open_store(self._specs[store])
+                self._open[store] = open_store(self._specs[store], self._probes)
             return self._open[store]
 
 
@@ -50,12 +52,12 @@ class Setting:
         self.session = start.session
         self.state_dir = Path(start.state_dir)
         self.clock = SystemClock()
-        self.stores = Stores({spec.id: spec for spec in start.stores})
         self.cache = Cache.open(Path(start.cache_dir), start.cache_bytes)
         self.chunks = ChunkWriter(self.cache)
         self.listings = Listings(self.cache, files.boot_id())
         self.state = State.open(self.state_dir)
         self.journal = Journal(self.state)
+        self.stores = Stores({spec.id: spec for spec in start.stores}, Probes(self.state))
         self.fingerprints = Fingerprints(self.state)
 
     def read_content(self, content: Content, start: int, end: int) -> Iterator[bytes]:

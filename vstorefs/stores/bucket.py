@@ -1,0 +1,175 @@
+"""The Bucket interface: an object store as its provider's SDK gives it, and nothing more.
+
+One bucket (or container) and a prefix in it; names are relative to the prefix. Synchronous, and safe
+to call from many threads. A bucket knows nothing of versions' meaning, of mounts or of caches; what
+is built on it lies in `versions/`. It raises only the family in `errors`, and never asks twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Protocol
+
+from vstorefs.model import StoreSpec, Token, VersionId
+
+Source = Path | bytes
+"""Content to send: a file, or bytes."""
+
+
+class Versioning(Enum):
+    """Whether a bucket keeps versions itself; values are shown to people."""
+
+    ENABLED = "enabled"
+    SUSPENDED = "suspended"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class Object:
+    """An object as a listing gives it. `token` is its ETag without quotes."""
+
+    name: str
+    size: int
+    modified_ns: int
+    token: Token
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectPage:
+    """One page of a listing; `prefixes` end with the delimiter."""
+
+    objects: tuple[Object, ...]
+    prefixes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """An object, or one version of it, with what the store keeps about it. `version` where it has one."""
+
+    name: str
+    size: int
+    modified_ns: int
+    token: Token
+    version: VersionId | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ListedVersion:
+    """A version as the store lists it; `token` is None for a delete marker."""
+
+    name: str
+    version: VersionId
+    modified_ns: int
+    size: int
+    token: Token | None
+    is_latest: bool
+
+
+class Bucket(Protocol):
+    """One bucket and prefix."""
+
+    spec: StoreSpec
+    prefix_bytes: int
+    """How much of every key the prefix takes."""
+    whole_bytes: int
+    """Content up to this size goes in one request, larger in parts."""
+
+    def versioning(self) -> Versioning:
+        """Whether the bucket keeps versions.
+
+        Raises: NotFound (no such bucket), Denied (also where only this question is), Unavailable.
+        """
+        ...
+
+    def list(
+        self, prefix: str, *, by_folder: bool = False, limit: int | None = None
+    ) -> Iterator[ObjectPage]:
+        """Objects whose names begin so, in order of their names, page by page.
+
+        `by_folder`: what lies deeper is one prefix each. `limit`: one page of so many at most.
+        Raises: Denied, Throttled, Unavailable.
+        """
+        ...
+
+    def stat(self, name: str, version: VersionId | None = None) -> Stat:
+        """An object's head, or one version. Raises: NotFound, Denied, Throttled, Unavailable."""
+        ...
+
+    def read(
+        self,
+        name: str,
+        start: int,
+        end: int,
+        *,
+        token: Token | None = None,
+        version: VersionId | None = None,
+        size: int | None = None,
+    ) -> Iterator[bytes]:
+        """Bytes [start, end), never fewer; of the content that `token` names, where one is given.
+
+        `size`: how large the whole must be.
+
+        Raises: Changed (other content than `token`, or not of that size), NotFound, Denied, Archived,
+        Throttled, Unavailable.
+        """
+        ...
+
+    def get(self, name: str) -> bytes:
+        """A small object, whole. Raises: as `read`."""
+        ...
+
+    def put(
+        self,
+        name: str,
+        source: Source,
+        *,
+        metadata: Mapping[str, str],
+        content_type: str,
+        md5: str | None = None,
+        absent: bool = False,
+        in_parts: bool = False,
+    ) -> None:
+        """Make an object. `md5` (hex) is sent where the provider checks it.
+
+        `in_parts`: even where one request would do. `absent`: only if there is none.
+        Raises: AlreadyExists, Denied, Throttled, Unavailable (may or may not have happened).
+        """
+        ...
+
+    def copy(
+        self,
+        name: str,
+        target: str,
+        *,
+        source: Stat,
+        metadata: Mapping[str, str],
+        content_type: str,
+        absent: bool = False,
+    ) -> None:
+        """Copy inside the store the content that `source` describes. Raises: as `put`, NotFound, Changed."""
+        ...
+
+    def versions(
+        self, prefix: str, *, by_folder: bool = False
+    ) -> Iterator[tuple[ListedVersion, ...]]:
+        """Versions and delete markers, by name, newest first within a name, page by page."""
+        ...
+
+    def delete(self, name: str, version: VersionId | None = None) -> VersionId | None:
+        """Delete an object (where versions are kept: put a delete marker on it) or one version.
+
+        Gives the marker's id. One that is not there is no error. Raises: Denied, Throttled, Unavailable.
+        """
+        ...
+
+    def enable_versioning(self) -> None:
+        """From now on keep versions. Raises: Denied, NotSupported, Unavailable."""
+        ...
+
+    def close(self) -> None:
+        """Drop connections."""
+        ...

@@ -1,0 +1,69 @@
+"""What travels with an object as its metadata: the fields of `Write` that a listing cannot show. Pure.
+
+Names are `vstorefs-write`, `-base`, `-md5`, `-sha1`, `-sha256`, `-mode` (octal), `-mtime`
+(nanoseconds) and `-marks` (JSON); values are ASCII. An object without `vstorefs-write` was made by
+another tool.
+"""
+
+from __future__ import annotations
+
+import json
+import mimetypes
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from vstorefs.model import Hashes, Key, Mark, Token, Write, WriteId
+
+_PREFIX = "vstorefs-"
+_HASHES = ("md5", "sha1", "sha256")
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What an object's metadata say; nothing but the mark `OUTSIDE` where it is not ours."""
+
+    write_id: WriteId | None = None
+    base: Token | None = None
+    hashes: Hashes | None = None
+    mode: int | None = None
+    mtime_ns: int | None = None
+    marks: tuple[Mark, ...] = (Mark.OUTSIDE,)
+
+
+def encode(write: Write) -> dict[str, str]:
+    """The metadata of a version."""
+    about: dict[str, str] = {"write": write.write_id}
+    if write.base is not None:
+        about["base"] = write.base
+    if write.hashes is not None:
+        about |= {name: getattr(write.hashes, name) for name in _HASHES}
+    if write.mode is not None:
+        about["mode"] = f"{write.mode:o}"
+    if write.mtime_ns is not None:
+        about["mtime"] = str(write.mtime_ns)
+    if write.marks:
+        about["marks"] = json.dumps([mark.value for mark in write.marks])
+    return {_PREFIX + name: value for name, value in about.items()}
+
+
+def decode(metadata: Mapping[str, str]) -> About:
+    """What an object's metadata say. What another tool has garbled is as if it was not there."""
+    about = {name.lower().removeprefix(_PREFIX): value for name, value in metadata.items()}
+    if "write" not in about:
+        return About()
+    try:
+        return About(
+            WriteId(about["write"]),
+            Token(about["base"]) if "base" in about else None,
+            Hashes(*(about[name] for name in _HASHES)) if set(_HASHES) <= set(about) else None,
+            int(about["mode"], 8) if "mode" in about else None,
+            int(about["mtime"]) if "mtime" in about else None,
+            tuple(Mark(mark) for mark in json.loads(about.get("marks", "[]"))),
+        )
+    except (ValueError, TypeError):
+        return About(WriteId(about["write"]), marks=())
+
+
+def content_type(key: Key) -> str:
+    """The MIME type that other tools are told for a file."""
+    return mimetypes.guess_type(key)[0] or "application/octet-stream"

@@ -1,0 +1,108 @@
+"""What a bucket holds to: found out by trying, as look-alikes accept conditions and ignore them.
+
+Every trial is made on `.vstorefs/format`, which is there and never changes: a condition that holds
+refuses the request, and one that is ignored writes the same bytes once more. So nothing is left
+behind, and credentials that may only create are enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from vstorefs import errors
+from vstorefs.model import Token
+from vstorefs.stores.bucket import Bucket, Stat
+from vstorefs.versions.records import FORMAT_KEY
+
+_TYPE = "application/json"
+_NOBODY = Token("0" * 32)
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What holds. `put`, `parts`, `copy`: "only if absent" for an object in one request, in parts, and copied.
+
+    `pinned`: a read of other content than its token names is refused.
+    """
+
+    put: bool = False
+    parts: bool = False
+    copy: bool = False
+    pinned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One thing that was tried: what, what came back, whether it holds, and what follows."""
+
+    field: str
+    tried: str
+    answer: str
+    holds: bool
+    follows: str
+
+
+def probe(bucket: Bucket) -> tuple[Trial, ...]:
+    """Try everything. `.vstorefs/format` must be there.
+
+    Raises: Unavailable, Throttled, where nothing could be found out.
+    """
+    data = bucket.get(FORMAT_KEY)
+    there = bucket.stat(FORMAT_KEY)
+    return (
+        _refused(
+            "put",
+            "create an object where there is one, in one request",
+            lambda: bucket.put(FORMAT_KEY, data, metadata={}, content_type=_TYPE, absent=True),
+            "first versions lie under their plain keys, where other tools see them",
+            "first versions lie in .vstorefs/content/, as two writers could overwrite each other",
+        ),
+        _refused(
+            "parts",
+            "create an object where there is one, in parts",
+            lambda: bucket.put(
+                FORMAT_KEY, data, metadata={}, content_type=_TYPE, absent=True, in_parts=True
+            ),
+            "this holds for large files too",
+            "large files lie in .vstorefs/content/ from their first version",
+        ),
+        _refused(
+            "copy",
+            "copy an object to where there is one",
+            lambda: bucket.copy(
+                FORMAT_KEY,
+                FORMAT_KEY,
+                source=Stat(FORMAT_KEY, there.size, there.modified_ns, there.token),
+                metadata={},
+                content_type=_TYPE,
+                absent=True,
+            ),
+            "a renamed file lies under its new plain key",
+            "a small renamed file is sent again; a large one lies in .vstorefs/content/",
+        ),
+        _refused(
+            "pinned",
+            "read an object under another ETag than it has",
+            lambda: list(bucket.read(FORMAT_KEY, 0, 1, token=_NOBODY)),
+            "a reader never gets two contents mixed",
+            "every answer's ETag is compared, so that a reader never gets two contents mixed",
+        ),
+    )
+
+
+def findings(trials: tuple[Trial, ...]) -> Findings:
+    """What follows from all trials."""
+    return Findings(**{trial.field: trial.holds for trial in trials})
+
+
+def _refused(field: str, tried: str, request: Callable[[], object], yes: str, no: str) -> Trial:
+    try:
+        request()
+    except (errors.AlreadyExists, errors.Changed):
+        return Trial(field, tried, "refused, as it should be", True, yes)
+    except (errors.Unavailable, errors.Throttled):
+        raise
+    except errors.StoreError as error:
+        return Trial(field, tried, error.message, False, no)
+    return Trial(field, tried, "done, though it should have been refused", False, no)

@@ -1,0 +1,218 @@
+"""Records in one bucket: found, read, published, and moved out of the way once superseded."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+from vstorefs import errors
+from vstorefs.model import Key
+from vstorefs.stores.bucket import Bucket
+from vstorefs.versions import records
+from vstorefs.versions.order import state_of
+from vstorefs.versions.records import Area, Body, Names, Summary
+
+log = logging.getLogger(__name__)
+
+_BODIES = 4096
+_TYPE = "application/json"
+
+
+@dataclass(slots=True)
+class Folder:
+    """The records of what lies directly in a directory, by name, and the folders that have records below."""
+
+    names: dict[str, list[Summary]] = field(default_factory=dict)
+    folders: set[str] = field(default_factory=set)
+
+
+class RecordStore:
+    """The records of one store; safe from many threads."""
+
+    def __init__(self, bucket: Bucket) -> None:
+        self.bucket = bucket
+        self.names = Names(bucket.prefix_bytes)
+        self._alias = bucket.spec.alias
+        self._bodies: OrderedDict[str, Body] = OrderedDict()
+        self._lock = threading.Lock()
+        self._may_move = True
+        self._told: set[str] = set()
+
+    # --- finding
+
+    def in_directory(self, area: Area, directory: Key) -> Folder:
+        """All records of one directory: one LIST, whatever their number below a page. Raises: a StoreError."""
+        found = Folder()
+        prefix = self.names.folder(area, directory)
+        for page in self.bucket.list(prefix, by_folder=True):
+            for one in page.objects:
+                parsed = self.names.parse(one.name)
+                if parsed is None:
+                    self._tell(
+                        one.name,
+                        "is no record of a format that this vstorefs knows; it is left alone",
+                    )
+                    continue
+                name = (
+                    parsed.name if parsed.name is not None else self._told_name(one.name, directory)
+                )
+                if name is not None:
+                    found.names.setdefault(name, []).append(parsed.summary)
+            for folder in page.prefixes:
+                name = self.names.directory_of(folder)
+                if name:
+                    found.folders.add(name)
+        return found
+
+    def of_path(self, area: Area, path: Key) -> list[Summary]:
+        """All records of one path. Raises: a StoreError."""
+        prefix = self.names.prefix(area, path)
+        length = len(prefix) + records.SUMMARY_CHARS
+        found = []
+        for page in self.bucket.list(prefix):
+            for one in page.objects:
+                parsed = self.names.parse(one.name) if len(one.name) == length else None
+                if parsed is not None:
+                    found.append(parsed.summary)
+        return found
+
+    def all_of_path(self, path: Key) -> list[Summary]:
+        """Records in force, then superseded ones: in this order, what moves meanwhile is seen.
+
+        Raises: a StoreError.
+        """
+        found = {one.encode(): one for area in Area for one in self.of_path(area, path)}
+        return list(found.values())
+
+    def below(self, directory: Key) -> dict[Key, list[Summary]]:
+        """Records in force of everything below a directory, by path. Raises: a StoreError."""
+        found: dict[Key, list[Summary]] = {}
+        for page in self.bucket.list(self.names.folder(Area.HEADS, directory)):
+            for one in page.objects:
+                parsed = self.names.parse(one.name)
+                if parsed is None:
+                    continue
+                path = self.names.path_of(one.name)
+                if path is None:
+                    body = self._read(one.name)
+                    path = Key(body.path) if body is not None else None
+                if path is not None:
+                    found.setdefault(path, []).append(parsed.summary)
+        return found
+
+    # --- bodies
+
+    def body(self, path: Key, summary: Summary) -> Body:
+        """What a record says beside its name.
+
+        Raises: NotFound where it is gone, Corrupt where it is damaged or another path's; a StoreError.
+        """
+        for area in (Area.HEADS, Area.HISTORY, Area.HEADS):
+            key = self.names.key(area, path, summary)
+            try:
+                body = self._read(key)
+            except errors.NotFound:
+                continue
+            if body is None or body.path != path:
+                why = "is damaged" if body is None else f"is that of {body.path}"
+                raise errors.Corrupt(
+                    f"its record {key} {why}; the version cannot be used",
+                    store=self._alias,
+                    key=path,
+                    operation="read",
+                )
+            return body
+        raise errors.NotFound(
+            "its record is gone from the store", store=self._alias, key=path, operation="read"
+        )
+
+    def _read(self, key: str) -> Body | None:
+        identity = key.rpartition("/")[2]
+        with self._lock:
+            known = self._bodies.get(identity)
+            if known is not None:
+                self._bodies.move_to_end(identity)
+                return known
+        body = records.decode_body(self.bucket.get(key))
+        if body is not None:
+            with self._lock:
+                self._bodies[identity] = body
+                while len(self._bodies) > _BODIES:
+                    self._bodies.popitem(last=False)
+        return body
+
+    def _told_name(self, key: str, directory: Key) -> str | None:
+        """The name that only a record's body tells."""
+        try:
+            body = self._read(key)
+        except errors.NotFound:
+            return None
+        if body is None:
+            self._tell(key, "is damaged; what it is about is not shown")
+            return None
+        parent, _, name = body.path.rpartition("/")
+        return name if parent == directory else None
+
+    def _tell(self, key: str, what: str) -> None:
+        if key not in self._told:
+            self._told.add(key)
+            log.warning("%s: %s %s", self._alias, key, what)
+
+    # --- changing
+
+    def publish(self, area: Area, path: Key, summary: Summary, body: Body) -> None:
+        """Make a version real: one request, the same at every try. Raises: a StoreError."""
+        self.bucket.put(
+            self.names.key(area, path, summary),
+            records.encode_body(body),
+            metadata={},
+            content_type=_TYPE,
+        )
+
+    def tidy(self, path: Key) -> int:
+        """Move a path's superseded records to `history/`; gives how many were moved.
+
+        Copied, read back, and only then removed. Where that is not allowed, nothing is tried again.
+        """
+        if not self._may_move:
+            return 0
+        moved = 0
+        try:
+            for summary in state_of(self.of_path(Area.HEADS, path), None).superseded:
+                moved += self._move(path, summary)
+        except errors.Denied:
+            self._may_move = False
+            log.info(
+                "%s: superseded records stay where they are, as these credentials may not remove them; "
+                "listings grow with history",
+                self._alias,
+            )
+        return moved
+
+    def _move(self, path: Key, summary: Summary) -> bool:
+        source = self.names.key(Area.HEADS, path, summary)
+        target = self.names.key(Area.HISTORY, path, summary)
+        try:
+            data = self.bucket.get(source)
+        except errors.NotFound:
+            return False
+        try:
+            present = self.bucket.get(target)
+        except errors.NotFound:
+            self.bucket.put(target, data, metadata={}, content_type=_TYPE)
+            present = self.bucket.get(target)
+        if present != data:
+            self._tell(source, "differs from its copy in history/; both are kept")
+            return False
+        self.bucket.delete(source)
+        return True
+
+
+def base_id(token: str | None) -> str | None:
+    """The id of the version that a token of either layout's records or plain keys names."""
+    if token is None:
+        return None
+    summary = records.decode_summary(token)
+    return summary.id if summary is not None else token.partition("/")[0]
