@@ -54,15 +54,14 @@ class State:
 
     `head` is a content record, a plain key, or None where nothing is. `attributes` is the record
     that tells its attributes, None where nothing does. `directory` is the last record of the other
-    register. `deleted_outside`: records say content, but the plain key that they saw is gone.
-    `sequence` is what the next record takes. `superseded` records say nothing that others do not.
+    register. `last` is the last content or tombstone. `sequence` is what the next record takes.
+    `superseded` records say nothing that others do not.
     """
 
     head: Summary | Plain | None
     attributes: Summary | None
     directory: Summary | None
     directory_attributes: Summary | None
-    deleted_outside: bool
     last: Summary | None
     sequence: int
     superseded: tuple[Summary, ...]
@@ -100,7 +99,6 @@ def state_of(records: Iterable[Summary], plain: Plain | None) -> State:
         attributes if head is not None else None,
         directory,
         directory_attributes,
-        outside and plain is None and last is not None and last.kind is RecordKind.CONTENT,
         last,
         highest + (_OUTSIDE_GAP if outside else 1),
         tuple(one for one in whole if one.id not in kept),
@@ -152,6 +150,9 @@ def timeline(path: Key, records: Collection[Summary], plain: Plain | None) -> tu
     before = NO_PLAIN
     for record in of_file:
         late = Flag.LATE in record.flags
+        if record.kind is RecordKind.ATTRIBUTES and isinstance(state.head, Summary):
+            # What another tool undid since leaves no trace below a head of ours.
+            continue
         if not late and record.stamp != NO_PLAIN and record.stamp not in seen:
             seen.add(record.stamp)
             place = _plain_place(path, record, plain, plain_is_head=plain_is_head)
@@ -175,10 +176,11 @@ def timeline(path: Key, records: Collection[Summary], plain: Plain | None) -> tu
         )
     if plain is not None and (plain_is_head or plain.stamp not in seen):
         places.append(Place(PlaceKind.PLAIN, plain.id, plain=plain, is_head=plain_is_head))
-    if state.deleted_outside:
-        assert state.last is not None
-        identity = _deletion_id(path, state.last, state.last.stamp)
-        places.append(Place(PlaceKind.DELETED_OUTSIDE, identity, state.last))
+    newest = next((one for one in reversed(places) if not _is_late(one)), None)
+    if state.head is None and newest is not None and not _is_deletion(newest):
+        assert newest.record is not None
+        identity = _deletion_id(path, newest.record, newest.record.stamp)
+        places.append(Place(PlaceKind.DELETED_OUTSIDE, identity, newest.record))
     return tuple(places)
 
 
@@ -191,6 +193,18 @@ def _plain_place(
     if plain_is_head:
         return None
     return Place(PlaceKind.PLAIN, plain.id, record, plain)
+
+
+def _is_deletion(place: Place) -> bool:
+    return (
+        place.kind is PlaceKind.RECORD
+        and place.record is not None
+        and place.record.kind is RecordKind.TOMBSTONE
+    )
+
+
+def _is_late(place: Place) -> bool:
+    return place.record is not None and Flag.LATE in place.record.flags
 
 
 def _deletion_id(path: Key, record: Summary, stamp: str) -> str:

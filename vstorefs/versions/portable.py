@@ -217,7 +217,7 @@ class PortableStore(ObjectStore):
         if made is not None and not found:
             # A try that was cut short between the content and what tells its attributes.
             self.ready()
-            made = self._made_plain(key, write, made)
+            self._complete(key, replace(write, mode=made.mode), made)
         return made
 
     def _plain_of_write(self, key: Key, write: Write) -> Version | None:
@@ -316,10 +316,14 @@ class PortableStore(ObjectStore):
                 key=key,
                 operation="put",
             )
+        self._complete(key, write, made)
+        return made
+
+    def _complete(self, key: Key, write: Write, made: Version) -> None:
+        """Tell what the plain key of a version cannot show."""
         if self._needs_attributes(write):
             plain = Plain(key, Token(made.token.partition("/")[2]), made.size, made.time_ns)
             self._tell_attributes(key, plain, self._look(key).state.sequence, write)
-        return made
 
     def _send(self, write: Write, source: Source) -> None:
         """Content to where nothing else ever is. A name that is taken is this write's, from an earlier try."""
