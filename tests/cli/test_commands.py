@@ -103,3 +103,5 @@ def test_changes_that_cannot_be_sent_wait_for_the_next_mount(
         again = one_host.project('[stores.s]\nurl = "s3://away"\n')
         one_host.run("flush")
         assert again.contents("s/f") == [b"first", b"second"]
+        one_host.verify()
+    one_host.urls.clear()

@@ -34,6 +34,7 @@ class Host:
         }
         (folder / "home").mkdir()
         self.points: list[Path] = []
+        self.urls: set[str] = set()
 
     def run(self, *arguments: str | Path, check: bool = True) -> subprocess.CompletedProcess:
         return vstorefs(*arguments, env=self.env, check=check)
@@ -50,7 +51,9 @@ class Host:
             point,
         )
         self.points.append(point)
-        return Mount(self, point, self.folder / f"{name}.log")
+        mount = Mount(self, point, self.folder / f"{name}.log")
+        self.urls |= {store["url"] for store in mount.status()["stores"]}
+        return mount
 
     def project(self, text: str, *, name: str = "mnt", cache_size: str = "256MiB") -> Mount:
         file = self.folder / f"{name}.toml"
@@ -64,6 +67,12 @@ class Host:
             subprocess.run(
                 ["fusermount3", "-u", "-z", str(point)], check=False, capture_output=True
             )
+
+    def verify(self) -> None:
+        """Every store that was mounted here is whole, in every detail of its structure."""
+        for url in self.urls:
+            result = self.run("verify", "--structure", url, check=False)
+            assert result.returncode == 0, f"{url}: {result.stdout}{result.stderr}"
 
 
 class Mount:
@@ -134,5 +143,6 @@ def host(folder: Path, env: dict[str, str] | None = None) -> Iterator[Host]:
     one = Host(folder, env)
     try:
         yield one
+        one.verify()
     finally:
         one.close()

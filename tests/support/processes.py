@@ -77,7 +77,12 @@ def vstorefs(
     """Run the command line as a user would."""
     result = subprocess.run(
         [sys.executable, "-m", "vstorefs.cli.main", *map(str, arguments)],
-        env={**env, "PYTHONPATH": str(ROOT)},
+        env={
+            **env,
+            "PYTHONPATH": os.pathsep.join(
+                [str(ROOT), *env.get("PYTHONPATH", "").split(os.pathsep)]
+            ),
+        },
         capture_output=True,
         text=True,
         timeout=timeout,

@@ -17,6 +17,10 @@ COMMANDS = {
     "log": "the history of a file",
     "cache": "show or clear the cache",
     "flush": "wait until everything is in its store",
+    "doctor": "what a store can do, found out by trying",
+    "verify": "whether a store's structure is whole",
+    "export": "copy a store, as it is or was, to a folder",
+    "migrate": "from the portable layout to a bucket's own versions",
 }
 
 _EPILOG = """\

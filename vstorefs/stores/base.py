@@ -143,6 +143,13 @@ class Store(Protocol):
         """Yield the keys of all files directly in `directory` that have, or had, versions there."""
         ...
 
+    def paths(self, directory: Key) -> Iterator[Key]:
+        """Yield the keys of all files anywhere below `directory` that have, or had, versions; sorted, each once.
+
+        Raises: Denied, Throttled, Unavailable.
+        """
+        ...
+
     def history(self, key: Key) -> tuple[Version, ...]:
         """All versions of one key, oldest first, tombstones and other tools' versions included.
 

@@ -246,6 +246,28 @@ class LocalStore:
         identity = names.carried(filed[0])
         return name_of(Key(identity.path)) if identity is not None else None
 
+    def paths(self, directory: Key) -> Iterator[Key]:
+        """See `base.Store`."""
+        found: set[Key] = set()
+        waiting = [directory]
+        while waiting:
+            folder = waiting.pop()
+            found.update(self.versions(folder))
+            waiting += self._folders(folder)
+        return iter(sorted(found))
+
+    def _folders(self, directory: Key) -> Iterator[Key]:
+        """Folders directly in a directory, those included of which only versions are left."""
+        known: set[str] = set()
+        kept = names.folder_of(self.root, join(directory, "x")).parent
+        with translated(self.spec.alias, directory, "list"):
+            for place, mark in ((self.root / directory, ""), (kept, "@")):
+                for item in place.iterdir() if place.is_dir() else ():
+                    is_hidden = not directory and item.name == names.HIDDEN
+                    if not is_hidden and item.is_dir() and not item.is_symlink():
+                        known.add(item.name.removesuffix(mark) if mark else item.name)
+        return (join(directory, name) for name in sorted(known) if _is_text(name))
+
     def history(self, key: Key) -> tuple[Version, ...]:
         """See `base.Store`."""
         versions = self._versions(key)

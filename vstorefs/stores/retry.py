@@ -133,6 +133,10 @@ class Retrying:
         """See `base.Store`."""
         return iter(self._again(lambda: list(self._store.versions(directory))))
 
+    def paths(self, directory: Key) -> Iterator[Key]:
+        """See `base.Store`."""
+        return iter(self._again(lambda: list(self._store.paths(directory))))
+
     def history(self, key: Key) -> tuple[Version, ...]:
         """See `base.Store`."""
         return self._again(lambda: self._store.history(key))

@@ -19,7 +19,7 @@ from vstorefs.stores.registry import is_local, open_bucket
 from vstorefs.stores.retry import Retrying, ask_again
 from vstorefs.versions import records
 from vstorefs.versions.native import NativeStore
-from vstorefs.versions.objects import Layout, read_format
+from vstorefs.versions.objects import MIGRATING, Layout, read_format
 from vstorefs.versions.portable import PortableStore
 from vstorefs.versions.probe import Findings, findings, probe
 
@@ -74,6 +74,9 @@ def choose(bucket: Bucket) -> Choice:
             return Choice(Layout.PORTABLE)
         return Choice(Layout.NATIVE, why_read_only=error.message)
     found = read_format(bucket)
+    if found is not None and found.layout == MIGRATING:
+        why = "the store is being migrated; when that is done, or was stopped, run: vstorefs migrate {}"
+        return Choice(Layout.PORTABLE, why.format(bucket.spec.url), versioning=versioning)
     if found is not None and found.layout not in {one.value for one in Layout}:
         raise errors.NotSupported(
             f"{records.FORMAT_KEY} names a layout {found.layout!r} that this vstorefs does not know; "

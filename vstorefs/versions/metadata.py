@@ -1,7 +1,8 @@
 """What travels with an object as its metadata: the fields of `Write` that a listing cannot show. Pure.
 
 Names are `vstorefs-write`, `-base`, `-md5`, `-sha1`, `-sha256`, `-mode` (octal), `-mtime`
-(nanoseconds) and `-marks` (JSON); values are ASCII. An object without `vstorefs-write` was made by
+(nanoseconds), `-marks` (JSON), and `-time` (nanoseconds) where a version moved here from the portable
+layout; values are ASCII. An object without `vstorefs-write` was made by
 another tool.
 """
 
@@ -27,6 +28,7 @@ class About:
     hashes: Hashes | None = None
     mode: int | None = None
     mtime_ns: int | None = None
+    time_ns: int | None = None
     marks: tuple[Mark, ...] = (Mark.OUTSIDE,)
 
 
@@ -46,6 +48,11 @@ def encode(write: Write) -> dict[str, str]:
     return {_PREFIX + name: value for name, value in about.items()}
 
 
+def encode_time(time_ns: int) -> dict[str, str]:
+    """What a version that moved to another layout keeps of when it was made."""
+    return {f"{_PREFIX}time": str(time_ns)}
+
+
 def decode(metadata: Mapping[str, str]) -> About:
     """What an object's metadata say. What another tool has garbled is as if it was not there."""
     about = {name.lower().removeprefix(_PREFIX): value for name, value in metadata.items()}
@@ -58,6 +65,7 @@ def decode(metadata: Mapping[str, str]) -> About:
             Hashes(*(about[name] for name in _HASHES)) if set(_HASHES) <= set(about) else None,
             int(about["mode"], 8) if "mode" in about else None,
             int(about["mtime"]) if "mtime" in about else None,
+            int(about["time"]) if "time" in about else None,
             tuple(Mark(mark) for mark in json.loads(about.get("marks", "[]"))),
         )
     except (ValueError, TypeError):

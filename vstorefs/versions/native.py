@@ -70,6 +70,11 @@ class NativeStore(ObjectStore):
                 if is_name(one.name[len(prefix) :]):
                     yield Key(one.name)
 
+    def _plain_paths(self, prefix: str) -> Iterator[Key]:
+        for page in self._bucket.versions(prefix):
+            for one in page:
+                yield Key(one.name)
+
     def stat(self, key: Key, version: VersionId | None = None) -> Version:
         """See `base.Store`."""
         try:
@@ -266,6 +271,7 @@ class NativeStore(ObjectStore):
 
     def _tell_about(self, made: Version, write: Write) -> None:
         if self._needs_attributes(write):
+            # What was just made has the store's own time.
             plain = Plain(made.key, made.token, made.size, made.time_ns)
             sequence = state_of(self._records.of_path(Area.HEADS, made.key), plain).sequence
             self._tell_attributes(made.key, plain, sequence, write)
@@ -428,7 +434,7 @@ def _of_stat(key: Key, found: Stat, *, is_head: bool) -> Version:
         key,
         found.version or VersionId("null"),
         VersionKind.CONTENT,
-        found.modified_ns,
+        about.time_ns if about.time_ns is not None else found.modified_ns,
         found.token,
         size=found.size,
         mtime_ns=about.mtime_ns if about.mtime_ns is not None else found.modified_ns,

@@ -11,6 +11,7 @@ import os
 import socket
 import stat
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -50,6 +51,7 @@ log = logging.getLogger(__name__)
 _NAME_BYTES = 255
 _LINK = stat.S_IFLNK | 0o777
 _HOST = socket.gethostname()
+_AGREED_S = 30.0
 
 
 class Layout(Enum):
@@ -57,6 +59,10 @@ class Layout(Enum):
 
     NATIVE = "native"
     PORTABLE = "portable"
+
+
+MIGRATING = "migrating"
+"""Stands in `.vstorefs/format` while a store moves to the native layout, and nobody else may write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +90,7 @@ class ObjectStore(ABC):
         self._capabilities = capabilities
         self._records = RecordStore(bucket)
         self._id: str | None = None
+        self._agreed_at = float("-inf")
         self._lock = threading.Lock()
 
     def capabilities(self) -> Capabilities:
@@ -237,6 +244,21 @@ class ObjectStore(ABC):
         found |= set(self._plain_versions(directory))
         return iter(sorted(found))
 
+    def paths(self, directory: Key) -> Iterator[Key]:
+        """See `base.Store`."""
+        found = {
+            path
+            for path, summaries in self._records.below(directory).items()
+            if any(not one.of_directory for one in summaries)
+        }
+        prefix = f"{directory}/" if directory else ""
+        found |= set(self._plain_paths(prefix))
+        return iter(sorted(key for key in found if can_be_path(key)))
+
+    @abstractmethod
+    def _plain_paths(self, prefix: str) -> Iterator[Key]:
+        """Keys that begin so and of which the bucket itself knows versions, our own included."""
+
     @abstractmethod
     def _plain_versions(self, directory: Key) -> Iterator[Key]:
         """Keys directly in a directory of which the bucket itself knows versions."""
@@ -246,10 +268,10 @@ class ObjectStore(ABC):
     def _look(self, key: Key) -> Looked:
         """The records in force, then the plain key."""
         found = self._records.of_path(Area.HEADS, key)
-        plain = self._plain(key)
+        plain = self.plain(key)
         return Looked(state_of(found, plain), plain)
 
-    def _plain(self, key: Key) -> Plain | None:
+    def plain(self, key: Key) -> Plain | None:
         """The plain key as a listing gives it."""
         for page in self._bucket.list(key, limit=1):
             for one in page.objects:
@@ -488,8 +510,9 @@ class ObjectStore(ABC):
         Raises: Denied where it cannot be written, Changed where another layout was chosen meanwhile.
         """
         with self._lock:
-            if self._id is None:
-                self._id = self._agree()
+            now = time.monotonic()
+            if self._id is None or now - self._agreed_at > _AGREED_S:
+                self._id, self._agreed_at = self._agree(), now
 
     def _agree(self) -> str:
         """The store's id, once its format says the layout that this host goes by."""
@@ -509,7 +532,7 @@ class ObjectStore(ABC):
             found = read_format(self._bucket)
         if found is None or found.layout != self.layout.value:
             raise errors.Changed(
-                "the store's layout was chosen otherwise since it was mounted; mount it again",
+                "the store's layout was changed since it was mounted; mount it again",
                 store=self.spec.alias,
                 operation="publish",
             )
@@ -581,6 +604,12 @@ def hashes_of(body: Body | None) -> Hashes | None:
     if body is None or body.md5 is None or body.sha1 is None or body.sha256 is None:
         return None
     return Hashes(body.md5, body.sha1, body.sha256)
+
+
+def can_be_path(key: Key) -> bool:
+    """Whether a key can be the path of a file, and is not our own."""
+    parts = key.split("/")
+    return parts[0] != HIDDEN_FOLDER and all(is_name(part) for part in parts)
 
 
 def is_name(name: str) -> bool:

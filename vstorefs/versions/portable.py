@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -82,6 +82,11 @@ class PortableStore(ObjectStore):
                 if one.name != prefix:
                     yield Key(one.name)
 
+    def _plain_paths(self, prefix: str) -> Iterator[Key]:
+        for page in self._bucket.list(prefix):
+            for one in page.objects:
+                yield Key(one.name)
+
     def stat(self, key: Key, version: VersionId | None = None) -> Version:
         """See `base.Store`."""
         if version is not None:
@@ -145,6 +150,18 @@ class PortableStore(ObjectStore):
                 operation="read",
             ) from error
 
+    def _content_of(self, key: Key, summary: Summary) -> str:
+        """The name of the object that has a record's content."""
+        shared = self._body(key, summary).content if Flag.SHARED in summary.flags else None
+        return records.CONTENT + (shared or summary.id)
+
+    def content_name(self, key: Key, version: Version) -> str | None:
+        """The name of the object that has a version's content; None where its record has it. Raises: a StoreError."""
+        summary = records.decode_summary(version.token)
+        if summary is None:
+            return key
+        return None if Flag.INLINE in summary.flags else self._content_of(key, summary)
+
     def _body(self, key: Key, summary: Summary) -> Body:
         """A body that content is taken from: it must be of this store, and fit its name."""
         try:
@@ -167,29 +184,47 @@ class PortableStore(ObjectStore):
 
     def history(self, key: Key) -> tuple[Version, ...]:
         """See `base.Store`. The newest versions, up to a bound, with what their records' bodies say."""
-        self.identify()
         found = self._records.all_of_path(key)
-        places = timeline(key, found, self._plain(key))
+        return self._history(key, found, self.plain(key), None)
+
+    def history_beside(self, key: Key, origin: Stat | None) -> tuple[Version, ...]:
+        """The history as it was with another plain key, or none. Raises: a StoreError."""
+        found = self._records.all_of_path(key)
+        plain = (
+            Plain(key, origin.token, origin.size, origin.modified_ns)
+            if origin is not None
+            else None
+        )
+        return self._history(key, found, plain, origin)
+
+    def _history(
+        self, key: Key, found: Sequence[Summary], plain: Plain | None, origin: Stat | None
+    ) -> tuple[Version, ...]:
+        self.identify()
+        places = timeline(key, found, plain)
         with ThreadPoolExecutor(8) as pool:
             recent = pool.map(
                 lambda place: self._body_or_none(key, place.record), places[-_BODIES:]
             )
             bodies = [*[None] * max(0, len(places) - _BODIES), *recent]
         versions = [
-            self._of_place(key, place, body) for place, body in zip(places, bodies, strict=True)
+            self._of_place(key, place, body, origin)
+            for place, body in zip(places, bodies, strict=True)
         ]
         return tuple(
             replace(version, marks=(*version.marks, *marks))
             for version, marks in zip(versions, marks_of(places, bodies), strict=True)
         )
 
-    def _of_place(self, key: Key, place: Place, body: Body | None) -> Version:
+    def _of_place(self, key: Key, place: Place, body: Body | None, origin: Stat | None) -> Version:
         match place.kind:
             case PlaceKind.RECORD:
                 assert place.record is not None
                 return self._of_record(key, place.record, body, is_head=place.is_head)
             case PlaceKind.PLAIN:
                 assert place.plain is not None
+                if origin is not None:
+                    return replace(self._of_stat(key, origin), is_head=place.is_head)
                 try:
                     return self._of_plain(place.plain, is_head=place.is_head)
                 except (errors.NotFound, errors.Changed):

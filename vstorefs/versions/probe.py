@@ -43,18 +43,18 @@ class Trial:
     follows: str
 
 
-def probe(bucket: Bucket) -> tuple[Trial, ...]:
-    """Try everything. `.vstorefs/format` must be there.
+def probe(bucket: Bucket, name: str = FORMAT_KEY) -> tuple[Trial, ...]:
+    """Try everything on an object that is there.
 
     Raises: Unavailable, Throttled, where nothing could be found out.
     """
-    data = bucket.get(FORMAT_KEY)
-    there = bucket.stat(FORMAT_KEY)
+    data = bucket.get(name)
+    there = bucket.stat(name)
     return (
         _refused(
             "put",
             "create an object where there is one, in one request",
-            lambda: bucket.put(FORMAT_KEY, data, metadata={}, content_type=_TYPE, absent=True),
+            lambda: bucket.put(name, data, metadata={}, content_type=_TYPE, absent=True),
             "first versions lie under their plain keys, where other tools see them",
             "first versions lie in .vstorefs/content/, as two writers could overwrite each other",
         ),
@@ -62,7 +62,7 @@ def probe(bucket: Bucket) -> tuple[Trial, ...]:
             "parts",
             "create an object where there is one, in parts",
             lambda: bucket.put(
-                FORMAT_KEY, data, metadata={}, content_type=_TYPE, absent=True, in_parts=True
+                name, data, metadata={}, content_type=_TYPE, absent=True, in_parts=True
             ),
             "this holds for large files too",
             "large files lie in .vstorefs/content/ from their first version",
@@ -71,9 +71,9 @@ def probe(bucket: Bucket) -> tuple[Trial, ...]:
             "copy",
             "copy an object to where there is one",
             lambda: bucket.copy(
-                FORMAT_KEY,
-                FORMAT_KEY,
-                source=Stat(FORMAT_KEY, there.size, there.modified_ns, there.token),
+                name,
+                name,
+                source=Stat(name, there.size, there.modified_ns, there.token),
                 metadata={},
                 content_type=_TYPE,
                 absent=True,
@@ -84,7 +84,7 @@ def probe(bucket: Bucket) -> tuple[Trial, ...]:
         _refused(
             "pinned",
             "read an object under another ETag than it has",
-            lambda: list(bucket.read(FORMAT_KEY, 0, 1, token=_NOBODY)),
+            lambda: list(bucket.read(name, 0, 1, token=_NOBODY)),
             "a reader never gets two contents mixed",
             "every answer's ETag is compared, so that a reader never gets two contents mixed",
         ),

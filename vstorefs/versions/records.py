@@ -303,6 +303,11 @@ def decode_body(data: bytes) -> Body | None:
         return None
 
 
+def attributes_of(body: Body) -> Body:
+    """The body of an attributes record that says what a content's or a folder's record said."""
+    return Body(store=body.store, path=body.path, uid=body.uid, gid=body.gid, host=body.host)
+
+
 def with_plain(body: Body, seen: Seen) -> Body:
     """The body with what its maker saw under the plain key."""
     return msgspec.structs.replace(body, plain=seen)

@@ -174,14 +174,14 @@ class RecordStore:
     def tidy(self, path: Key) -> int:
         """Move a path's superseded records to `history/`; gives how many were moved.
 
-        Copied, read back, and only then removed. Where that is not allowed, nothing is tried again.
+        Where that is not allowed, nothing is tried again.
         """
         if not self._may_move:
             return 0
         moved = 0
         try:
             for summary in state_of(self.of_path(Area.HEADS, path), None).superseded:
-                moved += self._move(path, summary)
+                moved += self.move(path, summary)
         except errors.Denied:
             self._may_move = False
             log.info(
@@ -191,7 +191,8 @@ class RecordStore:
             )
         return moved
 
-    def _move(self, path: Key, summary: Summary) -> bool:
+    def move(self, path: Key, summary: Summary) -> bool:
+        """Move one record to `history/`: copied, read back, and only then removed. Raises: a StoreError."""
         source = self.names.key(Area.HEADS, path, summary)
         target = self.names.key(Area.HISTORY, path, summary)
         try:

@@ -49,7 +49,13 @@ class DotVersions:
         if isinstance(node, VersionsFolder):
             return await self._find_history(node, name)
         if isinstance(node, FileHistory):
-            return (await self._contents(node)).get(name)
+            asked_at = node.asked_at
+            found = (await self._contents(node)).get(name)
+            if found is None and node.asked_at == asked_at:
+                # A name that somebody has from elsewhere is newer than what was asked a moment ago.
+                node.asked_at = float("-inf")
+                found = (await self._contents(node)).get(name)
+            return found
         return None
 
     async def rows(self, node: VersionsNode) -> list[tuple[str, VersionsNode]]:

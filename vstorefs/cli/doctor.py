@@ -1,0 +1,132 @@
+"""`vstorefs doctor`."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+from dataclasses import asdict
+
+from vstorefs import errors
+from vstorefs.cli import opening
+from vstorefs.cli.output import show_json
+from vstorefs.model import HIDDEN_FOLDER
+from vstorefs.state.probes import Probes
+from vstorefs.stores.bucket import Bucket, Versioning
+from vstorefs.stores.ids import new_id
+from vstorefs.stores.registry import is_local
+from vstorefs.versions.layouts import Choice, choose
+from vstorefs.versions.objects import Layout, read_format
+from vstorefs.versions.probe import Trial, findings, probe
+
+DESCRIPTION = (
+    "Try what a store can do, and say what follows: how versions are kept, and what holds when many hosts write. "
+    "Needs permission to write; leaves nothing behind."
+)
+EXAMPLES = """\
+examples:
+  vstorefs doctor s3://my-bucket/folder
+  vstorefs doctor --enable-versioning s3://my-bucket
+
+A bucket that keeps versions shows every tool the newest version of each file. Turning that on is for the whole
+bucket, and old versions are stored, and paid for, until somebody removes them.
+"""
+_LAYOUTS = {
+    Layout.NATIVE: "native: the bucket keeps every version; other tools see the newest",
+    Layout.PORTABLE: "portable: vstorefs keeps every version below .vstorefs/; other tools see each file's first",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    opening.add_arguments(parser)
+    parser.add_argument("--json", action="store_true", help="print an object, for programs")
+    parser.add_argument(
+        "--enable-versioning",
+        action="store_true",
+        help="let the bucket keep versions, after asking",
+    )
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Try, and tell."""
+    with opening.opened(options) as at:
+        if is_local(at.spec):
+            found = at.store().capabilities()
+            print(f"{at.spec.url}: a folder; vstorefs keeps every version below .vstorefs/")
+            print("can be written" if found.writable else f"read-only: {found.why_read_only}")
+            return 0
+        bucket = at.bucket("vstorefs doctor")
+        if options.enable_versioning:
+            return _enable(bucket, sure=options.yes)
+        choice = choose(bucket)
+        trials = () if choice.why_read_only else _tried(bucket)
+        if trials:
+            Probes(at.state).put(at.spec.id, asdict(findings(trials)))
+        _show(bucket, choice, trials, as_json=options.json)
+    return 0
+
+
+def _tried(bucket: Bucket) -> tuple[Trial, ...]:
+    """Trials on the format file, or where there is none yet on an object that goes again."""
+    if read_format(bucket) is not None:
+        return probe(bucket)
+    name = f"{HIDDEN_FOLDER}/probe-{new_id()}"
+    bucket.put(name, b"{}", metadata={}, content_type="application/json")
+    try:
+        return probe(bucket, name)
+    finally:
+        with contextlib.suppress(errors.Denied):
+            bucket.delete(name)
+
+
+def _show(bucket: Bucket, choice: Choice, trials: tuple[Trial, ...], *, as_json: bool) -> None:
+    versioning = choice.versioning.value if choice.versioning is not None else "not known"
+    if as_json:
+        show_json(
+            {
+                "url": bucket.spec.url,
+                "versioning": versioning,
+                "layout": choice.layout.value,
+                "read_only": choice.why_read_only,
+                "trials": [asdict(trial) for trial in trials],
+            }
+        )
+        return
+    print(bucket.spec.url)
+    print(f"  versioning of the bucket: {versioning}")
+    print(f"  layout: {_LAYOUTS[choice.layout]}")
+    if choice.why_read_only:
+        print(f"  read-only: {choice.why_read_only}")
+    for trial in trials:
+        print(f"  {'yes' if trial.holds else 'no '}  tried to {trial.tried}: {trial.answer}")
+        print(f"       {trial.follows}")
+    if choice.versioning is Versioning.OFF:
+        print(
+            f"  to let other tools see the newest: vstorefs doctor --enable-versioning {bucket.spec.url}"
+        )
+    elif choice.layout is Layout.PORTABLE and choice.versioning is Versioning.ENABLED:
+        print(f"  to use the bucket's own versions: vstorefs migrate {bucket.spec.url}")
+
+
+def _enable(bucket: Bucket, *, sure: bool) -> int:
+    if bucket.versioning() is Versioning.ENABLED:
+        print(f"{bucket.spec.url}: the bucket keeps versions already")
+        return 0
+    if not sure:
+        if not sys.stdin.isatty():
+            raise errors.UsageError("nobody is there to be asked; add --yes to turn versioning on")
+        print(
+            f"From now on, the whole bucket of {bucket.spec.url} keeps every version of every object, "
+            "for every tool, and its owner pays for them."
+        )
+        if input("Turn versioning on? [y/N] ").strip().lower() not in {"y", "yes"}:
+            print("nothing was changed")
+            return errors.EXIT_FAILURE
+    bucket.enable_versioning()
+    print(f"{bucket.spec.url}: the bucket keeps versions from now on")
+    found = read_format(bucket)
+    if found is not None and found.layout == Layout.PORTABLE.value:
+        print(f"its files go on in the portable layout until: vstorefs migrate {bucket.spec.url}")
+    return 0

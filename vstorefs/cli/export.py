@@ -1,0 +1,99 @@
+"""`vstorefs export`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from vstorefs import errors
+from vstorefs.cli import opening
+from vstorefs.cli.output import binary_size
+from vstorefs.model import Entry, Key
+from vstorefs.stores.base import Store
+from vstorefs.stores.local import LocalStore
+from vstorefs.stores.registry import is_local, open_bucket, resolve
+from vstorefs.versions import export as exports
+
+DESCRIPTION = (
+    "Copy what a store shows to an ordinary folder, with times, modes and links, or to an ordinary bucket: the newest "
+    "versions, those of a moment, or one version of a file. No mount is needed, and the copy needs no vstorefs."
+)
+EXAMPLES = """\
+examples:
+  vstorefs export s3://my-bucket/folder ~/copy
+  vstorefs export s3://my-bucket/folder s3://their-bucket/gift
+  vstorefs export --at 2026-11-01T09:00Z s3://my-bucket/folder ~/as-it-was
+  vstorefs export --path train.csv --version k3v9x0 s3://my-bucket/folder ~/old
+
+An export that stopped goes on where it was when it is given again.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    opening.add_arguments(parser)
+    parser.add_argument(
+        "target", metavar="DIR|URL", help="where to: a folder, made if it is not there, or a bucket"
+    )
+    parser.add_argument("--at", metavar="TIME", help="as it was then: 2026-11-01T09:00Z")
+    parser.add_argument(
+        "--path", metavar="PATH", help="only what is at or below this path in the store"
+    )
+    parser.add_argument("--version", metavar="ID", help="with --path: this version of the file")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Export, and say what was done."""
+    if options.version is not None and options.path is None:
+        raise errors.UsageError("--version is of one file; name it with --path")
+    if options.version is not None and options.at is not None:
+        raise errors.UsageError("give --at or --version, not both")
+    moment_ns = _moment(options.at) if options.at is not None else None
+    path = Key((options.path or "").strip("/"))
+    count = size = 0
+    with opening.opened(options) as at:
+        store = at.store()
+        store.capabilities()
+        if options.version is not None:
+            entries = iter([exports.one_version(store, path, options.version)])
+        elif moment_ns is not None:
+            entries = exports.at_moment(store, moment_ns, path)
+        else:
+            entries = exports.heads(store, path)
+        for done in _copied(store, entries, options.target):
+            count += 1
+            size += done.bytes_sent
+    print(f"{count} files, {binary_size(size)}, in {options.target}")
+    return 0
+
+
+def _copied(store: Store, entries: Iterator[Entry], target: str) -> Iterator[exports.Exported]:
+    if "://" in target:
+        spec = resolve("target", target, environ=os.environ)
+        if not is_local(spec):
+            return exports.export_to_bucket(store, entries, open_bucket(spec))
+        target = str(LocalStore(spec).root)
+    return _written(store, entries, Path(target))
+
+
+def _written(store: Store, entries: Iterator[Entry], target: Path) -> Iterator[exports.Exported]:
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        yield from exports.export(store, entries, target)
+    except OSError as error:
+        raise errors.VstorefsError(
+            f"cannot write to {target}: {error.strerror or error}; what is done is done, and the same command goes on"
+        ) from error
+
+
+def _moment(text: str) -> int:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise errors.UsageError(f"{text!r} is no time; write it as 2026-11-01T09:00Z") from error
+    if moment.tzinfo is None:
+        moment = moment.astimezone()
+    return int(moment.astimezone(UTC).timestamp() * 1_000_000) * 1000

@@ -1,0 +1,72 @@
+"""`vstorefs migrate`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from vstorefs import errors
+from vstorefs.cli import opening
+from vstorefs.model import Capabilities
+from vstorefs.versions.migrate import WAIT_S, Migration
+from vstorefs.versions.portable import PortableStore
+from vstorefs.versions.probe import Findings
+
+DESCRIPTION = (
+    "Take a store from the portable layout to the bucket's own versions, once versioning was turned on. Every version "
+    "keeps its order, content, hashes and time; other tools then see the newest of each file."
+)
+EXAMPLES = f"""\
+examples:
+  vstorefs migrate --dry-run s3://my-bucket/folder
+  vstorefs migrate s3://my-bucket/folder
+
+Unmount the store everywhere first. Hosts that have it mounted all the same are refused every write from {WAIT_S:.0f} s
+after the start. A migration that stopped goes on where it was when the command is given again.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    opening.add_arguments(parser)
+    parser.add_argument(
+        "--dry-run", action="store_true", help="say what would be done, change nothing"
+    )
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument(
+        "--wait",
+        type=float,
+        default=WAIT_S,
+        metavar="SECONDS",
+        help="how long other hosts get to notice; 0 where there are none",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Migrate, path by path."""
+    with opening.opened(options) as at:
+        bucket = at.bucket("vstorefs migrate")
+        store = PortableStore(bucket, Capabilities(writable=True), Findings)
+        migration = Migration(bucket, store)
+        migration.check()
+        if not options.dry_run and not options.yes:
+            _ask(options.url)
+        done = migration.plan() if options.dry_run else migration.run(wait_s=options.wait)
+        paths = made = lost = 0
+        for moved in done:
+            paths, made, lost = paths + 1, made + moved.made, lost + moved.lost
+            if moved.lost:
+                print(
+                    f"{moved.path}: {moved.lost} versions have no content any more, as another tool replaced "
+                    "the plain key; their records stay in .vstorefs/history/"
+                )
+    would = "would make" if options.dry_run else "made"
+    print(f"{paths} files: {would} {made} versions; {lost} cannot be kept")
+    return 0
+
+
+def _ask(url: str) -> None:
+    if not sys.stdin.isatty():
+        raise errors.UsageError("nobody is there to be asked; add --yes to migrate")
+    if input(f"Is {url} unmounted on every host? [y/N] ").strip().lower() not in {"y", "yes"}:
+        raise errors.VstorefsError("nothing was changed")

@@ -1,0 +1,183 @@
+"""Copies what a store shows, or showed at a moment, to an ordinary folder or bucket: for those who leave, or share."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from vstorefs import errors
+from vstorefs.model import (
+    DEFAULT_FILE_MODE,
+    DEFAULT_FOLDER_MODE,
+    Entry,
+    EntryKind,
+    Key,
+    Mark,
+    Version,
+    VersionKind,
+)
+from vstorefs.stores.base import Store
+from vstorefs.stores.bucket import Bucket
+from vstorefs.versions import metadata
+
+ROOT = Key("")
+_AT_ONCE = 8
+_PARTIAL = ".vstorefs-part"
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """One name that was exported; `bytes_sent` is 0 for what was there already."""
+
+    path: Key
+    bytes_sent: int
+
+
+def heads(store: Store, directory: Key = ROOT) -> Iterator[Entry]:
+    """Everything in force below a directory, folders before what is in them. Raises: a StoreError."""
+    waiting = [directory]
+    while waiting:
+        for page in store.list(waiting.pop()):
+            for entry in page.entries:
+                yield entry
+                if entry.kind is EntryKind.DIRECTORY:
+                    waiting.append(entry.key)
+
+
+def at_moment(store: Store, moment_ns: int, directory: Key = ROOT) -> Iterator[Entry]:
+    """Every file as it was at a moment, deleted ones included. Raises: a StoreError."""
+    for path in store.paths(directory):
+        version = version_at(store.history(path), moment_ns)
+        if version is not None:
+            yield as_entry(version)
+
+
+def version_at(history: tuple[Version, ...], moment_ns: int) -> Version | None:
+    """The version that was in force at a moment; None where there was none, or its content is gone."""
+    in_force = None
+    for version in history:
+        if Mark.LATE not in version.marks and version.time_ns <= moment_ns:
+            in_force = version
+    if in_force is None or in_force.kind is VersionKind.TOMBSTONE or not in_force.token:
+        return None
+    return in_force
+
+
+def as_entry(version: Version) -> Entry:
+    """A version as a listing would show it."""
+    return Entry(
+        version.key,
+        EntryKind.FILE,
+        version.size,
+        version.mtime_ns or version.time_ns,
+        version.token,
+        version=version.id,
+        mode=version.mode,
+    )
+
+
+def export(store: Store, entries: Iterator[Entry], target: Path) -> Iterator[Exported]:
+    """Write entries below a folder, many at a time; tells of each that is done.
+
+    A file that is there with the same size and time is taken for done, so that an export can go on
+    where it stopped; any other is not touched.
+    Raises: AlreadyExists; a StoreError; OSError.
+    """
+    folders: list[tuple[Path, Entry]] = []
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        waiting = []
+        for entry in entries:
+            path = target / entry.key
+            if entry.kind is EntryKind.DIRECTORY:
+                path.mkdir(parents=True, exist_ok=True)
+                folders.append((path, entry))
+            else:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                waiting.append(pool.submit(_write, store, entry, path))
+        for one in waiting:
+            yield one.result()
+    # Last, and from below: what is written into a folder changes its time.
+    for path, entry in reversed(folders):
+        path.chmod(entry.mode if entry.mode is not None else DEFAULT_FOLDER_MODE)
+        if entry.mtime_ns:
+            os.utime(path, ns=(entry.mtime_ns, entry.mtime_ns))
+
+
+def export_to_bucket(store: Store, entries: Iterator[Entry], target: Bucket) -> Iterator[Exported]:
+    """Put files into a bucket under their own names, many at a time; tells of each that is done.
+
+    Folders and links have no place there. A name that is taken is left alone: with equal size it counts as
+    done. Raises: AlreadyExists; a StoreError.
+    """
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        waiting = [
+            pool.submit(_send, store, entry, target)
+            for entry in entries
+            if entry.kind is EntryKind.FILE
+        ]
+        for one in waiting:
+            yield one.result()
+
+
+def _send(store: Store, entry: Entry, target: Bucket) -> Exported:
+    try:
+        present = target.stat(entry.key)
+    except errors.NotFound:
+        present = None
+    if present is not None:
+        if present.size == entry.size:
+            return Exported(entry.key, 0)
+        raise errors.AlreadyExists(
+            "there is another object of that name; export to an empty prefix",
+            store=target.spec.alias,
+            key=entry.key,
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "content"
+        _fetch(store, entry, path)
+        target.put(entry.key, path, metadata={}, content_type=metadata.content_type(entry.key))
+    return Exported(entry.key, entry.size)
+
+
+def _fetch(store: Store, entry: Entry, path: Path) -> None:
+    with path.open("wb") as file:
+        for block in store.read(entry.key, entry.token, 0, entry.size, version=entry.version):
+            file.write(block)
+    if path.stat().st_size != entry.size:
+        raise errors.Corrupt(
+            f"{path.stat().st_size} bytes came of {entry.size}", key=entry.key, operation="export"
+        )
+
+
+def _write(store: Store, entry: Entry, path: Path) -> Exported:
+    if entry.kind is EntryKind.SYMLINK:
+        if not path.is_symlink():
+            path.symlink_to(entry.target or "")
+        return Exported(entry.key, 0)
+    # Stores may keep coarser times than the disk, never finer ones.
+    if path.exists():
+        about = path.lstat()
+        if (about.st_size, about.st_mtime_ns) == (entry.size, entry.mtime_ns):
+            return Exported(entry.key, 0)
+        raise errors.AlreadyExists(
+            f"{path} is there already and differs; export to an empty folder", key=entry.key
+        )
+    partial = path.with_name(path.name[:200] + _PARTIAL)
+    _fetch(store, entry, partial)
+    partial.chmod(entry.mode if entry.mode is not None else DEFAULT_FILE_MODE)
+    os.utime(partial, ns=(entry.mtime_ns, entry.mtime_ns))
+    partial.rename(path)
+    return Exported(entry.key, entry.size)
+
+
+def one_version(store: Store, key: Key, wanted: str) -> Entry:
+    """One version of a file, by its id or the first characters of it. Raises: NotFound."""
+    found = [one for one in store.history(key) if one.id.startswith(wanted) and one.token]
+    if len(found) != 1:
+        why = "no version" if not found else f"{len(found)} versions"
+        raise errors.NotFound(f"{why} with an id that begins with {wanted}", key=key)
+    return as_entry(found[0])
