@@ -1,7 +1,7 @@
 """moto's S3 behind a lock, as a process of its own: `python -m tests.support.moto_app PORT [careless]`.
 
-`careless` makes it a server that accepts "only if absent" and ignores it. In a bucket whose name begins
-with `createonly-`, nothing can be deleted or overwritten, as with credentials that may only create.
+`careless` makes it a server that accepts "only if absent" and ignores it. A bucket's name says what credentials
+may not do there: `createonly-` neither delete nor overwrite, `nolist-` not list, `noask-` not ask about versioning.
 
 Real S3 is atomic for conditional writes and moto is not, so writes go one after the other, each
 with its whole body read first. Below /__control__/: GET counts tells the requests so far; PUT
@@ -65,6 +65,9 @@ class Server:
             start("503 Slow Down", [("Content-Length", "0")])
             return [b""]
         if method in {"GET", "HEAD"}:
+            if _is_forbidden(environ, path):
+                start("403 Forbidden", [("Content-Length", str(len(_DENIED)))])
+                return [_DENIED]
             return self._moto(environ, start)
         self._read_body(environ)
         if self._careless:
@@ -130,6 +133,14 @@ class Server:
         body = json.dumps(self._counts).encode()
         start("200 OK", [("Content-Length", str(len(body)))])
         return [body]
+
+
+def _is_forbidden(environ: Environ, path: str) -> bool:
+    """Whether a request only looks, and may not."""
+    query = environ["QUERY_STRING"]
+    if path.startswith("/nolist-"):
+        return "list-type" in query
+    return path.startswith("/noask-") and query.startswith("versioning")
 
 
 if __name__ == "__main__":

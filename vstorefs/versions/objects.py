@@ -94,8 +94,7 @@ class ObjectStore(ABC):
         self._lock = threading.Lock()
 
     def capabilities(self) -> Capabilities:
-        """See `base.Store`."""
-        self._bucket.versioning()
+        """See `base.Store`. Found out when the store was opened."""
         return self._capabilities
 
     # --- listing
