@@ -243,12 +243,14 @@ class Capabilities:
     """What a store was found to do; never assumed.
 
     `writable` is False with the reason in `why_read_only`, one line for people. `note` is what they
-    should know of how its versions are kept, empty where there is nothing to say.
+    should know of how its versions are kept, empty where there is nothing to say. `layout` names how
+    they are kept.
     """
 
     writable: bool
     why_read_only: str = ""
     note: str = ""
+    layout: str = ""
 
 
 @dataclass(frozen=True, slots=True)

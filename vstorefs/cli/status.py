@@ -65,6 +65,7 @@ def _text(status: dict[str, Any]) -> str:
         f"  transfers: {transfers['downloads']} down, {transfers['uploads']} up, "
         f"{binary_size(transfers['downloaded_bytes'])} downloaded"
     )
+    lines += [f"  {one['path']}: {', '.join(one['marks'])}" for one in status["marked"]]
     lines.append(f"  log {status['log_file'] or 'on its terminal'}")
     lines.append(f"  pending: {len(status['pending'])}")
     for change in status["pending"]:

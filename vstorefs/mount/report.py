@@ -72,6 +72,9 @@ class Report:
                 "downloaded_bytes": self._transfers.downloaded_bytes,
             },
             "pending": self._pending(),
+            "marked": [
+                {"path": path, "marks": list(marks)} for path, marks in self._uploads.marked
+            ],
             "read_only": self._read_only,
         }
 
@@ -126,7 +129,7 @@ def _store(remote: Remote) -> dict[str, Any]:
         "id": remote.spec.id,
         "state": state,
         "why": why,
-        "layout": "native",
+        "layout": remote.capabilities.layout,
     }
 
 

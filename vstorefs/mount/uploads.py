@@ -12,6 +12,7 @@ not cure is told at once; the entry stays all the same, and is tried again now a
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
@@ -33,6 +34,7 @@ _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 30.0
 _REFUSED_PAUSE_S = 60.0
 _AT_ONCE = 8
+_MARKED = 100
 
 Settled = Callable[[messages.Published], None]
 
@@ -72,6 +74,7 @@ class Uploads:
         self._emptied = trio.Event()
         self.active = 0
         self.published = 0
+        self.marked: deque[tuple[str, tuple[str, ...]]] = deque(maxlen=_MARKED)
 
     def __len__(self) -> int:
         return len(self._pending)
@@ -238,7 +241,25 @@ class Uploads:
         remote.note_answer()
         self.published += 1
         assert isinstance(answer, messages.Published)
+        self._note_marks(entry, answer, remote)
         return answer
+
+    def _note_marks(
+        self, entry: JournalEntry, published: messages.Published, remote: Remote
+    ) -> None:
+        """Tell what came between a writer and the store: nothing is lost, and people should know."""
+        version = published.version
+        if version is None or published.unchanged or not version.marks:
+            return
+        words = tuple(mark.value for mark in version.marks)
+        path = entry.target or entry.path
+        self.marked.append((path, words))
+        log.warning(
+            "%s:%s: this version is %s; both are in its .versions folder",
+            remote.spec.alias,
+            path,
+            " and ".join(words),
+        )
 
     def _failed(self, pending: Pending, remote: Remote, error: errors.VstorefsError) -> None:
         pending.attempts += 1

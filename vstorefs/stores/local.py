@@ -78,7 +78,7 @@ class LocalStore:
                     f"no permission to read {self.root}", store=self.spec.alias, operation="check"
                 )
             why = self._why_read_only()
-        return Capabilities(writable=not why, why_read_only=why)
+        return Capabilities(writable=not why, why_read_only=why, layout="native")
 
     def _why_read_only(self) -> str:
         if not os.access(self.root, os.W_OK):

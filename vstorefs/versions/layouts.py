@@ -53,7 +53,9 @@ def open_store(spec: StoreSpec, probes: Probes) -> Store:
 
 def with_layout(bucket: Bucket, choice: Choice, probes: Probes) -> NativeStore | PortableStore:
     """A bucket in its layout."""
-    capabilities = Capabilities(not choice.why_read_only, choice.why_read_only, choice.note)
+    capabilities = Capabilities(
+        not choice.why_read_only, choice.why_read_only, choice.note, choice.layout.value
+    )
     if choice.layout is Layout.NATIVE:
         return NativeStore(bucket, capabilities)
     return PortableStore(bucket, capabilities, lambda: _found(bucket, probes))
