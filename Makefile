@@ -40,6 +40,7 @@ test-faults: setup ## kills, stalls and cuts
 
 bench: setup ## speed beside rclone mount, as ratios
 	$(PYTHON) -m bench.main
+	$(PYTHON) -m bench.layouts
 
 docs: setup ## check that every command and setting has its page, and run the README
 	$(TESTS) tests/docs

@@ -1,4 +1,6 @@
-"""A proxy that passes bytes on and counts the requests in them: `python -m tests.support.counting_proxy PORT TARGET`.
+"""A proxy that passes bytes on and counts the requests in them.
+
+`python -m tests.support.counting_proxy PORT TARGET [DELAY_MS]`; with a delay, every request waits so long.
 
 It looks at what clients send, for lines that begin a request. `GET /__counts__` gives the counts as
 JSON; the proxy answers that itself.
@@ -11,6 +13,7 @@ import re
 import socket
 import sys
 import threading
+import time
 from collections import Counter
 
 _REQUEST = re.compile(rb"(?:^|\r\n\r\n)(GET|PUT|POST|HEAD|DELETE) (\S+) HTTP/1\.1\r\n")
@@ -36,7 +39,7 @@ def pump(source: socket.socket, target: socket.socket) -> None:
                 continue
 
 
-def serve(client: socket.socket, port: int) -> None:
+def serve(client: socket.socket, port: int, delay_s: float) -> None:
     """One client's connection."""
     server = None
     try:
@@ -51,9 +54,12 @@ def serve(client: socket.socket, port: int) -> None:
                 server = socket.create_connection(("127.0.0.1", port))
                 server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 threading.Thread(target=pump, args=(server, client), daemon=True).start()
+            found = _REQUEST.findall(data)
             with lock:
-                for method, path in _REQUEST.findall(data):
+                for method, path in found:
                     counts[f"{method.decode()} {path.decode().partition('?')[0]}"] += 1
+            if found and delay_s:
+                time.sleep(delay_s)
             server.sendall(data)
     except OSError:
         pass
@@ -65,11 +71,14 @@ def serve(client: socket.socket, port: int) -> None:
 
 def main() -> None:
     """Serve for ever."""
+    delay_s = float(sys.argv[3]) / 1000 if len(sys.argv) > 3 else 0.0
     listener = socket.create_server(("127.0.0.1", int(sys.argv[1])), backlog=128)
     while True:
         client, _ = listener.accept()
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        threading.Thread(target=serve, args=(client, int(sys.argv[2])), daemon=True).start()
+        threading.Thread(
+            target=serve, args=(client, int(sys.argv[2]), delay_s), daemon=True
+        ).start()
 
 
 if __name__ == "__main__":

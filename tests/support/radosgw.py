@@ -56,12 +56,20 @@ class CountedServer(S3Server):
         with urllib.request.urlopen(f"{self.endpoint}/__counts__") as answer:
             return int(json.load(answer).get(f"GET /{path}", 0))
 
+    def requests(self) -> int:
+        """All requests so far."""
+        with urllib.request.urlopen(f"{self.endpoint}/__counts__") as answer:
+            return sum(json.load(answer).values())
+
 
 @contextlib.contextmanager
-def counted(port: int, folder: Path, server: S3Server) -> Iterator[CountedServer]:
-    """A counting proxy before a server on a port."""
+def counted(
+    port: int, folder: Path, server: S3Server, *, delay_ms: int = 0
+) -> Iterator[CountedServer]:
+    """A counting proxy before a server on a port; it may hold up every request."""
     own = free_port()
-    command = [sys.executable, "-m", "tests.support.counting_proxy", str(own), str(port)]
+    module = "tests.support.counting_proxy"
+    command = [sys.executable, "-m", module, str(own), str(port), str(delay_ms)]
     with running(command, folder / "proxy.log", cwd=ROOT) as proxy:
         wait_until(lambda: answers(own), "answer of the proxy", process=proxy)
         yield CountedServer(f"http://127.0.0.1:{own}", server.access_key, server.secret_key)

@@ -91,6 +91,7 @@ class ObjectStore(ABC):
         self._records = RecordStore(bucket)
         self._id: str | None = None
         self._agreed_at = float("-inf")
+        self._untidy: set[Key] = set()
         self._lock = threading.Lock()
 
     def capabilities(self) -> Capabilities:
@@ -351,7 +352,7 @@ class ObjectStore(ABC):
             Flag.MORE if self._is_owned(entry) else Flag(0),
         )
         body = self._new_body(entry.key, write, uid=entry.uid, gid=entry.gid)
-        self._records.publish(Area.HEADS, entry.key, summary, body)
+        self._publish_record(entry.key, summary, body)
 
     def _folder_implied(self, key: Key) -> bool:
         return any(page.objects for page in self._bucket.list(f"{key}/", limit=1)) or any(
@@ -408,7 +409,7 @@ class ObjectStore(ABC):
             Flag.MORE,
         )
         body = self._new_body(key, write, link=target, uid=write.uid, gid=write.gid)
-        self._records.publish(Area.HEADS, key, summary, body)
+        self._publish_record(key, summary, body)
         return summary
 
     def _copy_link(self, key: Key, source: Summary, target: Key, write: Write) -> Version:
@@ -434,7 +435,7 @@ class ObjectStore(ABC):
         if fix is not None and fixed is None:
             fix(summary.encode())
         body = self._new_body(key, write, base=looked.state.head_id)
-        self._records.publish(Area.HEADS, key, summary, body)
+        self._publish_record(key, summary, body)
         return self._of_record(key, summary, body, is_head=False)
 
     # --- records
@@ -498,8 +499,16 @@ class ObjectStore(ABC):
         )
 
     def tidy(self, key: Key) -> None:
-        """See `base.Store`."""
-        self._records.tidy(key)
+        """See `base.Store`. Only what this has published on top of other records is looked at."""
+        if key in self._untidy:
+            self._untidy.discard(key)
+            self._records.tidy(key)
+
+    def _publish_record(self, key: Key, summary: Summary, body: Body) -> None:
+        """Publish a record that is in force."""
+        self._records.publish(Area.HEADS, key, summary, body)
+        if summary.sequence > 1:
+            self._untidy.add(key)
 
     # --- the format
 

@@ -96,21 +96,21 @@ class PortableStore(ObjectStore):
             raise self._not_found(key, "stat")
         return self._head(key, self._look(key))
 
-    def _head(self, key: Key, looked: Looked) -> Version:
+    def _head(self, key: Key, looked: Looked, known: Stat | None = None) -> Version:
         head, about = looked.state.head, looked.state.attributes
         if head is None:
             raise self._not_found(key, "stat")
         if isinstance(head, Plain):
-            found = self._of_plain(head, is_head=True)
+            found = self._of_plain(head, known, is_head=True)
         else:
             found = self._of_record(key, head, self._body_or_none(key, head), is_head=True)
         if about is not None:
             found = replace(found, mode=stat.S_IMODE(about.mode), mtime_ns=about.mtime_ns)
         return found
 
-    def _of_plain(self, plain: Plain, *, is_head: bool) -> Version:
+    def _of_plain(self, plain: Plain, known: Stat | None = None, *, is_head: bool) -> Version:
         """The version under a plain key, with what its metadata say. Raises: NotFound, Changed."""
-        found = self._bucket.stat(plain.path)
+        found = known or self._bucket.stat(plain.path)
         if found.token != plain.etag:
             raise self._changed(plain.path, "stat")
         return replace(self._of_stat(plain.path, found), is_head=is_head)
@@ -300,8 +300,9 @@ class PortableStore(ObjectStore):
                 return made
         looked = self._look(key)
         head = looked.state.head
+        found = self._plain_stat(key) if isinstance(head, Plain) else None
         if head is not None and same is not None and head.size == write.size:
-            version = self._head(key, looked)
+            version = self._head(key, looked, found)
             if same(version):
                 return version
         inline = source.read_bytes() if write.size <= _INLINE else None
@@ -309,7 +310,9 @@ class PortableStore(ObjectStore):
             self._send(write, source)
             # What was seen before a long upload is old by now.
             looked = self._look(key)
-        return self._publish(key, write, looked, overdue=overdue, fix=fix, inline=inline)
+        return self._publish(
+            key, write, looked, overdue=overdue, fix=fix, inline=inline, found=found
+        )
 
     def _is_first(self, write: Write, size: int) -> bool:
         """Whether a path's first version may be made under its plain key."""
@@ -400,8 +403,9 @@ class PortableStore(ObjectStore):
         fix: Fix | None,
         inline: bytes | None = None,
         content: str | None = None,
+        found: Stat | None = None,
     ) -> Version:
-        """Make a version real with its record."""
+        """Make a version real with its record; `found` is the plain key below it, where that is known."""
         state = looked.state
         is_base = self._is_base(key, looked, write)
         fixed = records.decode_summary(write.record) if write.record is not None else None
@@ -436,17 +440,20 @@ class PortableStore(ObjectStore):
             gid=write.gid,
         )
         if isinstance(state.head, Plain):
-            body = self._with_seen(body, state.head)
+            body = self._with_seen(body, state.head, found or self._plain_stat(key))
         late = Flag.LATE in fixed.flags
-        self._records.publish(Area.HISTORY if late else Area.HEADS, key, fixed, body)
+        if late:
+            self._records.publish(Area.HISTORY, key, fixed, body)
+        else:
+            self._publish_record(key, fixed, body)
         made = self._of_record(key, fixed, body, is_head=not late)
         if not is_base and not late:
             made = replace(made, marks=(*made.marks, Mark.OLDER_HEAD))
         return made
 
-    def _with_seen(self, body: Body, plain: Plain) -> Body:
+    @staticmethod
+    def _with_seen(body: Body, plain: Plain, found: Stat | None) -> Body:
         """What is known of the plain key that a record goes on top of, for when another tool destroys it."""
-        found = self._plain_stat(plain.path)
         hashes = metadata.decode(found.metadata).hashes if found is not None else None
         seen = Seen(
             plain.id,
@@ -611,7 +618,7 @@ class PortableStore(ObjectStore):
             Flag.MORE if self._is_owned(write) else Flag(0),
         )
         body = self._new_body(key, write, uid=write.uid, gid=write.gid)
-        self._records.publish(Area.HEADS, key, summary, body)
+        self._publish_record(key, summary, body)
 
     def remove_directory(self, key: Key, write: Write) -> None:
         """See `base.Store`."""
