@@ -12,6 +12,7 @@ import pytest
 from tests.docs.reference import PAGE, render
 from tests.support.processes import ROOT
 from vstorefs import project
+from vstorefs.cli.main import COMMANDS
 
 DOCS = sorted([*ROOT.glob("docs/**/*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
 
@@ -68,7 +69,7 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert (page.parent / target).exists(), target
 
 
-@pytest.mark.parametrize("command", ["mount", "umount", "status", "log", "cache", "flush"])
+@pytest.mark.parametrize("command", list(COMMANDS))
 def test_every_command_shows_examples(command: str) -> None:
     result = subprocess.run(
         [ROOT / "bin/vstorefs", command, "--help"], capture_output=True, text=True, check=True
