@@ -75,3 +75,13 @@ def test_every_command_shows_examples(command: str) -> None:
         [ROOT / "bin/vstorefs", command, "--help"], capture_output=True, text=True, check=True
     )
     assert "examples:" in result.stdout
+
+
+def test_every_guarantee_names_tests_that_there_are() -> None:
+    page = (ROOT / "docs/explanation/guarantees.md").read_text()
+    named = re.findall(r"`(tests/[\w/.]+)(?:::([\w:]+))?`", page)
+    assert len(named) > 10
+    for path, test in named:
+        assert (ROOT / path).exists(), path
+        for part in filter(None, test.split("::")):
+            assert f" {part}" in (ROOT / path).read_text(), test
