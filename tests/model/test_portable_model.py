@@ -131,7 +131,7 @@ class World:
         # The format is there, as if the first publish was long ago.
         first = self.store(lambda _, request: request())
         first.ready()
-        self.id = first._id
+        self.id = first._agreement.id
 
     def store(self, step: Callable[[str, Callable[[], object]], object]) -> PortableStore:
         return PortableStore(
@@ -147,7 +147,8 @@ class World:
     def host(self, number: int, turns: Turns, operations: int) -> Callable[[], None]:
         chance = random.Random(self.chance.random())
         store = self.store(turns.step(number))
-        store._id = self.id
+        store._agreement.id = self.id
+        store._agreement._agreed_at = float("inf")
         store._findings, store._found = self.findings, True
         skew = chance.choice([0, -10 * _MINUTE, 10 * _MINUTE, -365 * 24 * 60 * _MINUTE])
 

@@ -15,8 +15,8 @@ from vstorefs.state.probes import Probes
 from vstorefs.stores.bucket import Bucket, Versioning
 from vstorefs.stores.ids import new_id
 from vstorefs.stores.registry import is_local
+from vstorefs.versions.format import Layout, read_format
 from vstorefs.versions.layouts import Choice, choose
-from vstorefs.versions.objects import Layout, read_format
 from vstorefs.versions.probe import Trial, findings, probe
 
 DESCRIPTION = (

@@ -18,8 +18,8 @@ from vstorefs.stores.local import LocalStore
 from vstorefs.stores.registry import is_local, open_bucket
 from vstorefs.stores.retry import Retrying, ask_again
 from vstorefs.versions import records
+from vstorefs.versions.format import MIGRATING, Layout, read_format
 from vstorefs.versions.native import NativeStore
-from vstorefs.versions.objects import MIGRATING, Layout, read_format
 from vstorefs.versions.portable import PortableStore
 from vstorefs.versions.probe import Findings, findings, probe
 

@@ -20,7 +20,7 @@ from vstorefs import errors
 from vstorefs.model import Key, Mark, Version, VersionId, VersionKind, Write, WriteId
 from vstorefs.stores.bucket import Bucket, ListedVersion, Stat, Versioning
 from vstorefs.versions import metadata, records
-from vstorefs.versions.objects import MIGRATING, Layout, read_format
+from vstorefs.versions.format import MIGRATING, Layout, read_format
 from vstorefs.versions.order import Plain
 from vstorefs.versions.portable import PortableStore
 from vstorefs.versions.records import Area, RecordKind, Summary

@@ -35,7 +35,9 @@ from vstorefs.model import (
 from vstorefs.stores.base import Fix, Same, is_base
 from vstorefs.stores.bucket import Bucket, ListedVersion, Stat
 from vstorefs.versions import metadata, records
-from vstorefs.versions.objects import Layout, ObjectStore, is_name
+from vstorefs.versions.format import Layout
+from vstorefs.versions.listing import is_name
+from vstorefs.versions.objects import ObjectStore
 from vstorefs.versions.order import Plain, state_of
 from vstorefs.versions.records import Area, Flag, RecordKind, Summary
 
@@ -118,7 +120,7 @@ class NativeStore(ObjectStore):
 
     def history(self, key: Key) -> tuple[Version, ...]:
         """See `base.Store`. The newest versions, up to a bound, with what their metadata says."""
-        self.identify()
+        self._agreement.look()
         items = self._items(key)
         with ThreadPoolExecutor(8) as pool:
             asked = pool.map(

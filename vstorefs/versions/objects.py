@@ -1,4 +1,4 @@
-"""What both layouts on an object store share: listings, folders, attributes and symlinks.
+"""What both layouts on an object store share beside listings: attributes, symlinks, tombstones and records.
 
 Attributes that an object store's listing cannot show, and symlinks, are records in both layouts;
 where the content is, differs, and is the business of `native` and `portable`.
@@ -10,280 +10,56 @@ import logging
 import os
 import socket
 import stat
-import threading
-import time
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from enum import Enum
+from abc import abstractmethod
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from vstorefs import errors
 from vstorefs.model import (
     DEFAULT_FILE_MODE,
     DEFAULT_FOLDER_MODE,
-    HIDDEN_FOLDER,
     Capabilities,
     Entry,
     EntryKind,
     Hashes,
     Key,
     Mark,
-    StoreSpec,
     Token,
     Version,
     VersionId,
     VersionKind,
     Write,
     WriteId,
-    join,
 )
-from vstorefs.stores.base import Fix, Page, Same
-from vstorefs.stores.bucket import Bucket, Object, Stat
-from vstorefs.stores.ids import new_id
+from vstorefs.stores.base import Fix, Same
+from vstorefs.stores.bucket import Bucket
 from vstorefs.versions import records
-from vstorefs.versions.order import Plain, State, state_of
+from vstorefs.versions.format import Agreement, Layout
+from vstorefs.versions.listing import Listing, Looked
+from vstorefs.versions.order import Plain, state_of
 from vstorefs.versions.records import Area, Body, Flag, RecordKind, Summary
-from vstorefs.versions.recordstore import Folder, RecordStore
 
 log = logging.getLogger(__name__)
 
-_NAME_BYTES = 255
 _LINK = stat.S_IFLNK | 0o777
 _HOST = socket.gethostname()
-_AGREED_S = 30.0
 
 
-class Layout(Enum):
-    """Where the versions of a store lie; values stand in `.vstorefs/format`."""
-
-    NATIVE = "native"
-    PORTABLE = "portable"
-
-
-MIGRATING = "migrating"
-"""Stands in `.vstorefs/format` while a store moves to the native layout, and nobody else may write."""
-
-
-@dataclass(frozen=True, slots=True)
-class Looked:
-    """What a path's records and its plain key said when they were asked."""
-
-    state: State
-    plain: Plain | None
-
-    @property
-    def stamp(self) -> str:
-        """The plain key, as records name it."""
-        return self.plain.stamp if self.plain is not None else records.NO_PLAIN
-
-
-class ObjectStore(ABC):
+class ObjectStore(Listing):
     """One bucket and prefix as a Store; a layout fills in where content lies."""
 
     layout: Layout
-    _folders_are_keys: bool
 
     def __init__(self, bucket: Bucket, capabilities: Capabilities) -> None:
-        self.spec: StoreSpec = bucket.spec
-        self._bucket = bucket
+        super().__init__(bucket)
         self._capabilities = capabilities
-        self._records = RecordStore(bucket)
-        self._id: str | None = None
-        self._agreed_at = float("-inf")
+        self._agreement = Agreement(bucket, self.layout)
         self._untidy: set[Key] = set()
-        self._lock = threading.Lock()
 
     def capabilities(self) -> Capabilities:
         """See `base.Store`. Found out when the store was opened."""
         return self._capabilities
-
-    # --- listing
-
-    def list(self, directory: Key) -> Iterator[Page]:
-        """See `base.Store`. Records first: a plain key is never older than the records beside it."""
-        folder = self._records.in_directory(Area.HEADS, directory)
-        prefix = f"{directory}/" if directory else ""
-        plain_folders: set[str] = set()
-        seen: set[str] = set()
-        for page in self._bucket.list(prefix, by_folder=True):
-            named = {one.name[len(prefix) :]: one for one in page.objects}
-            seen |= named.keys()
-            entries = [
-                entry
-                for name, one in named.items()
-                if is_name(name)
-                for entry in self._entries(join(directory, name), folder.names.get(name, []), one)
-            ]
-            plain_folders.update(name[len(prefix) :].rstrip("/") for name in page.prefixes)
-            yield Page(tuple(entries))
-        rest = [
-            entry
-            for name, summaries in folder.names.items()
-            if name not in seen and is_name(name)
-            for entry in self._entries(join(directory, name), summaries, None)
-        ]
-        yield Page((*rest, *self._implied_folders(directory, folder, plain_folders)))
-
-    def _entries(
-        self, key: Key, summaries: Sequence[Summary], one: Object | None
-    ) -> Sequence[Entry]:
-        """What a name shows: what is a file there, and what its records say is a folder."""
-        plain = as_plain(key, one) if one is not None else None
-        state = state_of(summaries, plain)
-        entries = []
-        if state.head is not None:
-            entries.append(self._file_entry(key, state))
-        if state.directory is not None and (
-            state.directory.kind is RecordKind.DIRECTORY or self._lives(key)
-        ):
-            entries.append(self._folder_entry(key, state))
-        return entries
-
-    def _file_entry(self, key: Key, state: State) -> Entry:
-        head, about = state.head, state.attributes
-        assert head is not None
-        if isinstance(head, Plain):
-            token, size, mtime_ns, mode = self._token(head), head.size, head.modified_ns, None
-            version = self._version_id(head)
-        else:
-            token, size = Token(head.encode()), head.size
-            version = VersionId(head.id)
-            mtime_ns, mode = head.mtime_ns, stat.S_IMODE(head.mode)
-        if about is not None:
-            mtime_ns, mode = about.mtime_ns, stat.S_IMODE(about.mode)
-        is_link = isinstance(head, Summary) and stat.S_ISLNK(head.mode)
-        target = uid = gid = None
-        if about is not None and Flag.MORE in about.flags:
-            body = self._body_or_none(key, about)
-            if body is not None:
-                uid, gid = body.uid, body.gid
-        if is_link:
-            assert isinstance(head, Summary)
-            body = self._body_or_none(key, head)
-            target = body.link if body is not None else None
-        return Entry(
-            key,
-            EntryKind.SYMLINK if is_link else EntryKind.FILE,
-            size,
-            mtime_ns,
-            token,
-            version=version,
-            mode=mode,
-            uid=uid,
-            gid=gid,
-            target=target,
-        )
-
-    @abstractmethod
-    def _token(self, plain: Plain) -> Token:
-        """What names the content of a plain key."""
-
-    @abstractmethod
-    def _version_id(self, plain: Plain) -> VersionId | None:
-        """The version that a plain key is, where a listing tells."""
-
-    def _body_or_none(self, key: Key, summary: Summary | None) -> Body | None:
-        if summary is None:
-            return None
-        try:
-            return self._records.body(key, summary)
-        except (errors.Corrupt, errors.NotFound) as error:
-            log.warning("%s", error)
-            return None
-
-    def _implied_folders(self, directory: Key, folder: Folder, plain: set[str]) -> Iterator[Entry]:
-        """Folders that no record of their own tells of: they are there while something is in them."""
-        for name in sorted(plain | folder.folders):
-            if not is_name(name) or (not directory and name == HIDDEN_FOLDER):
-                continue
-            key = join(directory, name)
-            state = state_of(folder.names.get(name, []), None)
-            if state.directory is None and (name in plain or self._lives(key)):
-                yield self._folder_entry(key, state)
-
-    def _folder_entry(self, key: Key, state: State) -> Entry:
-        about = state.directory_attributes
-        if about is None or about.kind is RecordKind.TOMBSTONE:
-            return Entry(key, EntryKind.DIRECTORY)
-        body = self._body_or_none(key, about) if Flag.MORE in about.flags else None
-        return Entry(
-            key,
-            EntryKind.DIRECTORY,
-            mtime_ns=about.mtime_ns,
-            mode=stat.S_IMODE(about.mode),
-            uid=body.uid if body is not None else None,
-            gid=body.gid if body is not None else None,
-        )
-
-    def _lives(self, directory: Key) -> bool:
-        """Whether a file or a folder is in force anywhere below a directory."""
-        below = self._records.below(directory)
-        if any(
-            one.directory is not None and one.directory.kind is RecordKind.DIRECTORY
-            for one in (state_of(summaries, None) for summaries in below.values())
-        ):
-            return True
-        for page in self._bucket.list(f"{directory}/"):
-            for one in page.objects:
-                path = Key(one.name)
-                if path.endswith("/") and not self._folders_are_keys:
-                    continue
-                if state_of(below.pop(path, []), as_plain(path, one)).head is not None:
-                    return True
-        return any(state_of(one, None).head is not None for one in below.values())
-
-    def versions(self, directory: Key) -> Iterator[Key]:
-        """See `base.Store`."""
-        folder = self._records.in_directory(Area.HEADS, directory)
-        found = {
-            join(directory, name)
-            for name, summaries in folder.names.items()
-            if is_name(name) and any(not one.of_directory for one in summaries)
-        }
-        found |= set(self._plain_versions(directory))
-        return iter(sorted(found))
-
-    def paths(self, directory: Key) -> Iterator[Key]:
-        """See `base.Store`."""
-        found = {
-            path
-            for path, summaries in self._records.below(directory).items()
-            if any(not one.of_directory for one in summaries)
-        }
-        prefix = f"{directory}/" if directory else ""
-        found |= set(self._plain_paths(prefix))
-        return iter(sorted(key for key in found if can_be_path(key)))
-
-    @abstractmethod
-    def _plain_paths(self, prefix: str) -> Iterator[Key]:
-        """Keys that begin so and of which the bucket itself knows versions, our own included."""
-
-    @abstractmethod
-    def _plain_versions(self, directory: Key) -> Iterator[Key]:
-        """Keys directly in a directory of which the bucket itself knows versions."""
-
-    # --- looking at one path
-
-    def _look(self, key: Key) -> Looked:
-        """The records in force, then the plain key."""
-        found = self._records.of_path(Area.HEADS, key)
-        plain = self.plain(key)
-        return Looked(state_of(found, plain), plain)
-
-    def plain(self, key: Key) -> Plain | None:
-        """The plain key as a listing gives it."""
-        for page in self._bucket.list(key, limit=1):
-            for one in page.objects:
-                if one.name == key:
-                    return as_plain(key, one)
-        return None
-
-    def _plain_stat(self, key: Key) -> Stat | None:
-        try:
-            return self._bucket.stat(key)
-        except errors.NotFound:
-            return None
 
     # --- the contract of `base.Store` that a layout fulfils
 
@@ -452,10 +228,10 @@ class ObjectStore(ABC):
         uid: int | None = None,
         gid: int | None = None,
     ) -> Body:
-        assert self._id is not None
+        assert self._agreement.id is not None
         hashes = write.hashes
         return Body(
-            store=self._id,
+            store=self._agreement.id,
             path=key,
             base=base,
             content=content,
@@ -480,7 +256,7 @@ class ObjectStore(ABC):
             marks += (Mark.DAMAGED,)
         else:
             marks += tuple(Mark[name.upper()] for name in body.marks if name.upper() in _MARKS)
-            if self._id is not None and body.store != self._id:
+            if body.store != (self._agreement.id or body.store):
                 marks += (Mark.FOREIGN,)
         return Version(
             key,
@@ -513,44 +289,8 @@ class ObjectStore(ABC):
     # --- the format
 
     def ready(self) -> None:
-        """See that `.vstorefs/format` is there and says what this host goes by, before anything is published.
-
-        Raises: Denied where it cannot be written, Changed where another layout was chosen meanwhile.
-        """
-        with self._lock:
-            now = time.monotonic()
-            if self._id is None or now - self._agreed_at > _AGREED_S:
-                self._id, self._agreed_at = self._agree(), now
-
-    def _agree(self) -> str:
-        """The store's id, once its format says the layout that this host goes by."""
-        found = read_format(self._bucket)
-        if found is None:
-            data = records.encode_format(self.layout.value, new_id())
-            try:
-                self._bucket.put(
-                    records.FORMAT_KEY,
-                    data,
-                    metadata={},
-                    content_type="application/json",
-                    absent=True,
-                )
-            except errors.AlreadyExists:
-                log.info("%s: another host chose its layout at the same time", self.spec.alias)
-            found = read_format(self._bucket)
-        if found is None or found.layout != self.layout.value:
-            raise errors.Changed(
-                "the store's layout was changed since it was mounted; mount it again",
-                store=self.spec.alias,
-                operation="publish",
-            )
-        return found.id
-
-    def identify(self) -> None:
-        """Learn the store's id, where it has one yet. Raises: a StoreError."""
-        if self._id is None:
-            found = read_format(self._bucket)
-            self._id = found.id if found is not None else None
+        """See that this host may publish. Raises: as `format.Agreement.settle`."""
+        self._agreement.settle()
 
     def close(self) -> None:
         """See `base.Store`."""
@@ -576,55 +316,8 @@ class ObjectStore(ABC):
 _MARKS = frozenset(mark.name for mark in Mark)
 
 
-def read_format(bucket: Bucket) -> records.Format | None:
-    """What `.vstorefs/format` says; None where there is none.
-
-    Raises: NotSupported for a newer one, Corrupt for a damaged one; a StoreError.
-    """
-    try:
-        data = bucket.get(records.FORMAT_KEY)
-    except errors.NotFound:
-        return None
-    found = records.decode_format(data)
-    if found is None:
-        raise errors.Corrupt(
-            f"{records.FORMAT_KEY} is damaged; put it back from a copy, or see docs/reference/formats.md",
-            store=bucket.spec.alias,
-            operation="check",
-        )
-    if found.format > records.FORMAT:
-        raise errors.NotSupported(
-            f"the store has format {found.format}, and this vstorefs knows format {records.FORMAT}; "
-            "install a newer vstorefs",
-            store=bucket.spec.alias,
-            operation="check",
-        )
-    return found
-
-
-def as_plain(key: Key, one: Object) -> Plain:
-    """An object of a listing as the plain key of a path."""
-    return Plain(key, one.token, one.size, one.modified_ns)
-
-
 def hashes_of(body: Body | None) -> Hashes | None:
     """The hashes that a record's body has."""
     if body is None or body.md5 is None or body.sha1 is None or body.sha256 is None:
         return None
     return Hashes(body.md5, body.sha1, body.sha256)
-
-
-def can_be_path(key: Key) -> bool:
-    """Whether a key can be the path of a file, and is not our own."""
-    parts = key.split("/")
-    return parts[0] != HIDDEN_FOLDER and all(is_name(part) for part in parts)
-
-
-def is_name(name: str) -> bool:
-    """Whether a part of a key can be the name of a file."""
-    return (
-        name not in {"", ".", ".."}
-        and "/" not in name
-        and "\0" not in name
-        and len(name.encode()) <= _NAME_BYTES
-    )

@@ -33,8 +33,10 @@ from vstorefs.model import (
 from vstorefs.stores.base import Fix, Same
 from vstorefs.stores.bucket import Bucket, Source, Stat
 from vstorefs.versions import metadata, records
+from vstorefs.versions.format import Layout
+from vstorefs.versions.listing import Looked
 from vstorefs.versions.marks import marks_of
-from vstorefs.versions.objects import Layout, Looked, ObjectStore, hashes_of
+from vstorefs.versions.objects import ObjectStore, hashes_of
 from vstorefs.versions.order import Place, PlaceKind, Plain, late_sequence, timeline
 from vstorefs.versions.probe import Findings
 from vstorefs.versions.records import Area, Body, Flag, RecordKind, Seen, Summary
@@ -168,9 +170,9 @@ class PortableStore(ObjectStore):
             body = self._records.body(key, summary)
         except errors.NotFound as error:
             raise self._changed(key) from error
-        self.identify()
+        self._agreement.look()
         wrong = body.inline is not None and len(body.inline) != summary.size
-        if wrong or (self._id is not None and body.store != self._id):
+        if wrong or body.store != (self._agreement.id or body.store):
             why = "is damaged" if wrong else "belongs to another store"
             raise errors.Corrupt(
                 f"the record of version {summary.id} {why}; it cannot be read",
@@ -200,7 +202,7 @@ class PortableStore(ObjectStore):
     def _history(
         self, key: Key, found: Sequence[Summary], plain: Plain | None, origin: Stat | None
     ) -> tuple[Version, ...]:
-        self.identify()
+        self._agreement.look()
         places = timeline(key, found, plain)
         with ThreadPoolExecutor(8) as pool:
             recent = pool.map(

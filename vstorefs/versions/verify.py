@@ -17,7 +17,8 @@ from vstorefs.stores import localnames
 from vstorefs.stores.bucket import Bucket, Object
 from vstorefs.stores.local import LocalStore
 from vstorefs.versions import records
-from vstorefs.versions.objects import Layout, as_plain, can_be_path, read_format
+from vstorefs.versions.format import Layout, read_format
+from vstorefs.versions.listing import as_plain, can_be_path
 from vstorefs.versions.order import state_of
 from vstorefs.versions.records import Area, Body, Flag, Found, Names, RecordKind, Summary
 

@@ -1,0 +1,107 @@
+"""`.vstorefs/format`: which layout a store has, agreed upon once by all hosts that write to it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from enum import Enum
+
+from vstorefs import errors
+from vstorefs.stores.bucket import Bucket
+from vstorefs.stores.ids import new_id
+from vstorefs.versions import records
+
+log = logging.getLogger(__name__)
+
+_AGREED_S = 30.0
+
+
+class Layout(Enum):
+    """Where the versions of a store lie; values stand in `.vstorefs/format`."""
+
+    NATIVE = "native"
+    PORTABLE = "portable"
+
+
+MIGRATING = "migrating"
+"""Stands in `.vstorefs/format` while a store moves to the native layout, and nobody else may write."""
+
+
+class Agreement:
+    """What one host goes by in one store. `id` is the store's, None until it is known."""
+
+    def __init__(self, bucket: Bucket, layout: Layout) -> None:
+        self.id: str | None = None
+        self._bucket = bucket
+        self._layout = layout
+        self._agreed_at = float("-inf")
+        self._lock = threading.Lock()
+
+    def settle(self) -> None:
+        """See that the format is there and says this host's layout, before anything is published.
+
+        Raises: Denied where it cannot be written, Changed where another layout was chosen meanwhile.
+        """
+        with self._lock:
+            now = time.monotonic()
+            if self.id is None or now - self._agreed_at > _AGREED_S:
+                self.id, self._agreed_at = self._agree(), now
+
+    def look(self) -> None:
+        """Learn the store's id, where it has one yet. Raises: a StoreError."""
+        if self.id is None:
+            found = read_format(self._bucket)
+            self.id = found.id if found is not None else None
+
+    def _agree(self) -> str:
+        """The store's id, once its format says the layout that this host goes by."""
+        found = read_format(self._bucket)
+        if found is None:
+            data = records.encode_format(self._layout.value, new_id())
+            try:
+                self._bucket.put(
+                    records.FORMAT_KEY,
+                    data,
+                    metadata={},
+                    content_type="application/json",
+                    absent=True,
+                )
+            except errors.AlreadyExists:
+                log.info(
+                    "%s: another host chose its layout at the same time", self._bucket.spec.alias
+                )
+            found = read_format(self._bucket)
+        if found is None or found.layout != self._layout.value:
+            raise errors.Changed(
+                "the store's layout was changed since it was mounted; mount it again",
+                store=self._bucket.spec.alias,
+                operation="publish",
+            )
+        return found.id
+
+
+def read_format(bucket: Bucket) -> records.Format | None:
+    """What `.vstorefs/format` says; None where there is none.
+
+    Raises: NotSupported for a newer one, Corrupt for a damaged one; a StoreError.
+    """
+    try:
+        data = bucket.get(records.FORMAT_KEY)
+    except errors.NotFound:
+        return None
+    found = records.decode_format(data)
+    if found is None:
+        raise errors.Corrupt(
+            f"{records.FORMAT_KEY} is damaged; put it back from a copy, or see docs/reference/formats.md",
+            store=bucket.spec.alias,
+            operation="check",
+        )
+    if found.format > records.FORMAT:
+        raise errors.NotSupported(
+            f"the store has format {found.format}, and this vstorefs knows format {records.FORMAT}; "
+            "install a newer vstorefs",
+            store=bucket.spec.alias,
+            operation="check",
+        )
+    return found
