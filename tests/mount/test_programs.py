@@ -161,8 +161,17 @@ def test_another_host_sees_attributes_and_links(mount: Mount, tree: Path, tmp_pa
         assert int((second / "copy/deep/er/ünï\ncode").stat().st_mtime) == 1_500_000_000
         (second / "copy/link").unlink()
         (second / "copy/run.sh").chmod(0o600)
+        if os.geteuid() == 0:
+            os.chown(second / "copy/run.sh", 1234, 1235)
         other.run("flush")
     with host(tmp_path / "third", mount.host.reach) as third:
         again = third.mount(record["url"])
+        shell("mv copy/deep moved && mv copy/run.sh moved/", again.path)
+        third.run("flush")
+        assert (again / "moved/run.sh").stat().st_mode & 0o777 == 0o600
+        if os.geteuid() == 0:
+            about = (again / "moved/run.sh").stat()
+            assert (about.st_uid, about.st_gid) == (1234, 1235)
+        assert (again / "moved").stat().st_mode & 0o777 == 0o700
+        assert int((again / "moved/er/ünï\ncode").stat().st_mtime) == 1_500_000_000
         assert not os.path.lexists(again / "copy/link")
-        assert (again / "copy/run.sh").stat().st_mode & 0o777 == 0o600

@@ -241,12 +241,15 @@ class Changes:
         old_path, new_path = node.path, target.path_of(new_name)
         is_file = isinstance(node, FileNode)
         mode, mtime_ns = (node.mode, node.mtime_ns) if isinstance(node, FileNode) else (None, None)
+        owner = (node.uid, node.gid) if isinstance(node, FileNode) else (None, None)
         write = replace(
             self._commits.new_write(),
             base=_base(other),
             after=_after(other),
             mode=mode,
             mtime_ns=mtime_ns,
+            uid=owner[0],
+            gid=owner[1],
             mtime_set=is_file,
         )
         removal = replace(self._commits.new_write(), base=_base(node), after=_after(node))
@@ -304,7 +307,12 @@ class Changes:
                 raise pyfuse3.FUSEError(errno.EINVAL)
             ancestor = ancestor.parent
         entry = replace(
-            self._entry(source, Operation.RENAME, source.path_of(name), self._commits.new_write()),
+            self._entry(
+                source,
+                Operation.RENAME,
+                source.path_of(name),
+                replace(self._commits.new_write(), mode=node.mode),
+            ),
             target=target.path_of(new_name),
             removal=self._commits.new_write(),
         )

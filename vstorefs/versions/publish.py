@@ -19,6 +19,7 @@ from vstorefs import errors
 from vstorefs.digests import hash_file
 from vstorefs.model import (
     Content,
+    Entry,
     EntryKind,
     Hashes,
     JournalEntry,
@@ -237,16 +238,17 @@ class Publisher:
         """All targets first, then tombstones bound to what was seen, then the folders bottom up."""
         assert entry.target is not None
         folders, contents = _tree(store, entry.path)
-        for folder in (entry.path, *folders):
+        _ignoring(errors.AlreadyExists, store.make_directory, entry.target, entry.write)
+        for folder in folders:
             _ignoring(
                 errors.AlreadyExists,
                 store.make_directory,
-                _moved(folder, entry.path, entry.target),
-                _derived(entry.write, folder),
+                _moved(folder.key, entry.path, entry.target),
+                replace(_derived(entry.write, folder.key), mode=folder.mode),
             )
         for content in contents:
             target = _moved(content.key, entry.path, entry.target)
-            write = _derived(entry.write, content.key)
+            write = _with_attributes(_derived(entry.write, content.key), content)
             if not (look and store.find_write(target, write) is not None):
                 made = store.copy(
                     content.key, content.token, target, write, version=content.version
@@ -257,8 +259,8 @@ class Publisher:
             store.remove(
                 content.key, replace(_derived(entry.removal, content.key), base=content.token)
             )
-        for folder in sorted(folders, key=len, reverse=True):
-            store.remove_directory(folder, _derived(entry.removal, folder))
+        for folder in sorted(folders, key=lambda one: len(one.key), reverse=True):
+            store.remove_directory(folder.key, _derived(entry.removal, folder.key))
         store.remove_directory(entry.path, entry.removal)
         store.keep_directory(parent_of(entry.path), entry.removal)
         return Outcome()
@@ -306,13 +308,13 @@ class Publisher:
         return Outcome()
 
 
-def _tree(store: Store, root: Key) -> tuple[list[Key], list[Content]]:
-    """All folders and all contents below a folder.
+def _tree(store: Store, root: Key) -> tuple[list[Entry], list[Entry]]:
+    """All folders and everything else below a folder.
 
     What is gone already has been moved by an earlier try.
     """
-    folders: list[Key] = []
-    contents: list[Content] = []
+    folders: list[Entry] = []
+    contents: list[Entry] = []
     waiting = [root]
     while waiting:
         folder = waiting.pop()
@@ -320,14 +322,10 @@ def _tree(store: Store, root: Key) -> tuple[list[Key], list[Content]]:
             for page in store.list(folder):
                 for entry in page.entries:
                     if entry.kind is EntryKind.DIRECTORY:
-                        folders.append(entry.key)
+                        folders.append(entry)
                         waiting.append(entry.key)
                     else:
-                        contents.append(
-                            Content(
-                                store.spec.id, entry.key, entry.token, entry.size, entry.version
-                            )
-                        )
+                        contents.append(entry)
         except errors.NotFound:
             continue
     return folders, contents
@@ -345,6 +343,20 @@ def _derived(write: Write, key: Key) -> Write:
         base=None,
         mode=None,
         mtime_ns=None,
+    )
+
+
+def _with_attributes(write: Write, entry: Entry) -> Write:
+    """What a listing tells of a file goes with it; where it tells nothing, the content's own metadata do."""
+    if entry.mode is None or entry.kind is not EntryKind.FILE:
+        return write
+    return replace(
+        write,
+        mode=entry.mode,
+        mtime_ns=entry.mtime_ns,
+        mtime_set=True,
+        uid=entry.uid,
+        gid=entry.gid,
     )
 
 
