@@ -35,6 +35,7 @@ from vstorefs.model import (
 )
 from vstorefs.versions.portable import PortableStore
 from vstorefs.versions.probe import Findings
+from vstorefs.versions.records import Names, RecordKind, Summary
 
 PATHS = (Key("f"), Key("d/g"))
 _MINUTE = 60_000_000_000
@@ -314,6 +315,7 @@ class World:
         for failure in self.failures:
             raise failure
         assert self.shelf.taken_away == []
+        self.check_names()
         stores = [self.store(lambda _, request: request()) for _ in range(2)]
         for path in PATHS:
             histories = [store.history(path) for store in stores]
@@ -327,6 +329,15 @@ class World:
             elif placed:
                 assert placed[-1].kind is VersionKind.TOMBSTONE
             self.check_contents(stores[0], path, history)
+
+    def check_names(self) -> None:
+        """A write has one name for ever, however often it was sent."""
+        names: dict[str, set[Summary]] = {}
+        for key in self.shelf.objects:
+            found = Names().parse(key)
+            if found is not None and found.summary.kind is not RecordKind.ATTRIBUTES:
+                names.setdefault(found.summary.id, set()).add(found.summary)
+        assert [one for one in names.values() if len(one) > 1] == []
 
     def check_contents(self, store: PortableStore, path: Key, history: tuple[Version, ...]) -> None:
         ids = [one.id for one in history]

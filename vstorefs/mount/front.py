@@ -37,6 +37,7 @@ from vstorefs.mount.report import Report
 from vstorefs.mount.scratch import ScratchNames
 from vstorefs.mount.transfers import Transfers
 from vstorefs.mount.uploads import Settled, Uploads
+from vstorefs.mount.writing import remove_later
 from vstorefs.project import Project
 from vstorefs.state import mounts
 from vstorefs.state.sessions import Session
@@ -268,7 +269,7 @@ class Front:
     def _settled_adopted(self, entry: JournalEntry) -> Settled:
         def settled(published: messages.Published) -> None:
             if entry.staged is not None:
-                self.area.discard(entry.staged.name)
+                remove_later(self.area, entry.staged.name)
             late = ", beside what has become the head since" if published.late else ""
             log.info("%s: sent%s", entry.path, late)
 

@@ -12,6 +12,7 @@ One draft per file node. Its lock is held by whoever changes it; disk calls go t
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,8 @@ from vstorefs.model import Content, Staged, Token, WriteId
 from vstorefs.mount.remote import Remote
 from vstorefs.mount.transfers import Transfers
 from vstorefs.state.staging import Ranges, StagingArea, add, cut, missing
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)
@@ -62,11 +65,8 @@ class Draft:
     async def clone(self, after: WriteId | None) -> Draft:
         """The same content to write on, while this one is on its way as write `after`."""
         with self._in_use():
-            staged = await trio.to_thread.run_sync(self.area.clone, self.staged())
-        number = os.open(self.area.path(staged.name), os.O_RDWR | os.O_CLOEXEC)
-        return Draft(
-            self.area, staged.name, number, self.size, self.present, self.under, None, after
-        )
+            name, number = await trio.to_thread.run_sync(_clone, self.area, self.staged())
+        return Draft(self.area, name, number, self.size, self.present, self.under, None, after)
 
     def staged(self) -> Staged:
         """What the journal says of it."""
@@ -123,9 +123,8 @@ class Draft:
         """Close it and remove the staging file, as soon as nobody reads it."""
         self.unwanted = True
         if self.users == 0 and self.number >= 0:
-            os.close(self.number)
-            self.number = -1
-            self.area.discard(self.name)
+            number, self.number = self.number, -1
+            remove_later(self.area, self.name, number)
 
     @contextmanager
     def _in_use(self) -> Iterator[None]:
@@ -160,3 +159,22 @@ def _pread(number: int, length: int, offset: int) -> bytes:
 def _sync(number: int, size: int) -> None:
     os.ftruncate(number, size)
     os.fdatasync(number)
+
+
+def _clone(area: StagingArea, staged: Staged) -> tuple[str, int]:
+    name = area.clone(staged).name
+    return name, os.open(area.path(name), os.O_RDWR | os.O_CLOEXEC)
+
+
+def remove_later(area: StagingArea, name: str, number: int | None = None) -> None:
+    """Remove a staging file, and close it, in a thread: giving back a large file's blocks takes the disk a while."""
+    trio.lowlevel.spawn_system_task(trio.to_thread.run_sync, _remove, area, name, number)
+
+
+def _remove(area: StagingArea, name: str, number: int | None) -> None:
+    try:
+        if number is not None:
+            os.close(number)
+        area.discard(name)
+    except OSError as error:
+        log.warning("a staging file cannot be removed: %s", error)
