@@ -68,7 +68,8 @@ class Commits:
 
     def new_write(self) -> Write:
         """The identity of something new."""
-        return Write(WriteId(new_id()), VersionId(new_id()), self._clock.wall_ns(), None)
+        # A clock before 1970 is wrong in any case, and no name can say it.
+        return Write(WriteId(new_id()), VersionId(new_id()), max(0, self._clock.wall_ns()), None)
 
     def _write(self, node: FileNode, draft: Draft) -> Write:
         return replace(

@@ -37,10 +37,11 @@ _NAME_BYTES = 255
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What a path's records and its plain key said when they were asked."""
+    """What a path's records and its plain key said when they were asked; `found` is all of the latter."""
 
     state: State
     plain: Plain | None
+    found: Stat | None = None
 
     @property
     def stamp(self) -> str:
@@ -225,17 +226,15 @@ class Listing(ABC):
 
     def _look(self, key: Key) -> Looked:
         """The records in force, then the plain key."""
-        found = self._records.of_path(Area.HEADS, key)
-        plain = self.plain(key)
-        return Looked(state_of(found, plain), plain)
+        summaries = self._records.of_path(Area.HEADS, key)
+        found = self._plain_stat(key)
+        plain = of_stat(key, found) if found is not None else None
+        return Looked(state_of(summaries, plain), plain, found)
 
     def plain(self, key: Key) -> Plain | None:
-        """The plain key as a listing gives it."""
-        for page in self._bucket.list(key, limit=1):
-            for one in page.objects:
-                if one.name == key:
-                    return as_plain(key, one)
-        return None
+        """The plain key of a path. Raises: a StoreError."""
+        found = self._plain_stat(key)
+        return of_stat(key, found) if found is not None else None
 
     def _plain_stat(self, key: Key) -> Stat | None:
         try:
@@ -247,6 +246,11 @@ class Listing(ABC):
 def as_plain(key: Key, one: Object) -> Plain:
     """An object of a listing as the plain key of a path."""
     return Plain(key, one.token, one.size, one.modified_ns)
+
+
+def of_stat(key: Key, found: Stat) -> Plain:
+    """The plain key of a path as a stat tells it: the same as a listing does."""
+    return Plain(key, found.token, found.size, found.modified_ns)
 
 
 def can_be_path(key: Key) -> bool:

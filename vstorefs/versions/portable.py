@@ -34,10 +34,17 @@ from vstorefs.stores.base import Fix, Same
 from vstorefs.stores.bucket import Bucket, Source, Stat
 from vstorefs.versions import metadata, records
 from vstorefs.versions.format import Layout
-from vstorefs.versions.listing import Looked
+from vstorefs.versions.listing import Looked, of_stat
 from vstorefs.versions.marks import marks_of
 from vstorefs.versions.objects import ObjectStore, hashes_of
-from vstorefs.versions.order import Place, PlaceKind, Plain, late_sequence, timeline
+from vstorefs.versions.order import (
+    Place,
+    PlaceKind,
+    Plain,
+    late_sequence,
+    state_of,
+    timeline,
+)
 from vstorefs.versions.probe import Findings
 from vstorefs.versions.records import Area, Body, Flag, RecordKind, Seen, Summary
 from vstorefs.versions.recordstore import base_id
@@ -98,21 +105,22 @@ class PortableStore(ObjectStore):
             raise self._not_found(key, "stat")
         return self._head(key, self._look(key))
 
-    def _head(self, key: Key, looked: Looked, known: Stat | None = None) -> Version:
+    def _head(self, key: Key, looked: Looked) -> Version:
         head, about = looked.state.head, looked.state.attributes
         if head is None:
             raise self._not_found(key, "stat")
         if isinstance(head, Plain):
-            found = self._of_plain(head, known, is_head=True)
+            assert looked.found is not None
+            found = self._of_stat(key, looked.found)
         else:
             found = self._of_record(key, head, self._body_or_none(key, head), is_head=True)
         if about is not None:
             found = replace(found, mode=stat.S_IMODE(about.mode), mtime_ns=about.mtime_ns)
         return found
 
-    def _of_plain(self, plain: Plain, known: Stat | None = None, *, is_head: bool) -> Version:
+    def _of_plain(self, plain: Plain, *, is_head: bool) -> Version:
         """The version under a plain key, with what its metadata say. Raises: NotFound, Changed."""
-        found = known or self._bucket.stat(plain.path)
+        found = self._bucket.stat(plain.path)
         if found.token != plain.etag:
             raise self._changed(plain.path, "stat")
         return replace(self._of_stat(plain.path, found), is_head=is_head)
@@ -192,11 +200,7 @@ class PortableStore(ObjectStore):
     def history_beside(self, key: Key, origin: Stat | None) -> tuple[Version, ...]:
         """The history as it was with another plain key, or none. Raises: a StoreError."""
         found = self._records.all_of_path(key)
-        plain = (
-            Plain(key, origin.token, origin.size, origin.modified_ns)
-            if origin is not None
-            else None
-        )
+        plain = of_stat(key, origin) if origin is not None else None
         return self._history(key, found, plain, origin)
 
     def _history(
@@ -264,7 +268,7 @@ class PortableStore(ObjectStore):
         return self._of_stat(key, found)
 
     def _of_stat(self, key: Key, found: Stat) -> Version:
-        plain = Plain(key, found.token, found.size, found.modified_ns)
+        plain = of_stat(key, found)
         about = metadata.decode(found.metadata)
         return Version(
             key,
@@ -302,9 +306,8 @@ class PortableStore(ObjectStore):
                 return made
         looked = self._look(key)
         head = looked.state.head
-        found = self._plain_stat(key) if isinstance(head, Plain) else None
         if head is not None and same is not None and head.size == write.size:
-            version = self._head(key, looked, found)
+            version = self._head(key, looked)
             if same(version):
                 return version
         inline = source.read_bytes() if write.size <= _INLINE else None
@@ -312,9 +315,7 @@ class PortableStore(ObjectStore):
             self._send(write, source)
             # What was seen before a long upload is old by now.
             looked = self._look(key)
-        return self._publish(
-            key, write, looked, overdue=overdue, fix=fix, inline=inline, found=found
-        )
+        return self._publish(key, write, looked, overdue=overdue, fix=fix, inline=inline)
 
     def _is_first(self, write: Write, size: int) -> bool:
         """Whether a path's first version may be made under its plain key."""
@@ -405,11 +406,10 @@ class PortableStore(ObjectStore):
         fix: Fix | None,
         inline: bytes | None = None,
         content: str | None = None,
-        found: Stat | None = None,
     ) -> Version:
-        """Make a version real with its record; `found` is the plain key below it, where that is known."""
+        """Make a version real with its record."""
         state = looked.state
-        is_base = self._is_base(key, looked, write)
+        is_base = self._is_base(looked, write)
         fixed = records.decode_summary(write.record) if write.record is not None else None
         if fixed is None:
             late = overdue and not is_base
@@ -442,7 +442,7 @@ class PortableStore(ObjectStore):
             gid=write.gid,
         )
         if isinstance(state.head, Plain):
-            body = self._with_seen(body, state.head, found or self._plain_stat(key))
+            body = self._with_seen(body, state.head, looked.found)
         late = Flag.LATE in fixed.flags
         if late:
             self._records.publish(Area.HISTORY, key, fixed, body)
@@ -467,7 +467,8 @@ class PortableStore(ObjectStore):
         )
         return records.with_plain(body, seen)
 
-    def _is_base(self, key: Key, looked: Looked, write: Write) -> bool:
+    @staticmethod
+    def _is_base(looked: Looked, write: Write) -> bool:
         """Whether the head is what a writer started from."""
         head = looked.state.head
         if head is None:
@@ -478,7 +479,7 @@ class PortableStore(ObjectStore):
             return False
         if isinstance(head, Summary):
             return head.id == write.after
-        found = self._plain_stat(key)
+        found = looked.found
         return found is not None and metadata.decode(found.metadata).write_id == write.after
 
     def copy(
@@ -587,7 +588,7 @@ class PortableStore(ObjectStore):
         self.ready()
         looked = self._look(key)
         head = looked.state.head
-        if head is None or not self._is_base(key, looked, write):
+        if head is None or not self._is_base(looked, write):
             return None
         kind = stat.S_IFREG if isinstance(head, Plain) else stat.S_IFMT(head.mode)
         return self._bury(key, write, looked, kind, fix)
@@ -641,9 +642,9 @@ class PortableStore(ObjectStore):
         """See `base.Store`. Only one that was removed, and came back with a file, would go with it."""
         if not key:
             return
-        looked = self._look(key)
-        present = looked.state.directory
+        present = state_of(self._records.of_path(Area.HEADS, key), None).directory
         if present is not None and present.kind is RecordKind.TOMBSTONE:
+            looked = self._look(key)
             self._found_directory(key, replace(write, mode=None, mtime_ns=None), looked)
 
 
