@@ -251,11 +251,11 @@ def test_a_listing_costs_the_same_with_and_without_history(
             assert len(os.listdir(again.path)) == 4
             costs = {}
             for folder in ("one", "many", "thousand", "thousand-old"):
-                before = radosgw_server.gets_of(bucket)
+                before = radosgw_server.lists_of(bucket)
                 assert len(os.listdir(again / folder)) == (
                     40 if folder in {"one", "many"} else 1000
                 )
-                costs[folder] = radosgw_server.gets_of(bucket) - before
+                costs[folder] = radosgw_server.lists_of(bucket) - before
     assert set(costs.values()) == {2}
 
 

@@ -20,6 +20,7 @@ _REQUEST = re.compile(rb"(?:^|\r\n\r\n)(GET|PUT|POST|HEAD|DELETE) (\S+) HTTP/1\.
 _BUFFER = 1 << 20
 
 counts: Counter[str] = Counter()
+lists: Counter[str] = Counter()
 lock = threading.Lock()
 
 
@@ -45,7 +46,7 @@ def serve(client: socket.socket, port: int, delay_s: float) -> None:
     try:
         while data := client.recv(_BUFFER):
             if data.startswith(b"GET /__counts__"):
-                body = json.dumps(counts).encode()
+                body = json.dumps({**counts, **lists}).encode()
                 client.sendall(
                     b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
                 )
@@ -57,7 +58,10 @@ def serve(client: socket.socket, port: int, delay_s: float) -> None:
             found = _REQUEST.findall(data)
             with lock:
                 for method, path in found:
-                    counts[f"{method.decode()} {path.decode().partition('?')[0]}"] += 1
+                    name, _, query = path.decode().partition("?")
+                    counts[f"{method.decode()} {name}"] += 1
+                    if "list-type=2" in query:
+                        lists[f"LIST {name}"] += 1
             if found and delay_s:
                 time.sleep(delay_s)
             server.sendall(data)

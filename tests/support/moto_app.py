@@ -130,7 +130,7 @@ class Server:
             self._lose = number
         elif what == "stall":
             (self._open.clear if environ["REQUEST_METHOD"] == "PUT" else self._open.set)()
-        body = json.dumps(self._counts).encode()
+        body = json.dumps(dict(self._counts)).encode()
         start("200 OK", [("Content-Length", str(len(body)))])
         return [body]
 

@@ -59,7 +59,13 @@ class CountedServer(S3Server):
     def requests(self) -> int:
         """All requests so far."""
         with urllib.request.urlopen(f"{self.endpoint}/__counts__") as answer:
-            return sum(json.load(answer).values())
+            counts = json.load(answer)
+        return sum(count for name, count in counts.items() if not name.startswith("LIST "))
+
+    def lists_of(self, bucket: str) -> int:
+        """Requests that list a bucket's objects."""
+        with urllib.request.urlopen(f"{self.endpoint}/__counts__") as answer:
+            return int(json.load(answer).get(f"LIST /{bucket}", 0))
 
 
 @contextlib.contextmanager
