@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vstorefs.model import Key, Token
-from vstorefs.versions.order import PlaceKind, Plain, late_sequence, state_of, timeline
+from vstorefs.versions.order import PlaceKind, Plain, late_sequence, reckon, timeline
 from vstorefs.versions.records import NO_PLAIN, Flag, RecordKind, Summary
 
 PATH = Key("d/f")
@@ -57,7 +57,7 @@ def test_the_order_of_reading_makes_no_difference(
 ) -> None:
     shuffled = [*records, *records[:2]]
     chance.shuffle(shuffled)
-    assert state_of(records, plain) == state_of(shuffled, plain)
+    assert reckon(records, plain) == reckon(shuffled, plain)
     assert timeline(PATH, records, plain) == timeline(PATH, shuffled, plain)
 
 
@@ -65,9 +65,9 @@ def test_the_order_of_reading_makes_no_difference(
 def test_what_is_superseded_says_nothing_that_others_do_not(
     records: list[Summary], plain: Plain | None
 ) -> None:
-    state = state_of(records, plain)
+    state = reckon(records, plain)
     kept = [one for one in records if one not in state.superseded]
-    after = state_of(kept, plain)
+    after = reckon(kept, plain)
     assert (after.head, after.attributes, after.directory, after.last) == (
         state.head,
         state.attributes,
@@ -85,7 +85,7 @@ def test_the_head_stands_last_and_is_never_late(
     records: list[Summary], plain: Plain | None
 ) -> None:
     places = timeline(PATH, records, plain)
-    state = state_of(records, plain)
+    state = reckon(records, plain)
     heads = [place for place in places if place.is_head]
     assert [place.id for place in heads] == ([state.head_id] if state.head is not None else [])
     in_force = [
@@ -118,21 +118,21 @@ def test_every_content_and_every_plain_key_has_one_place(
 def test_the_next_record_is_the_head_and_a_late_one_is_not(
     records: list[Summary], plain: Plain | None, pick: int
 ) -> None:
-    state = state_of(records, plain)
+    state = reckon(records, plain)
     stamp = _STAMPS.index(plain.stamp) if plain is not None else 0
     fresh = record(99, state.sequence, "c", stamp, 0, late=False, folder=False)
-    assert state_of([*records, fresh], plain).head == fresh
+    assert reckon([*records, fresh], plain).head == fresh
     if state.head is None:
         return
     bases = [one for one in records if not one.of_directory]
     base = bases[pick % len(bases)] if bases else None
     late = record(98, late_sequence(base, state), "c", stamp, 10**9, late=True, folder=False)
-    assert state_of([*records, late], plain).head == state.head
+    assert reckon([*records, late], plain).head == state.head
 
 
 def test_another_tool_s_content_is_newer_than_records_that_did_not_see_it() -> None:
     seen = record(1, 1, "c", 1, 5, late=False, folder=False)
-    state = state_of([seen], _PLAINS[1])
+    state = reckon([seen], _PLAINS[1])
     assert state.head == _PLAINS[1]
     assert state.sequence == 3
     places = timeline(PATH, [seen], _PLAINS[1])
@@ -145,9 +145,9 @@ def test_another_tool_s_content_is_newer_than_records_that_did_not_see_it() -> N
 
 def test_another_tool_s_deletion_hides_the_file_until_it_is_written_again() -> None:
     seen = record(1, 1, "c", 1, 5, late=False, folder=False)
-    assert state_of([seen], None).head is None
+    assert reckon([seen], None).head is None
     again = record(2, 3, "c", 0, 6, late=False, folder=False)
-    assert state_of([seen, again], None).head == again
+    assert reckon([seen, again], None).head == again
     kinds = [place.kind for place in timeline(PATH, [seen, again], None)]
     assert kinds == [
         PlaceKind.VANISHED,
@@ -160,4 +160,4 @@ def test_another_tool_s_deletion_hides_the_file_until_it_is_written_again() -> N
 def test_content_written_at_the_same_time_as_a_deletion_stays() -> None:
     content = record(1, 2, "c", 0, 0, late=False, folder=False)
     tombstone = record(2, 2, "t", 0, 9, late=False, folder=False)
-    assert state_of([content, tombstone], None).head == content
+    assert reckon([content, tombstone], None).head == content

@@ -17,6 +17,7 @@ from vstorefs.stores.ids import new_id
 from vstorefs.stores.registry import is_local
 from vstorefs.versions.format import Layout, read_format
 from vstorefs.versions.layouts import Choice, choose
+from vstorefs.versions.metadata import JSON
 from vstorefs.versions.probe import Trial, findings, probe
 
 DESCRIPTION = (
@@ -73,7 +74,7 @@ def _tried(bucket: Bucket) -> tuple[Trial, ...]:
     if read_format(bucket) is not None:
         return probe(bucket)
     name = f"{HIDDEN_FOLDER}/probe-{new_id()}"
-    bucket.put(name, b"{}", metadata={}, content_type="application/json")
+    bucket.put(name, b"{}", metadata={}, content_type=JSON)
     try:
         return probe(bucket, name)
     finally:

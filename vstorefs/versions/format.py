@@ -10,7 +10,7 @@ from enum import Enum
 from vstorefs import errors
 from vstorefs.stores.bucket import Bucket
 from vstorefs.stores.ids import new_id
-from vstorefs.versions import records
+from vstorefs.versions import metadata, records
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ class Agreement:
                     records.FORMAT_KEY,
                     data,
                     metadata={},
-                    content_type="application/json",
+                    content_type=metadata.JSON,
                     absent=True,
                 )
             except errors.AlreadyExists:

@@ -26,7 +26,7 @@ from vstorefs.model import (
 from vstorefs.stores.base import Page
 from vstorefs.stores.bucket import Bucket, Object, Stat
 from vstorefs.versions import records
-from vstorefs.versions.order import Plain, State, state_of
+from vstorefs.versions.order import Plain, Reckoning, reckon
 from vstorefs.versions.records import Area, Body, Flag, RecordKind, Summary
 from vstorefs.versions.recordstore import Folder, RecordStore
 
@@ -37,16 +37,14 @@ _NAME_BYTES = 255
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What a path's records and its plain key said when they were asked; `found` is all of the latter."""
+    """What a path's records and its plain key said when they were asked.
 
-    state: State
-    plain: Plain | None
-    found: Stat | None = None
+    `stamp` is the plain key as records name it, `found` all that the store says of it.
+    """
 
-    @property
-    def stamp(self) -> str:
-        """The plain key, as records name it."""
-        return self.plain.stamp if self.plain is not None else records.NO_PLAIN
+    state: Reckoning
+    stamp: str
+    found: Stat | None
 
 
 class Listing(ABC):
@@ -88,8 +86,8 @@ class Listing(ABC):
         self, key: Key, summaries: Sequence[Summary], one: Object | None
     ) -> Sequence[Entry]:
         """What a name shows: what is a file there, and what its records say is a folder."""
-        plain = as_plain(key, one) if one is not None else None
-        state = state_of(summaries, plain)
+        plain = as_plain(key, one)
+        state = reckon(summaries, plain)
         entries = []
         if state.head is not None:
             entries.append(self._file_entry(key, state))
@@ -99,7 +97,7 @@ class Listing(ABC):
             entries.append(self._folder_entry(key, state))
         return entries
 
-    def _file_entry(self, key: Key, state: State) -> Entry:
+    def _file_entry(self, key: Key, state: Reckoning) -> Entry:
         head, about = state.head, state.attributes
         assert head is not None
         if isinstance(head, Plain):
@@ -157,11 +155,11 @@ class Listing(ABC):
             if not is_name(name) or (not directory and name == HIDDEN_FOLDER):
                 continue
             key = join(directory, name)
-            state = state_of(folder.names.get(name, []), None)
+            state = reckon(folder.names.get(name, []), None)
             if state.directory is None and (name in plain or self._lives(key)):
                 yield self._folder_entry(key, state)
 
-    def _folder_entry(self, key: Key, state: State) -> Entry:
+    def _folder_entry(self, key: Key, state: Reckoning) -> Entry:
         about = state.directory_attributes
         if about is None or about.kind is RecordKind.TOMBSTONE:
             return Entry(key, EntryKind.DIRECTORY)
@@ -180,7 +178,7 @@ class Listing(ABC):
         below = self._records.below(directory)
         if any(
             one.directory is not None and one.directory.kind is RecordKind.DIRECTORY
-            for one in (state_of(summaries, None) for summaries in below.values())
+            for one in (reckon(summaries, None) for summaries in below.values())
         ):
             return True
         for page in self._bucket.list(f"{directory}/"):
@@ -188,9 +186,9 @@ class Listing(ABC):
                 path = Key(one.name)
                 if path.endswith("/") and not self._folders_are_keys:
                     continue
-                if state_of(below.pop(path, []), as_plain(path, one)).head is not None:
+                if reckon(below.pop(path, []), as_plain(path, one)).head is not None:
                     return True
-        return any(state_of(one, None).head is not None for one in below.values())
+        return any(reckon(one, None).head is not None for one in below.values())
 
     def versions(self, directory: Key) -> Iterator[Key]:
         """See `base.Store`."""
@@ -228,13 +226,9 @@ class Listing(ABC):
         """The records in force, then the plain key."""
         summaries = self._records.of_path(Area.HEADS, key)
         found = self._plain_stat(key)
-        plain = of_stat(key, found) if found is not None else None
-        return Looked(state_of(summaries, plain), plain, found)
-
-    def plain(self, key: Key) -> Plain | None:
-        """The plain key of a path. Raises: a StoreError."""
-        found = self._plain_stat(key)
-        return of_stat(key, found) if found is not None else None
+        plain = as_plain(key, found)
+        stamp = plain.stamp if plain is not None else records.NO_PLAIN
+        return Looked(reckon(summaries, plain), stamp, found)
 
     def _plain_stat(self, key: Key) -> Stat | None:
         try:
@@ -243,14 +237,9 @@ class Listing(ABC):
             return None
 
 
-def as_plain(key: Key, one: Object) -> Plain:
-    """An object of a listing as the plain key of a path."""
-    return Plain(key, one.token, one.size, one.modified_ns)
-
-
-def of_stat(key: Key, found: Stat) -> Plain:
-    """The plain key of a path as a stat tells it: the same as a listing does."""
-    return Plain(key, found.token, found.size, found.modified_ns)
+def as_plain(key: Key, one: Object | Stat | None) -> Plain | None:
+    """The plain key of a path, as a listing and a stat tell it alike."""
+    return Plain(key, one.token, one.size, one.modified_ns) if one is not None else None
 
 
 def can_be_path(key: Key) -> bool:

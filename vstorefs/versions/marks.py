@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from vstorefs.model import Mark
 from vstorefs.versions.order import Place, PlaceKind
-from vstorefs.versions.records import Body, Flag, RecordKind, Summary
+from vstorefs.versions.records import Body, RecordKind, Summary
 
 
 def marks_of(places: Sequence[Place], bodies: Sequence[Body | None]) -> list[tuple[Mark, ...]]:
@@ -32,28 +32,14 @@ def marks_of(places: Sequence[Place], bodies: Sequence[Body | None]) -> list[tup
                     marks.append(Mark.OLDER_HEAD)
                 if _deleted_meanwhile(places[index + 1 :], bodies[index + 1 :], record):
                     marks.append(Mark.DELETED_WHILE_WRITTEN)
-        if not (record is not None and Flag.LATE in record.flags):
-            before = None if _is_deletion(place) else place.id
+        if not place.is_late:
+            before = None if place.is_deletion else place.id
         found.append(tuple(marks))
     return found
 
 
 def _is_ours(place: Place) -> bool:
-    return (
-        place.kind is PlaceKind.RECORD
-        and place.record is not None
-        and Flag.LATE not in place.record.flags
-    )
-
-
-def _is_deletion(place: Place) -> bool:
-    if place.kind is PlaceKind.DELETED_OUTSIDE:
-        return True
-    return (
-        place.kind is PlaceKind.RECORD
-        and place.record is not None
-        and place.record.kind is RecordKind.TOMBSTONE
-    )
+    return place.kind is PlaceKind.RECORD and not place.is_late
 
 
 def _deleted_meanwhile(
@@ -61,9 +47,7 @@ def _deleted_meanwhile(
 ) -> bool:
     """Whether the next thing that happened is a deletion that did not know of this content."""
     for place, body in zip(later, bodies, strict=True):
-        if place.record is not None and Flag.LATE in place.record.flags:
+        if place.is_late:
             continue
-        return (
-            _is_deletion(place) and _is_ours(place) and body is not None and body.base != record.id
-        )
+        return place.is_deletion and _is_ours(place) and body is not None and body.base != record.id
     return False

@@ -13,8 +13,22 @@ import mimetypes
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from vstorefs.model import Hashes, Key, Mark, Token, Write, WriteId
+from vstorefs.model import (
+    Hashes,
+    Key,
+    Mark,
+    Token,
+    Version,
+    VersionId,
+    VersionKind,
+    Write,
+    WriteId,
+)
+from vstorefs.stores.bucket import Stat
 
+BYTES = "application/octet-stream"
+JSON = "application/json"
+FOLDER = "application/x-directory"
 _PREFIX = "vstorefs-"
 _HASHES = ("md5", "sha1", "sha256")
 
@@ -74,4 +88,26 @@ def decode(metadata: Mapping[str, str]) -> About:
 
 def content_type(key: Key) -> str:
     """The MIME type that other tools are told for a file."""
-    return mimetypes.guess_type(key)[0] or "application/octet-stream"
+    return mimetypes.guess_type(key)[0] or BYTES
+
+
+def to_version(
+    key: Key, found: Stat, version: VersionId, token: Token, *, is_head: bool
+) -> Version:
+    """An object, or one version of it, as a version of a path."""
+    about = decode(found.metadata)
+    return Version(
+        key,
+        version,
+        VersionKind.CONTENT,
+        about.time_ns if about.time_ns is not None else found.modified_ns,
+        token,
+        size=found.size,
+        mtime_ns=about.mtime_ns if about.mtime_ns is not None else found.modified_ns,
+        mode=about.mode,
+        base=about.base,
+        write_id=about.write_id,
+        hashes=about.hashes,
+        marks=about.marks,
+        is_head=is_head,
+    )

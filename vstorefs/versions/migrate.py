@@ -21,13 +21,14 @@ from vstorefs.model import Key, Mark, Version, VersionId, VersionKind, Write, Wr
 from vstorefs.stores.bucket import Bucket, ListedVersion, Stat, Versioning
 from vstorefs.versions import metadata, records
 from vstorefs.versions.format import MIGRATING, Layout, read_format
+from vstorefs.versions.listing import as_plain
+from vstorefs.versions.native import versions_of
 from vstorefs.versions.order import Plain
 from vstorefs.versions.portable import PortableStore
 from vstorefs.versions.records import Area, RecordKind, Summary
 from vstorefs.versions.recordstore import RecordStore
 
 WAIT_S = 90.0
-_TYPE = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +100,12 @@ class Migration:
             records.FORMAT_KEY,
             records.encode_format(layout, store_id),
             metadata={},
-            content_type=_TYPE,
+            content_type=metadata.JSON,
         )
 
     def _way(self, path: Key) -> _Way:
         """What a path's versions are to be, and which of them the bucket has."""
-        items: list[ListedVersion] = []
-        for page in self._bucket.versions(path):
-            items += [one for one in page if one.name == path]
-        present = sorted(items, key=lambda item: not item.is_latest)[::-1]
+        present = versions_of(self._bucket, path)[::-1]
         origin = self._origin(path, present)
         history = [
             one
@@ -185,7 +183,7 @@ class Migration:
     def _put_away(self, path: Key) -> None:
         """Records that the native layout does not go by move to `history/`; what it does are made anew."""
         present = [one for one in self._records.of_path(Area.HEADS, path) if not one.of_directory]
-        plain = self._store.plain(path)
+        plain = self._plain(path)
         last = max(present, key=lambda one: one.order, default=None)
         told = last is not None and plain is not None and last.kind is not RecordKind.TOMBSTONE
         for one in present:
@@ -193,6 +191,12 @@ class Migration:
                 self._records.move(path, one)
         if told and last is not None and plain is not None and not stat.S_ISLNK(last.mode):
             self._tell(path, last, plain)
+
+    def _plain(self, path: Key) -> Plain | None:
+        try:
+            return as_plain(path, self._bucket.stat(path))
+        except errors.NotFound:
+            return None
 
     def _tell(self, path: Key, last: Summary, plain: Plain) -> None:
         """What the plain key of the newest version cannot show."""
@@ -217,9 +221,7 @@ class Migration:
                 continue
             last = max(of_directory, key=lambda one: one.order)
             if last.kind is not RecordKind.TOMBSTONE:
-                self._bucket.put(
-                    f"{path}/", b"", metadata={}, content_type="application/x-directory"
-                )
+                self._bucket.put(f"{path}/", b"", metadata={}, content_type=metadata.FOLDER)
                 body = self._records.body(path, last)
                 summary = replace(last, kind=RecordKind.ATTRIBUTES, id=_anew(path, last))
                 for one in of_directory:

@@ -38,12 +38,11 @@ from vstorefs.versions import metadata, records
 from vstorefs.versions.format import Layout
 from vstorefs.versions.listing import is_name
 from vstorefs.versions.objects import ObjectStore
-from vstorefs.versions.order import Plain, state_of
+from vstorefs.versions.order import Plain, reckon
 from vstorefs.versions.records import Area, Flag, RecordKind, Summary
 
 _LOOKS = 100
 _KNOWN = 10_000
-_FOLDER_TYPE = "application/x-directory"
 
 
 class NativeStore(ObjectStore):
@@ -91,7 +90,7 @@ class NativeStore(ObjectStore):
 
     def _link_at(self, key: Key) -> Summary | None:
         """The symlink in force at a path that has no plain key."""
-        head = state_of(self._records.of_path(Area.HEADS, key), None).head
+        head = reckon(self._records.of_path(Area.HEADS, key), None).head
         return head if isinstance(head, Summary) else None
 
     def read(
@@ -113,7 +112,7 @@ class NativeStore(ObjectStore):
 
     def _locate(self, key: Key, token: Token) -> VersionId:
         """Which version has a content that is not the head's."""
-        for item in self._items(key):
+        for item in versions_of(self._bucket, key):
             if item.token == token:
                 return item.version
         raise self._changed(key)
@@ -121,7 +120,7 @@ class NativeStore(ObjectStore):
     def history(self, key: Key) -> tuple[Version, ...]:
         """See `base.Store`. The newest versions, up to a bound, with what their metadata says."""
         self._agreement.look()
-        items = self._items(key)
+        items = versions_of(self._bucket, key)
         with ThreadPoolExecutor(8) as pool:
             asked = pool.map(
                 lambda pair: self._version(key, pair[1], ask=pair[0] < _LOOKS), enumerate(items)
@@ -143,23 +142,12 @@ class NativeStore(ObjectStore):
         """Versions that records alone tell of: what came late, symlinks and their ends."""
         all_of_path = self._records.all_of_path(key)
         has_plain = bool(items) and items[0].token is not None
-        head = None if has_plain else state_of(all_of_path, None).head
+        head = None if has_plain else reckon(all_of_path, None).head
         for one in all_of_path:
             late = Flag.LATE in one.flags
             if late or (stat.S_ISLNK(one.mode) and one.kind is not RecordKind.ATTRIBUTES):
                 body = self._body_or_none(key, one)
                 yield self._of_record(key, one, body, is_head=one == head)
-
-    def _items(self, key: Key) -> list[ListedVersion]:
-        """A key's versions and delete markers as the store lists them, newest first."""
-        found: list[ListedVersion] = []
-        for page in self._bucket.versions(key):
-            found += [item for item in page if item.name == key]
-            # Names come in order: behind this one there are only longer ones.
-            if any(item.name > key for item in page):
-                break
-        # The store's own order; what is latest comes first, whatever else a look-alike does.
-        return sorted(found, key=lambda item: not item.is_latest)
 
     def _version(self, key: Key, item: ListedVersion, *, ask: bool) -> Version:
         if item.token is None:
@@ -191,7 +179,7 @@ class NativeStore(ObjectStore):
             if one.kind is not RecordKind.ATTRIBUTES and not one.of_directory:
                 late = Flag.LATE in one.flags
                 return self._of_record(key, one, self._body_or_none(key, one), is_head=not late)
-        items = self._items(key)
+        items = versions_of(self._bucket, key)
         # The base is one of those with its token, and the write is newer: behind the oldest it cannot be.
         bases = [at for at, item in enumerate(items) if item.token == write.base]
         newer = items[: bases[-1]] if bases and write.base is not None else items
@@ -275,7 +263,7 @@ class NativeStore(ObjectStore):
         if self._needs_attributes(write):
             # What was just made has the store's own time.
             plain = Plain(made.key, made.token, made.size, made.time_ns)
-            sequence = state_of(self._records.of_path(Area.HEADS, made.key), plain).sequence
+            sequence = reckon(self._records.of_path(Area.HEADS, made.key), plain).sequence
             self._tell_attributes(made.key, plain, sequence, write)
 
     def _put_aside(self, key: Key, source: Path, write: Write) -> Version:
@@ -284,7 +272,7 @@ class NativeStore(ObjectStore):
             records.CONTENT + write.write_id,
             source,
             metadata=metadata.encode(write),
-            content_type="application/octet-stream",
+            content_type=metadata.BYTES,
         )
         mode = write.mode if write.mode is not None else DEFAULT_FILE_MODE
         summary = Summary(
@@ -319,14 +307,7 @@ class NativeStore(ObjectStore):
         if summary is not None:
             return self._copy_link(key, summary, target, write)
         found = self._source(key, token, version)
-        known = _of_stat(key, found, is_head=False)
-        write = replace(
-            write,
-            size=found.size,
-            hashes=write.hashes or known.hashes,
-            mode=known.mode if write.mode is None else write.mode,
-            mtime_ns=known.mtime_ns if write.mtime_ns is None else write.mtime_ns,
-        )
+        write = self._as_copy(write, _of_stat(key, found, is_head=False))
         if not _is_base(self._head(target), write):
             write = replace(write, marks=(*write.marks, Mark.OLDER_HEAD))
         self._bucket.copy(
@@ -399,7 +380,7 @@ class NativeStore(ObjectStore):
             f"{key}/",
             b"",
             metadata=metadata.encode(replace(write, base=None)),
-            content_type=_FOLDER_TYPE,
+            content_type=metadata.FOLDER,
         )
 
     def remove_directory(self, key: Key, write: Write) -> None:
@@ -430,23 +411,21 @@ class NativeStore(ObjectStore):
         return any(page.objects for page in self._bucket.list(prefix, limit=1))
 
 
+def versions_of(bucket: Bucket, key: Key) -> list[ListedVersion]:
+    """A key's versions and delete markers as the store lists them, newest first. Raises: a StoreError."""
+    found: list[ListedVersion] = []
+    for page in bucket.versions(key):
+        found += [item for item in page if item.name == key]
+        # Names come in order: behind this one there are only longer ones.
+        if any(item.name > key for item in page):
+            break
+    # The store's own order; what is latest comes first, whatever else a look-alike does.
+    return sorted(found, key=lambda item: not item.is_latest)
+
+
 def _of_stat(key: Key, found: Stat, *, is_head: bool) -> Version:
-    about = metadata.decode(found.metadata)
-    return Version(
-        key,
-        found.version or VersionId("null"),
-        VersionKind.CONTENT,
-        about.time_ns if about.time_ns is not None else found.modified_ns,
-        found.token,
-        size=found.size,
-        mtime_ns=about.mtime_ns if about.mtime_ns is not None else found.modified_ns,
-        mode=about.mode,
-        base=about.base,
-        write_id=about.write_id,
-        hashes=about.hashes,
-        marks=about.marks,
-        is_head=is_head,
-    )
+    version = found.version or VersionId("null")
+    return metadata.to_version(key, found, version, found.token, is_head=is_head)
 
 
 def _is_base(head: Version | None, write: Write) -> bool:

@@ -10,10 +10,7 @@ import logging
 import os
 import socket
 import stat
-from abc import abstractmethod
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 from vstorefs import errors
 from vstorefs.model import (
@@ -22,7 +19,6 @@ from vstorefs.model import (
     Capabilities,
     Entry,
     EntryKind,
-    Hashes,
     Key,
     Mark,
     Token,
@@ -32,12 +28,12 @@ from vstorefs.model import (
     Write,
     WriteId,
 )
-from vstorefs.stores.base import Fix, Same
+from vstorefs.stores.base import Fix
 from vstorefs.stores.bucket import Bucket
 from vstorefs.versions import records
 from vstorefs.versions.format import Agreement, Layout
 from vstorefs.versions.listing import Listing, Looked
-from vstorefs.versions.order import Plain, state_of
+from vstorefs.versions.order import Plain, reckon
 from vstorefs.versions.records import Area, Body, Flag, RecordKind, Summary
 
 log = logging.getLogger(__name__)
@@ -60,31 +56,6 @@ class ObjectStore(Listing):
     def capabilities(self) -> Capabilities:
         """See `base.Store`. Found out when the store was opened."""
         return self._capabilities
-
-    # --- the contract of `base.Store` that a layout fulfils
-
-    @abstractmethod
-    def stat(self, key: Key, version: VersionId | None = None) -> Version:
-        """See `base.Store`."""
-
-    @abstractmethod
-    def read(
-        self, key: Key, token: Token, start: int, end: int, *, version: VersionId | None = None
-    ) -> Iterator[bytes]:
-        """See `base.Store`."""
-
-    @abstractmethod
-    def put(
-        self,
-        key: Key,
-        source: Path,
-        write: Write,
-        *,
-        overdue: bool = False,
-        same: Same | None = None,
-        fix: Fix | None = None,
-    ) -> Version:
-        """See `base.Store`."""
 
     # --- attributes and links
 
@@ -170,7 +141,7 @@ class ObjectStore(Listing):
                 "there is such a name", store=self.spec.alias, key=key, operation="symlink"
             )
         summary = self._link(key, target, write, looked)
-        return self._file_entry(key, state_of([summary], None))
+        return self._file_entry(key, reckon([summary], None))
 
     def _link(self, key: Key, target: str, write: Write, looked: Looked) -> Summary:
         summary = Summary(
@@ -213,6 +184,17 @@ class ObjectStore(Listing):
         body = self._new_body(key, write, base=looked.state.head_id)
         self._publish_record(key, summary, body)
         return self._of_record(key, summary, body, is_head=False)
+
+    @staticmethod
+    def _as_copy(write: Write, source: Version) -> Write:
+        """A write that makes a copy: of what it does not say itself, what the source has."""
+        return replace(
+            write,
+            size=source.size,
+            mode=source.mode if write.mode is None else write.mode,
+            mtime_ns=source.mtime_ns if write.mtime_ns is None else write.mtime_ns,
+            hashes=write.hashes or source.hashes,
+        )
 
     # --- records
 
@@ -269,7 +251,7 @@ class ObjectStore(Listing):
             mode=stat.S_IMODE(summary.mode) if not gone else None,
             base=Token(body.base) if body is not None and body.base is not None else None,
             write_id=WriteId(summary.id),
-            hashes=hashes_of(body),
+            hashes=records.hashes_of(body) if body is not None else None,
             marks=marks,
             is_head=is_head,
         )
@@ -314,10 +296,3 @@ class ObjectStore(Listing):
 
 
 _MARKS = frozenset(mark.name for mark in Mark)
-
-
-def hashes_of(body: Body | None) -> Hashes | None:
-    """The hashes that a record's body has."""
-    if body is None or body.md5 is None or body.sha1 is None or body.sha256 is None:
-        return None
-    return Hashes(body.md5, body.sha1, body.sha256)

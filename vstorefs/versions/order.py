@@ -49,7 +49,7 @@ class Plain:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class Reckoning:
     """What is in force at a path.
 
     `head` is a content record, a plain key, or None where nothing is. `attributes` is the record
@@ -72,7 +72,7 @@ class State:
         return self.head.id if self.head is not None else None
 
 
-def state_of(records: Iterable[Summary], plain: Plain | None) -> State:
+def reckon(records: Iterable[Summary], plain: Plain | None) -> Reckoning:
     """What a path's records in force and its plain key say."""
     whole = sorted(_by_id(records).values(), key=lambda one: one.order)
     # What is late is never in force, wherever somebody may have put its record.
@@ -94,7 +94,7 @@ def state_of(records: Iterable[Summary], plain: Plain | None) -> State:
     directory_attributes = of_directory[-1] if of_directory else None
     kept = {one.id for one in (last, last_any, directory, directory_attributes) if one is not None}
     highest = whole[-1].sequence if whole else 0
-    return State(
+    return Reckoning(
         head,
         attributes if head is not None else None,
         directory,
@@ -105,7 +105,7 @@ def state_of(records: Iterable[Summary], plain: Plain | None) -> State:
     )
 
 
-def late_sequence(base: Summary | None, state: State) -> int:
+def late_sequence(base: Summary | None, state: Reckoning) -> int:
     """The sequence of what is kept beside the head: right after its base, and never above the head."""
     wanted = base.sequence + 1 if base is not None else 1
     highest = state.last.sequence if state.last is not None else 1
@@ -136,6 +136,18 @@ class Place:
     plain: Plain | None = None
     is_head: bool = False
 
+    @property
+    def is_late(self) -> bool:
+        """Whether it was kept beside the head."""
+        return self.record is not None and Flag.LATE in self.record.flags
+
+    @property
+    def is_deletion(self) -> bool:
+        """Whether nothing was there from then on."""
+        if self.kind is PlaceKind.RECORD:
+            return self.record is not None and self.record.kind is RecordKind.TOMBSTONE
+        return self.kind is PlaceKind.DELETED_OUTSIDE
+
 
 def timeline(path: Key, records: Collection[Summary], plain: Plain | None) -> tuple[Place, ...]:
     """The history of a path's file register, from all of its records."""
@@ -143,7 +155,7 @@ def timeline(path: Key, records: Collection[Summary], plain: Plain | None) -> tu
         (one for one in _by_id(records).values() if not one.of_directory),
         key=lambda one: one.order,
     )
-    state = state_of(of_file, plain)
+    state = reckon(of_file, plain)
     plain_is_head = plain is not None and state.head is plain
     places: list[Place] = []
     seen: set[str] = set()
@@ -176,8 +188,8 @@ def timeline(path: Key, records: Collection[Summary], plain: Plain | None) -> tu
         )
     if plain is not None and (plain_is_head or plain.stamp not in seen):
         places.append(Place(PlaceKind.PLAIN, plain.id, plain=plain, is_head=plain_is_head))
-    newest = next((one for one in reversed(places) if not _is_late(one)), None)
-    if state.head is None and newest is not None and not _is_deletion(newest):
+    newest = next((one for one in reversed(places) if not one.is_late), None)
+    if state.head is None and newest is not None and not newest.is_deletion:
         assert newest.record is not None
         identity = _deletion_id(path, newest.record, newest.record.stamp)
         places.append(Place(PlaceKind.DELETED_OUTSIDE, identity, newest.record))
@@ -193,18 +205,6 @@ def _plain_place(
     if plain_is_head:
         return None
     return Place(PlaceKind.PLAIN, plain.id, record, plain)
-
-
-def _is_deletion(place: Place) -> bool:
-    return (
-        place.kind is PlaceKind.RECORD
-        and place.record is not None
-        and place.record.kind is RecordKind.TOMBSTONE
-    )
-
-
-def _is_late(place: Place) -> bool:
-    return place.record is not None and Flag.LATE in place.record.flags
 
 
 def _deletion_id(path: Key, record: Summary, stamp: str) -> str:

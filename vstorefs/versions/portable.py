@@ -21,7 +21,6 @@ from vstorefs.model import (
     DEFAULT_FILE_MODE,
     DEFAULT_FOLDER_MODE,
     Capabilities,
-    Hashes,
     Key,
     Mark,
     Token,
@@ -34,15 +33,15 @@ from vstorefs.stores.base import Fix, Same
 from vstorefs.stores.bucket import Bucket, Source, Stat
 from vstorefs.versions import metadata, records
 from vstorefs.versions.format import Layout
-from vstorefs.versions.listing import Looked, of_stat
+from vstorefs.versions.listing import Looked, as_plain
 from vstorefs.versions.marks import marks_of
-from vstorefs.versions.objects import ObjectStore, hashes_of
+from vstorefs.versions.objects import ObjectStore
 from vstorefs.versions.order import (
     Place,
     PlaceKind,
     Plain,
     late_sequence,
-    state_of,
+    reckon,
     timeline,
 )
 from vstorefs.versions.probe import Findings
@@ -52,7 +51,6 @@ from vstorefs.versions.recordstore import base_id
 _INLINE = 16 << 10
 _THROUGH_US = 8 << 20
 _BODIES = 100
-_CONTENT_TYPE = "application/octet-stream"
 
 
 class PortableStore(ObjectStore):
@@ -118,13 +116,6 @@ class PortableStore(ObjectStore):
             found = replace(found, mode=stat.S_IMODE(about.mode), mtime_ns=about.mtime_ns)
         return found
 
-    def _of_plain(self, plain: Plain, *, is_head: bool) -> Version:
-        """The version under a plain key, with what its metadata say. Raises: NotFound, Changed."""
-        found = self._bucket.stat(plain.path)
-        if found.token != plain.etag:
-            raise self._changed(plain.path, "stat")
-        return replace(self._of_stat(plain.path, found), is_head=is_head)
-
     def read(
         self, key: Key, token: Token, start: int, end: int, *, version: VersionId | None = None
     ) -> Iterator[bytes]:
@@ -142,15 +133,12 @@ class PortableStore(ObjectStore):
             except errors.NotFound as error:
                 raise self._changed(key) from error
             return
-        content = summary.id
-        if summary.flags & (Flag.INLINE | Flag.SHARED):
-            body = self._body(key, summary)
-            if body.inline is not None:
-                yield body.inline[start:end]
-                return
-            content = body.content or content
+        if Flag.INLINE in summary.flags:
+            yield (self._body(key, summary).inline or b"")[start:end]
+            return
+        name = self._content_of(key, summary)
         try:
-            yield from self._bucket.read(records.CONTENT + content, start, end, size=summary.size)
+            yield from self._bucket.read(name, start, end, size=summary.size)
         except (errors.NotFound, errors.Changed) as error:
             raise errors.Corrupt(
                 f"the content of version {summary.id} is gone from the store, or is not what its record says; "
@@ -195,26 +183,24 @@ class PortableStore(ObjectStore):
     def history(self, key: Key) -> tuple[Version, ...]:
         """See `base.Store`. The newest versions, up to a bound, with what their records' bodies say."""
         found = self._records.all_of_path(key)
-        return self._history(key, found, self.plain(key), None)
+        return self._history(key, found, self._plain_stat(key))
 
     def history_beside(self, key: Key, origin: Stat | None) -> tuple[Version, ...]:
         """The history as it was with another plain key, or none. Raises: a StoreError."""
-        found = self._records.all_of_path(key)
-        plain = of_stat(key, origin) if origin is not None else None
-        return self._history(key, found, plain, origin)
+        return self._history(key, self._records.all_of_path(key), origin)
 
     def _history(
-        self, key: Key, found: Sequence[Summary], plain: Plain | None, origin: Stat | None
+        self, key: Key, found: Sequence[Summary], plain: Stat | None
     ) -> tuple[Version, ...]:
         self._agreement.look()
-        places = timeline(key, found, plain)
+        places = timeline(key, found, as_plain(key, plain))
         with ThreadPoolExecutor(8) as pool:
             recent = pool.map(
                 lambda place: self._body_or_none(key, place.record), places[-_BODIES:]
             )
             bodies = [*[None] * max(0, len(places) - _BODIES), *recent]
         versions = [
-            self._of_place(key, place, body, origin)
+            self._of_place(key, place, body, plain)
             for place, body in zip(places, bodies, strict=True)
         ]
         return tuple(
@@ -222,19 +208,14 @@ class PortableStore(ObjectStore):
             for version, marks in zip(versions, marks_of(places, bodies), strict=True)
         )
 
-    def _of_place(self, key: Key, place: Place, body: Body | None, origin: Stat | None) -> Version:
+    def _of_place(self, key: Key, place: Place, body: Body | None, plain: Stat | None) -> Version:
         match place.kind:
             case PlaceKind.RECORD:
                 assert place.record is not None
                 return self._of_record(key, place.record, body, is_head=place.is_head)
             case PlaceKind.PLAIN:
-                assert place.plain is not None
-                if origin is not None:
-                    return replace(self._of_stat(key, origin), is_head=place.is_head)
-                try:
-                    return self._of_plain(place.plain, is_head=place.is_head)
-                except (errors.NotFound, errors.Changed):
-                    return _vanished(key, place, None)
+                assert plain is not None
+                return self._of_stat(key, plain, is_head=place.is_head)
             case PlaceKind.VANISHED:
                 return _vanished(key, place, body.plain if body is not None else None)
             case PlaceKind.DELETED_OUTSIDE:
@@ -267,23 +248,10 @@ class PortableStore(ObjectStore):
             return None
         return self._of_stat(key, found)
 
-    def _of_stat(self, key: Key, found: Stat) -> Version:
-        plain = of_stat(key, found)
-        about = metadata.decode(found.metadata)
-        return Version(
-            key,
-            VersionId(plain.id),
-            VersionKind.CONTENT,
-            found.modified_ns,
-            self._token(plain),
-            size=found.size,
-            mtime_ns=about.mtime_ns if about.mtime_ns is not None else found.modified_ns,
-            mode=about.mode,
-            base=about.base,
-            write_id=about.write_id,
-            hashes=about.hashes,
-            marks=about.marks,
-            is_head=True,
+    def _of_stat(self, key: Key, found: Stat, *, is_head: bool = True) -> Version:
+        plain = Plain(key, found.token, found.size, found.modified_ns)
+        return metadata.to_version(
+            key, found, VersionId(plain.id), self._token(plain), is_head=is_head
         )
 
     # --- writing
@@ -319,28 +287,38 @@ class PortableStore(ObjectStore):
 
     def _is_first(self, write: Write, size: int) -> bool:
         """Whether a path's first version may be made under its plain key."""
+        fresh = write.base is None and write.after is None and write.record is None
+        return fresh and self._holds(size)
+
+    def _holds(self, size: int) -> bool:
+        """Whether "only if absent" holds for content of a size."""
         whole = size <= self._bucket.whole_bytes
-        holds = self._findings.put if whole else self._findings.parts
-        return holds and write.base is None and write.after is None and write.record is None
+        return self._findings.put if whole else self._findings.parts
 
     def _create_plain(self, key: Key, source: Source, write: Write) -> Version | None:
         """Make a first version; None where there is something under the plain key, and it is not this write."""
-        try:
-            self._bucket.put(
+        return self._create(
+            key,
+            write,
+            lambda: self._bucket.put(
                 key,
                 source,
                 metadata=metadata.encode(write),
                 content_type=metadata.content_type(key),
                 md5=write.hashes.md5 if write.hashes is not None else None,
                 absent=True,
-            )
+            ),
+        )
+
+    def _create(self, key: Key, write: Write, request: Callable[[], None]) -> Version | None:
+        """Ask for an object where there is none; None where there is one, and it is not this write's."""
+        there = False
+        try:
+            request()
         except errors.AlreadyExists:
-            made = self._plain_of_write(key, write)
-            if made is None:
-                return None
-        else:
-            made = self._plain_of_write(key, write)
-        return self._made_plain(key, write, made)
+            there = True
+        made = self._plain_of_write(key, write)
+        return None if made is None and there else self._made_plain(key, write, made)
 
     def _made_plain(self, key: Key, write: Write, made: Version | None) -> Version:
         if made is None:
@@ -370,7 +348,7 @@ class PortableStore(ObjectStore):
         """Content to where nothing else ever is. A name that is taken is this write's, from an earlier try."""
         name = records.CONTENT + write.write_id
         size = write.size
-        holds = self._findings.put if size <= self._bucket.whole_bytes else self._findings.parts
+        holds = self._holds(size)
         if write.record is not None or not holds:
             found = self._plain_stat(Key(name))
             if found is not None and found.size == size:
@@ -380,7 +358,7 @@ class PortableStore(ObjectStore):
                 name,
                 source,
                 metadata=metadata.encode(write),
-                content_type=_CONTENT_TYPE,
+                content_type=metadata.BYTES,
                 md5=write.hashes.md5 if write.hashes is not None else None,
                 absent=holds,
             )
@@ -500,13 +478,7 @@ class PortableStore(ObjectStore):
         if stat.S_ISLNK(summary.mode):
             return self._copy_link(key, summary, target, write)
         body = self._body(key, summary)
-        write = replace(
-            write,
-            size=summary.size,
-            mode=stat.S_IMODE(summary.mode) if write.mode is None else write.mode,
-            mtime_ns=summary.mtime_ns if write.mtime_ns is None else write.mtime_ns,
-            hashes=write.hashes or hashes_of(body),
-        )
+        write = self._as_copy(write, self._of_record(key, summary, body, is_head=False))
         content = body.content or summary.id
         if self._is_first(write, summary.size):
             whole = functools.partial(self.read, key, token, 0, summary.size)
@@ -528,14 +500,7 @@ class PortableStore(ObjectStore):
         found = self._bucket.stat(key)
         if found.token != token.partition("/")[2]:
             raise self._changed(key, "copy")
-        about = metadata.decode(found.metadata)
-        write = replace(
-            write,
-            size=found.size,
-            mode=about.mode if write.mode is None else write.mode,
-            mtime_ns=about.mtime_ns if write.mtime_ns is None else write.mtime_ns,
-            hashes=write.hashes or about.hashes,
-        )
+        write = self._as_copy(write, self._of_stat(key, found))
         if self._is_first(write, found.size):
             whole = functools.partial(self.read, key, token, 0, found.size)
             made = self._create_copy(key, whole, target, write, found)
@@ -548,7 +513,7 @@ class PortableStore(ObjectStore):
                 name,
                 source=found,
                 metadata=metadata.encode(write),
-                content_type=_CONTENT_TYPE,
+                content_type=metadata.BYTES,
             )
         self._check_sent(name, found.size)
         return self._publish(target, write, self._look(target), overdue=False, fix=fix)
@@ -566,22 +531,18 @@ class PortableStore(ObjectStore):
             if write.size > _THROUGH_US:
                 return None
             return self._create_plain(target, b"".join(blocks()), write)
-        try:
-            self._bucket.copy(
+        return self._create(
+            target,
+            write,
+            lambda: self._bucket.copy(
                 name,
                 target,
                 source=found or self._bucket.stat(name),
                 metadata=metadata.encode(write),
                 content_type=metadata.content_type(target),
                 absent=True,
-            )
-        except errors.AlreadyExists:
-            made = self._plain_of_write(target, write)
-            if made is None:
-                return None
-        else:
-            made = self._plain_of_write(target, write)
-        return self._made_plain(target, write, made)
+            ),
+        )
 
     def remove(self, key: Key, write: Write, *, fix: Fix | None = None) -> Version | None:
         """See `base.Store`. What is no longer the base is left alone."""
@@ -642,7 +603,7 @@ class PortableStore(ObjectStore):
         """See `base.Store`. Only one that was removed, and came back with a file, would go with it."""
         if not key:
             return
-        present = state_of(self._records.of_path(Area.HEADS, key), None).directory
+        present = reckon(self._records.of_path(Area.HEADS, key), None).directory
         if present is not None and present.kind is RecordKind.TOMBSTONE:
             looked = self._look(key)
             self._found_directory(key, replace(write, mode=None, mtime_ns=None), looked)
@@ -650,18 +611,14 @@ class PortableStore(ObjectStore):
 
 def _vanished(key: Key, place: Place, seen: Seen | None) -> Version:
     """A plain key that another tool replaced or removed, and that nobody kept."""
-    time_ns = place.record.time_ns if place.record is not None else 0
-    hashes = None
-    if seen is not None and seen.id == place.id:
-        time_ns = seen.modified
-        if seen.md5 is not None and seen.sha1 is not None and seen.sha256 is not None:
-            hashes = Hashes(seen.md5, seen.sha1, seen.sha256)
+    known = seen if seen is not None and seen.id == place.id else None
+    told_at = place.record.time_ns if place.record is not None else 0
     return Version(
         key,
         VersionId(place.id),
         VersionKind.CONTENT,
-        time_ns,
-        size=seen.size if seen is not None and seen.id == place.id else 0,
-        hashes=hashes,
+        known.modified if known is not None else told_at,
+        size=known.size if known is not None else 0,
+        hashes=records.hashes_of(known) if known is not None else None,
         marks=(Mark.REPLACED_OUTSIDE,),
     )

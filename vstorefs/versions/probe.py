@@ -8,14 +8,14 @@ behind, and credentials that may only create are enough.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vstorefs import errors
 from vstorefs.model import Token
-from vstorefs.stores.bucket import Bucket, Stat
+from vstorefs.stores.bucket import Bucket
+from vstorefs.versions.metadata import JSON
 from vstorefs.versions.records import FORMAT_KEY
 
-_TYPE = "application/json"
 _NOBODY = Token("0" * 32)
 
 
@@ -54,7 +54,7 @@ def probe(bucket: Bucket, name: str = FORMAT_KEY) -> tuple[Trial, ...]:
         _refused(
             "put",
             "create an object where there is one, in one request",
-            lambda: bucket.put(name, data, metadata={}, content_type=_TYPE, absent=True),
+            lambda: bucket.put(name, data, metadata={}, content_type=JSON, absent=True),
             "first versions lie under their plain keys, where other tools see them",
             "first versions lie in .vstorefs/content/, as two writers could overwrite each other",
         ),
@@ -62,7 +62,7 @@ def probe(bucket: Bucket, name: str = FORMAT_KEY) -> tuple[Trial, ...]:
             "parts",
             "create an object where there is one, in parts",
             lambda: bucket.put(
-                name, data, metadata={}, content_type=_TYPE, absent=True, in_parts=True
+                name, data, metadata={}, content_type=JSON, absent=True, in_parts=True
             ),
             "this holds for large files too",
             "large files lie in .vstorefs/content/ from their first version",
@@ -73,9 +73,9 @@ def probe(bucket: Bucket, name: str = FORMAT_KEY) -> tuple[Trial, ...]:
             lambda: bucket.copy(
                 name,
                 name,
-                source=Stat(name, there.size, there.modified_ns, there.token),
+                source=replace(there, version=None),
                 metadata={},
-                content_type=_TYPE,
+                content_type=JSON,
                 absent=True,
             ),
             "a renamed file lies under its new plain key",

@@ -206,9 +206,7 @@ class Publisher:
             removal = replace(entry.removal, base=source.token)
         else:
             removal = entry.removal
-        removed = store.find_write(entry.path, removal) if look else None
-        if removed is None:
-            removed = store.remove(entry.path, removal, fix=self._fix(entry, removal=True))
+        removed = store.remove(entry.path, removal, fix=self._fix(entry, removal=True))
         store.keep_directory(parent_of(entry.path), removal)
         return Outcome(made, removed=removed)
 

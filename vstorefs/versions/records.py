@@ -21,7 +21,7 @@ from enum import Enum, IntFlag
 import msgspec
 
 from vstorefs import errors
-from vstorefs.model import HIDDEN_FOLDER, Key, join
+from vstorefs.model import HIDDEN_FOLDER, Hashes, Key, join
 from vstorefs.stores.ids import to_id
 
 FORMAT = 1
@@ -301,6 +301,13 @@ def decode_body(data: bytes) -> Body | None:
         return _body.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
+
+
+def hashes_of(told: Body | Seen) -> Hashes | None:
+    """The hashes that a record's body has, or those of the plain key that it saw."""
+    if told.md5 is None or told.sha1 is None or told.sha256 is None:
+        return None
+    return Hashes(told.md5, told.sha1, told.sha256)
 
 
 def attributes_of(body: Body) -> Body:

@@ -10,14 +10,13 @@ from dataclasses import dataclass, field
 from vstorefs import errors
 from vstorefs.model import Key
 from vstorefs.stores.bucket import Bucket
-from vstorefs.versions import records
-from vstorefs.versions.order import state_of
+from vstorefs.versions import metadata, records
+from vstorefs.versions.order import reckon
 from vstorefs.versions.records import Area, Body, Names, Summary
 
 log = logging.getLogger(__name__)
 
 _BODIES = 4096
-_TYPE = "application/json"
 
 
 @dataclass(slots=True)
@@ -168,7 +167,7 @@ class RecordStore:
             self.names.key(area, path, summary),
             records.encode_body(body),
             metadata={},
-            content_type=_TYPE,
+            content_type=metadata.JSON,
         )
 
     def tidy(self, path: Key) -> int:
@@ -180,7 +179,7 @@ class RecordStore:
             return 0
         moved = 0
         try:
-            for summary in state_of(self.of_path(Area.HEADS, path), None).superseded:
+            for summary in reckon(self.of_path(Area.HEADS, path), None).superseded:
                 moved += self.move(path, summary)
         except errors.Denied:
             self._may_move = False
@@ -202,7 +201,7 @@ class RecordStore:
         try:
             present = self.bucket.get(target)
         except errors.NotFound:
-            self.bucket.put(target, data, metadata={}, content_type=_TYPE)
+            self.bucket.put(target, data, metadata={}, content_type=metadata.JSON)
             present = self.bucket.get(target)
         if present != data:
             self._tell(source, "differs from its copy in history/; both are kept")

@@ -19,7 +19,7 @@ from vstorefs.stores.local import LocalStore
 from vstorefs.versions import records
 from vstorefs.versions.format import Layout, read_format
 from vstorefs.versions.listing import as_plain, can_be_path
-from vstorefs.versions.order import state_of
+from vstorefs.versions.order import reckon
 from vstorefs.versions.records import Area, Body, Flag, Found, Names, RecordKind, Summary
 
 _DAY_NS = 24 * 3600 * 1_000_000_000
@@ -150,8 +150,8 @@ class BucketVerifier:
             present, moved = heads.get(path, []), history.get(path, [])
             if links_only:
                 moved = [one for one in moved if stat.S_ISLNK(one.mode)]
-            seen = state_of(present, plain.get(path))
-            whole = state_of([*present, *moved], plain.get(path))
+            seen = reckon(present, plain.get(path))
+            whole = reckon([*present, *moved], plain.get(path))
             if (seen.head, seen.attributes, seen.directory) != (
                 whole.head,
                 whole.attributes,
