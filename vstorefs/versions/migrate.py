@@ -181,16 +181,27 @@ class Migration:
         self._bucket.copy(name, path, source=source, metadata=about, content_type=kind)
 
     def _put_away(self, path: Key) -> None:
-        """Records that the native layout does not go by move to `history/`; what it does are made anew."""
-        present = [one for one in self._records.of_path(Area.HEADS, path) if not one.of_directory]
+        """Records that the native layout does not go by move to `history/`, once it has what it needs of them."""
+        present = [
+            one
+            for one in self._records.of_path(Area.HEADS, path)
+            if not one.of_directory and not stat.S_ISLNK(one.mode)
+        ]
+        if all(one.kind is RecordKind.ATTRIBUTES for one in present) and self._is_told(
+            path, present
+        ):
+            return
+        last = max(present, key=lambda one: one.order)
         plain = self._plain(path)
-        last = max(present, key=lambda one: one.order, default=None)
-        told = last is not None and plain is not None and last.kind is not RecordKind.TOMBSTONE
-        for one in present:
-            if not stat.S_ISLNK(one.mode):
-                self._records.move(path, one)
-        if told and last is not None and plain is not None and not stat.S_ISLNK(last.mode):
+        if plain is not None and last.kind is not RecordKind.TOMBSTONE:
             self._tell(path, last, plain)
+        for one in present:
+            self._records.move(path, one)
+
+    def _is_told(self, path: Key, present: list[Summary]) -> bool:
+        """Whether all that is left are the attributes of the plain key that there is."""
+        plain = self._plain(path) if present else None
+        return all(plain is not None and one.stamp == plain.stamp for one in present)
 
     def _plain(self, path: Key) -> Plain | None:
         try:
@@ -217,19 +228,16 @@ class Migration:
         """Folders that had a record get a key of their own."""
         for path, summaries in self._records.below(Key("")).items():
             of_directory = [one for one in summaries if one.of_directory]
-            if not of_directory:
+            if all(one.kind is RecordKind.ATTRIBUTES for one in of_directory):
                 continue
             last = max(of_directory, key=lambda one: one.order)
             if last.kind is not RecordKind.TOMBSTONE:
                 self._bucket.put(f"{path}/", b"", metadata={}, content_type=metadata.FOLDER)
                 body = self._records.body(path, last)
                 summary = replace(last, kind=RecordKind.ATTRIBUTES, id=_anew(path, last))
-                for one in of_directory:
-                    self._records.move(path, one)
                 self._records.publish(Area.HEADS, path, summary, records.attributes_of(body))
-            else:
-                for one in of_directory:
-                    self._records.move(path, one)
+            for one in of_directory:
+                self._records.move(path, one)
 
 
 def _anew(path: Key, summary: Summary) -> str:
