@@ -99,6 +99,33 @@ def test_what_was_synced_and_never_closed_is_marked(one_host: Host, tmp_path: Pa
     assert [file.read_bytes() for file in kept.iterdir()] == [b"promised to nobody"]
 
 
+@pytest.mark.parametrize("way", ["unlink", "rename over"])
+def test_what_was_synced_and_then_removed_stays_removed(
+    one_host: Host, tmp_path: Path, way: str
+) -> None:
+    store = tmp_path / "store"
+    store.mkdir()
+    mount = one_host.mount(store.as_uri())
+    (mount / "f").write_text("first")
+    (mount / "other").write_text("other")
+    file = (mount / "f").open("r+b")
+    file.write(b"synced")
+    file.flush()
+    os.fsync(file.fileno())
+    if way == "unlink":
+        (mount / "f").unlink()
+    else:
+        os.rename(mount / "other", mount / "f")
+    one_host.run("flush", mount.path)
+    mount.kill()
+    with contextlib.suppress(OSError):
+        file.close()
+    again = one_host.mount(store.as_uri())
+    one_host.run("flush", again.path)
+    wanted = [b"first", None] if way == "unlink" else [b"first", b"other"]
+    assert again.contents("f") == wanted
+
+
 def test_a_lost_answer_makes_no_second_version(
     moto_server: S3Server, bucket: str, tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 from pathlib import Path
@@ -108,6 +109,21 @@ def test_another_program_appends_to_the_plain_file(one_host: Host, tmp_path: Pat
     assert "replaced outside" in history[1]["marks"]
     assert history[1]["sha256"] is not None
     assert (mount / "data/.versions/f" / first["name"]).read_text() == "first"
+
+
+def test_names_that_are_not_utf_8(one_host: Host, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    store.mkdir()
+    (store / "good").write_text("content")
+    (store / os.fsdecode(b"bad\xff")).write_text("theirs")
+    (store / "link").symlink_to(os.fsdecode(b"to\xff"))
+    mount = one_host.mount(store.as_uri())
+    assert os.listdir(mount.path) == ["good"]
+    assert (mount / "good").read_text() == "content"
+    assert "bad\\xff cannot be shown: its name is not UTF-8" in mount.log()
+    with pytest.raises(OSError) as caught:
+        (mount / os.fsdecode(b"new\xff")).write_text("x")
+    assert caught.value.errno == errno.EILSEQ
 
 
 def test_several_stores_are_folders(one_host: Host, tmp_path: Path) -> None:
