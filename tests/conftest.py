@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.azureserver import AzureServer, azurite
+from tests.support.gcsserver import GcsServer, gcs
 from tests.support.mounts import Host, host
 from tests.support.radosgw import CountedServer, radosgw
 from tests.support.s3server import S3Server, moto
+from tests.support.swiftserver import SwiftServer, swift
+from tests.support.webservers import nginx
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -60,3 +65,37 @@ def radosgw_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counted
     """A real S3 server for large objects, with its requests counted."""
     with radosgw(tmp_path_factory.mktemp("radosgw")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def azure_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AzureServer]:
+    """Azurite."""
+    with azurite(tmp_path_factory.mktemp("azurite")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def swift_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SwiftServer]:
+    """OpenStack Swift."""
+    with swift(tmp_path_factory.mktemp("swift")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def gcs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GcsServer]:
+    """A server that speaks Google's JSON interface."""
+    with gcs(tmp_path_factory.mktemp("gcs")) as server:
+        yield server
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[Callable[[Path], str]]:
+    """Shows a folder by nginx; gives the address of its root."""
+    with contextlib.ExitStack() as stack:
+
+        def show(root: Path) -> str:
+            place = tmp_path / f"nginx-{root.name}"
+            place.mkdir()
+            return stack.enter_context(nginx(place, root))
+
+        yield show

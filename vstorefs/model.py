@@ -113,6 +113,14 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Unshown:
+    """A name in a store that no directory can show, written so that it can be printed, and why."""
+
+    key: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Content:
     """Where the bytes of one immutable content are: enough to read them, whatever is head now."""
 
@@ -255,7 +263,11 @@ class Capabilities:
 
 @dataclass(frozen=True, slots=True)
 class StoreSpec:
-    """One store of a project as a worker needs it. Holds no credentials."""
+    """One store of a project as a worker needs it. Holds no credentials.
+
+    `concurrency` is how many requests may wait for the store at once. `files` are single addresses
+    with the name that each is shown under, for a store that is a list of them.
+    """
 
     id: StoreId
     alias: str
@@ -264,3 +276,9 @@ class StoreSpec:
     listing_seconds: float = 60.0
     endpoint: str | None = None
     region: str | None = None
+    anonymous: bool = False
+    requester_pays: bool = False
+    proxy: str | None = None
+    ca_bundle: str | None = None
+    concurrency: int = 40
+    files: tuple[tuple[str, str], ...] = ()

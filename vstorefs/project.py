@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
+import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +17,12 @@ from typing import Any
 from vstorefs import errors
 from vstorefs.model import HIDDEN_FOLDER, VERSIONS_FOLDER, StoreSpec
 from vstorefs.stores import registry
+from vstorefs.stores.registry import Settings
 
 _WHOLE_BELOW = 256 << 20
 _WHOLE_PART = 0.5
+_MOST_AT_ONCE = 1000
+_LIST_URL = "https://files/"
 _UNITS = {"": 1, "B": 1}
 _UNITS |= {f"{letter}iB": 1024**power for power, letter in enumerate("KMGTP", 1)}
 _UNITS |= {f"{letter}B": 1000**power for power, letter in enumerate("kMGTP", 1)}
@@ -39,6 +43,12 @@ _STORE = {
     "listing-seconds": (int, float),
     "endpoint": str,
     "region": str,
+    "anonymous": bool,
+    "requester-pays": bool,
+    "proxy": str,
+    "ca-bundle": str,
+    "concurrency": int,
+    "files": dict,
 }
 _CACHE = {"size": str}
 _HASH = {"whole-below": str, "whole-above-part": (int, float)}
@@ -47,6 +57,7 @@ _WORDS = {
     bool: "true or false",
     list: "a list",
     dict: "a table",
+    int: "a whole number",
     (int, float): "a number",
 }
 
@@ -71,7 +82,7 @@ class Project:
 
 def for_url(url: str, environ: Mapping[str, str], *, read_only: bool = False) -> Project:
     """One store. Raises: UsageError."""
-    spec = registry.resolve("store", url, environ=environ, read_only=read_only)
+    spec = registry.resolve("store", url, Settings(read_only=read_only), environ=environ)
     return Project("", (spec,), "store", single=True)
 
 
@@ -83,7 +94,7 @@ def embedded(environ: Mapping[str, str], *, read_only: bool = False) -> Project:
     folder = data_home(environ) / "default"
     folder.mkdir(parents=True, exist_ok=True)
     spec = registry.resolve(
-        "default", folder.absolute().as_uri(), environ=environ, read_only=read_only
+        "default", folder.absolute().as_uri(), Settings(read_only=read_only), environ=environ
     )
     return Project("", (spec,), "default", single=True)
 
@@ -166,23 +177,68 @@ def _store(alias: str, table: Any, environ: Mapping[str, str], *, read_only: boo
             f"{where}: a store's name is that of a folder; choose one without '/'"
         )
     _check(table, _STORE, f"{where}.")
-    if "url" not in table:
+    files = _files(table.get("files", {}), where)
+    if "url" not in table and not files:
         raise errors.UsageError(f'{where} has no url; add url = "s3://BUCKET" or "file:///FOLDER"')
-    seconds = table.get("listing-seconds")
+    seconds, concurrency = table.get("listing-seconds"), table.get("concurrency")
     if seconds is not None and seconds < 0:
         raise errors.UsageError(f"{where}.listing-seconds = {seconds} is below zero")
-    try:
-        return registry.resolve(
-            alias,
-            table["url"],
-            read_only=read_only or table.get("read-only", False),
-            listing_seconds=float(seconds) if seconds is not None else None,
-            endpoint=table.get("endpoint"),
-            region=table.get("region"),
-            environ=environ,
+    if concurrency is not None and not 1 <= concurrency <= _MOST_AT_ONCE:
+        raise errors.UsageError(
+            f"{where}.concurrency = {concurrency} cannot be; give a number from 1 to {_MOST_AT_ONCE}"
         )
+    bundle = table.get("ca-bundle")
+    if bundle is not None and not Path(bundle).expanduser().is_file():
+        raise errors.UsageError(f"{where}.ca-bundle: there is no file {bundle}")
+    _check_proxy(table.get("proxy"), where)
+    settings = Settings(
+        read_only or table.get("read-only", False),
+        float(seconds) if seconds is not None else None,
+        table.get("endpoint"),
+        table.get("region"),
+        table.get("anonymous", False),
+        table.get("requester-pays", False),
+        table.get("proxy"),
+        str(Path(bundle).expanduser().absolute()) if bundle is not None else None,
+        concurrency,
+        files,
+    )
+    try:
+        return registry.resolve(alias, table.get("url", _LIST_URL), settings, environ=environ)
     except errors.UsageError as error:
         raise errors.UsageError(f"{where}.url: {error}") from error
+
+
+def _files(table: Mapping[str, Any], where: str) -> tuple[tuple[str, str], ...]:
+    for name, url in table.items():
+        if "/" in name or name in {".", "..", "", VERSIONS_FOLDER, HIDDEN_FOLDER}:
+            raise errors.UsageError(
+                f"{where}.files: {name!r} is no file name; choose one without '/'"
+            )
+        parts = urllib.parse.urlsplit(url) if isinstance(url, str) else None
+        if parts is None or parts.scheme not in {"http", "https"} or not parts.netloc:
+            raise errors.UsageError(
+                f"{where}.files.{name} is {url!r}, which is not an address; write https://HOST/PATH"
+            )
+        if parts.username or parts.password:
+            raise errors.UsageError(
+                f"{where}.files.{name} holds credentials; put them into ~/.netrc"
+            )
+    return tuple(sorted(table.items()))
+
+
+def _check_proxy(proxy: str | None, where: str) -> None:
+    if proxy is None:
+        return
+    parts = urllib.parse.urlsplit(proxy)
+    if parts.scheme not in {"http", "https"} or not parts.netloc:
+        raise errors.UsageError(
+            f"{where}.proxy is {proxy!r}, which is not an address; write http://HOST:PORT"
+        )
+    if parts.username or parts.password:
+        raise errors.UsageError(
+            f"{where}.proxy holds credentials; leave proxy out and set HTTPS_PROXY in the environment"
+        )
 
 
 def _check(table: dict[str, Any], known: Mapping[str, Any], prefix: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vstorefs import errors
-from vstorefs.stores.registry import resolve
+from vstorefs.stores.registry import Settings, resolve
 
 
 def test_one_store_has_one_identity() -> None:
@@ -27,11 +27,12 @@ def test_one_store_has_one_identity() -> None:
 def test_how_long_a_listing_lives() -> None:
     assert resolve("a", "s3://b", environ={}).listing_seconds == 60
     assert resolve("a", "file:///b", environ={}).listing_seconds == 1
-    assert resolve("a", "s3://b", listing_seconds=5, environ={}).listing_seconds == 5
+    assert resolve("a", "s3://b", Settings(listing_seconds=5), environ={}).listing_seconds == 5
 
 
 @pytest.mark.parametrize(
-    "url", ["bucket", "ftp://x", "s3://", "file://host/x", "s3://user:secret@bucket"]
+    "url",
+    ["bucket", "ftp://x", "s3://", "file://host/x", "s3://user:secret@bucket", "gs://", "https://"],
 )
 def test_what_names_no_store(url: str) -> None:
     with pytest.raises(errors.UsageError) as caught:

@@ -66,11 +66,15 @@ class MemoryBucket:
 
     prefix_bytes = 0
     whole_bytes = 1 << 30
+    atomic = True
 
     def __init__(self, shelf: Shelf, step: Step = at_once) -> None:
         self.spec = StoreSpec(StoreId("memory"), "memory", "s3://memory")
         self.shelf = shelf
         self.step = step
+
+    def birth(self) -> str:
+        return ""
 
     def versioning(self) -> Versioning:
         return Versioning.OFF

@@ -31,7 +31,7 @@ from vstorefs.model import (
 from vstorefs.state.env import State
 from vstorefs.state.journal import Journal
 from vstorefs.state.sessions import Session
-from vstorefs.stores.registry import resolve
+from vstorefs.stores.registry import Settings, resolve
 from vstorefs.workers import messages
 from vstorefs.workers.messages import (
     Abandon,
@@ -245,8 +245,7 @@ def test_a_worker_ends_with_its_front_whatever_it_waits_for(place, worker, monke
         spec = resolve(
             "silent",
             "s3://bucket",
-            endpoint=f"http://127.0.0.1:{silent.getsockname()[1]}",
-            region="us-east-1",
+            Settings(endpoint=f"http://127.0.0.1:{silent.getsockname()[1]}", region="us-east-1"),
             environ={},
         )
         start = msgspec.structs.replace(place.start, stores=(place.spec, spec))

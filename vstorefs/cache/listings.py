@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
 from vstorefs.cache.chunks import ChunkWriter
 from vstorefs.cache.env import Cache
 from vstorefs.cache.keys import listing_key
-from vstorefs.model import Entry, Key, StoreId
+from vstorefs.model import Entry, Key, StoreId, Unshown
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,8 @@ class CachedListing:
     entries: tuple[Entry, ...]
     listed_at: float
     boot: str
+    complete: bool = True
+    unshown: tuple[Unshown, ...] = ()
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -49,16 +51,25 @@ class Listings:
             # Written by another version of the software.
             return None
         if listing.boot != self._boot:
-            return CachedListing(listing.entries, float("-inf"), listing.boot)
+            return replace(listing, listed_at=float("-inf"))
         return listing
 
     def put(
-        self, store: StoreId, directory: Key, entries: tuple[Entry, ...], listed_at: float
-    ) -> None:
+        self,
+        store: StoreId,
+        directory: Key,
+        entries: tuple[Entry, ...],
+        listed_at: float,
+        *,
+        complete: bool = True,
+        unshown: tuple[Unshown, ...] = (),
+    ) -> CachedListing:
         """Keep a listing instead of the one before."""
+        listing = CachedListing(entries, listed_at, self._boot, complete, unshown)
         key = listing_key(store, directory)
         self._chunks.drop(key)
-        self._chunks.put(key, _encode(CachedListing(entries, listed_at, self._boot)))
+        self._chunks.put(key, _encode(listing))
+        return listing
 
     def forget(self, store: StoreId, directory: Key) -> None:
         """This mount changed the directory."""

@@ -14,7 +14,7 @@ from vstorefs.model import HIDDEN_FOLDER
 from vstorefs.state.probes import Probes
 from vstorefs.stores.bucket import Bucket, Versioning
 from vstorefs.stores.ids import new_id
-from vstorefs.stores.registry import is_local
+from vstorefs.stores.registry import is_local, is_object_store
 from vstorefs.versions.format import Layout, read_format
 from vstorefs.versions.layouts import Choice, choose
 from vstorefs.versions.metadata import JSON
@@ -53,9 +53,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Try, and tell."""
     with opening.opened(options) as at:
-        if is_local(at.spec):
+        if not is_object_store(at.spec.url):
             found = at.store().capabilities()
-            print(f"{at.spec.url}: a folder; vstorefs keeps every version below .vstorefs/")
+            if is_local(at.spec):
+                print(f"{at.spec.url}: a folder; vstorefs keeps every version below .vstorefs/")
+            else:
+                print(f"{at.spec.url}: web addresses; what the server has now is all there is")
             print("can be written" if found.writable else f"read-only: {found.why_read_only}")
             return 0
         bucket = at.bucket("vstorefs doctor")

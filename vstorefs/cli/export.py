@@ -14,7 +14,7 @@ from vstorefs.cli.output import binary_size
 from vstorefs.model import Entry, Key
 from vstorefs.stores.base import Store
 from vstorefs.stores.local import LocalStore
-from vstorefs.stores.registry import is_local, open_bucket, resolve
+from vstorefs.stores.registry import is_local, is_object_store, open_bucket, resolve
 from vstorefs.versions import export as exports
 
 DESCRIPTION = (
@@ -73,8 +73,10 @@ def run(options: argparse.Namespace) -> int:
 def _copied(store: Store, entries: Iterator[Entry], target: str) -> Iterator[exports.Exported]:
     if "://" in target:
         spec = resolve("target", target, environ=os.environ)
-        if not is_local(spec):
+        if is_object_store(spec.url):
             return exports.export_to_bucket(store, entries, open_bucket(spec))
+        if not is_local(spec):
+            raise errors.UsageError(f"{target} cannot be written to; give a folder or a bucket")
         target = str(LocalStore(spec).root)
     return _written(store, entries, Path(target))
 

@@ -16,7 +16,7 @@ from vstorefs.state.env import State
 from vstorefs.state.probes import Probes
 from vstorefs.stores.base import Store
 from vstorefs.stores.bucket import Bucket
-from vstorefs.stores.registry import is_local, open_bucket, resolve
+from vstorefs.stores.registry import is_local, is_object_store, open_bucket, resolve
 from vstorefs.versions.layouts import open_store
 
 
@@ -33,10 +33,14 @@ class Opened:
         return open_store(self.spec, Probes(self.state))
 
     def bucket(self, purpose: str) -> Bucket:
-        """The bucket below. Raises: UsageError where the store is a folder."""
+        """The bucket below. Raises: UsageError where the store is none."""
         if is_local(self.spec):
             raise errors.UsageError(
                 f"{self.spec.url} is a folder, which always keeps versions; {purpose} is for buckets"
+            )
+        if not is_object_store(self.spec.url):
+            raise errors.UsageError(
+                f"{self.spec.url} can only be read and keeps no versions; {purpose} is for buckets"
             )
         return open_bucket(self.spec)
 
@@ -44,7 +48,7 @@ class Opened:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments that name a store."""
     parser.add_argument(
-        "url", metavar="URL", help="the store: s3://BUCKET/PREFIX or file:///FOLDER"
+        "url", metavar="URL", help="the store, such as s3://BUCKET/PREFIX or file:///FOLDER"
     )
     parser.add_argument(
         "--state-dir",

@@ -17,6 +17,8 @@ examples:
   vstorefs status ~/data --json
 """
 
+_FEW = 10
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
@@ -66,6 +68,7 @@ def _text(status: dict[str, Any]) -> str:
         f"{binary_size(transfers['downloaded_bytes'])} downloaded"
     )
     lines += [f"  {one['path']}: {', '.join(one['marks'])}" for one in status["marked"]]
+    lines += _unshown(status["unshown"])
     lines.append(f"  log {status['log_file'] or 'on its terminal'}")
     lines.append(f"  pending: {len(status['pending'])}")
     for change in status["pending"]:
@@ -74,3 +77,12 @@ def _text(status: dict[str, Any]) -> str:
             f"    {change['operation']} {change['path']}, for {change['waiting_s']} s{error}"
         )
     return "\n".join(lines)
+
+
+def _unshown(names: list[dict[str, str]]) -> list[str]:
+    """Names that no directory can show: how many, and the first few."""
+    if not names:
+        return []
+    rest = [f"    … and {len(names) - _FEW} more; --json has all"] if len(names) > _FEW else []
+    shown = [f"    {one['name']!r}: {one['why']}" for one in names[:_FEW]]
+    return [f"  names that cannot be shown: {len(names)}", *shown, *rest]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+from collections.abc import Iterator
 from dataclasses import asdict
 
 from vstorefs import errors
@@ -11,8 +12,8 @@ from vstorefs.cli import opening
 from vstorefs.cli.output import show_json
 from vstorefs.state.journal import Journal
 from vstorefs.stores.local import LocalStore
-from vstorefs.stores.registry import is_local
-from vstorefs.versions.verify import BucketVerifier, journal_problems, local_problems
+from vstorefs.stores.registry import is_local, is_object_store
+from vstorefs.versions.verify import BucketVerifier, Problem, journal_problems, local_problems
 
 DESCRIPTION = (
     "Go through a store and say what is not as it should be: records that do not read, contents that are gone or have "
@@ -42,12 +43,7 @@ def run(options: argparse.Namespace) -> int:
     """Go through the store."""
     with opening.opened(options) as at:
         waiting = journal_problems(Journal(at.state).pending({at.spec.id}), at.state_dir)
-        found = (
-            local_problems(LocalStore(at.spec))
-            if is_local(at.spec)
-            else BucketVerifier(at.bucket("vstorefs verify")).problems()
-        )
-        problems = list(itertools.chain(waiting, found))
+        problems = list(itertools.chain(waiting, _problems(at)))
     if options.json:
         show_json([asdict(problem) for problem in problems])
     for problem in [] if options.json else problems:
@@ -55,3 +51,12 @@ def run(options: argparse.Namespace) -> int:
     if not problems and not options.json:
         print(f"{options.url}: nothing is wrong")
     return errors.EXIT_FAILURE if problems else 0
+
+
+def _problems(at: opening.Opened) -> Iterator[Problem]:
+    if is_local(at.spec):
+        return iter(local_problems(LocalStore(at.spec)))
+    if is_object_store(at.spec.url):
+        return iter(BucketVerifier(at.bucket("vstorefs verify")).problems())
+    # Nothing of ours is ever in a web root.
+    return iter(())

@@ -49,6 +49,8 @@ log = logging.getLogger(__name__)
 _TASKS = 10_000
 _LAST_DRAIN_S = 3.0
 _NOTE_EVERY_S = 2.0
+_CHECK_S = 10.0
+_REVIVE_EVERY_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,28 +147,30 @@ class Front:
 
         The only one must answer; of several, some may come back later.
         """
-        failures: list[errors.StoreError] = []
 
         async def check(remote: Remote) -> None:
             try:
-                await remote.check()
+                await remote.check(_CHECK_S)
             except errors.StoreError as error:
-                if len(remotes) == 1:
-                    failures.append(error)
-                    return
                 remote.note_failure(error)
-                log.warning("%s: %s", remote.spec.alias, error)
 
-        async with trio.open_nursery() as nursery:
-            for remote in remotes:
-                nursery.start_soon(check, remote)
-        if failures:
-            raise failures[0]
+        if self._options.project.single:
+            await remotes[0].check()
+        else:
+            async with trio.open_nursery() as nursery:
+                for remote in remotes:
+                    nursery.start_soon(check, remote)
         for remote in remotes:
-            if remote.read_only:
-                log.warning("%s: read-only: %s", remote.spec.alias, remote.read_only)
-            elif remote.capabilities.note:
-                log.warning("%s: %s", remote.spec.alias, remote.capabilities.note)
+            self._tell_about(remote)
+
+    def _tell_about(self, remote: Remote) -> None:
+        """What the log says of a store at the start; that one is away has been said."""
+        if remote.health.down:
+            return
+        if remote.read_only:
+            log.warning("%s: read-only: %s", remote.spec.alias, remote.read_only)
+        elif remote.capabilities.note:
+            log.warning("%s: %s", remote.spec.alias, remote.capabilities.note)
 
     async def _serve(
         self, pool: Pool, remotes: list[Remote], on_ready: Callable[[str], None]
@@ -223,6 +227,7 @@ class Front:
                 remotes,
                 uploads,
                 transfers,
+                namespace,
                 self._cache,
                 self._clock,
                 single=options.project.single,
@@ -234,6 +239,7 @@ class Front:
                 await nursery.start(control.run)
                 nursery.start_soon(self._note_recency, pool, transfers)
                 nursery.start_soon(self._stop_on_signal)
+                nursery.start_soon(self._revive, remotes)
                 nursery.start_soon(self._become_ready, operations, remotes, on_ready)
                 await pyfuse3.main(max_tasks=_TASKS)
             finally:
@@ -299,7 +305,7 @@ class Front:
         notes = [
             f"{remote.spec.alias} is read-only: {remote.read_only}"
             for remote in remotes
-            if remote.read_only
+            if remote.read_only and not remote.health.down
         ]
         notes += [
             f"{remote.spec.alias}: {remote.capabilities.note}"
@@ -338,6 +344,14 @@ class Front:
             noted = transfers.take_noted()
             if noted:
                 await pool.ask(messages.Note(noted))
+
+    async def _revive(self, remotes: list[Remote]) -> None:
+        """See that a store that comes back is back, whether or not somebody asks for it."""
+        while True:
+            await trio.sleep(_REVIVE_EVERY_S)
+            async with trio.open_nursery() as nursery:
+                for remote in remotes:
+                    nursery.start_soon(remote.revive)
 
     async def _stop_on_signal(self) -> None:
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:

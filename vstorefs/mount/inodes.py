@@ -70,7 +70,9 @@ class Local:
 class DirectoryNode(Node):
     """A directory of a store.
 
-    Its last listing, what this mount changed since, and the live nodes in it.
+    Its last listing, what this mount changed since, and the live nodes in it. Where the listing is not
+    `complete`, `asked` are names that were asked for one by one, and when. `stale`: the store could not
+    be asked, and the listing is an old one.
     """
 
     remote: Remote = field(kw_only=True)
@@ -79,6 +81,9 @@ class DirectoryNode(Node):
     listed_at: float = float("-inf")
     local: dict[str, Local] = field(default_factory=dict)
     children: dict[str, StoreNode] = field(default_factory=dict)
+    complete: bool = True
+    stale: bool = False
+    asked: dict[str, float] = field(default_factory=dict)
     versions: Node | None = None
     mode: int | None = None
     uid: int | None = None

@@ -37,7 +37,7 @@ class Namespace:
         self._inodes = inodes
         self._clock = clock
         self._loading: dict[DirectoryNode, trio.Event] = {}
-        self._reported: set[str] = set()
+        self.unshown: dict[str, str] = {}
 
     def new_root(self, remote: Remote, name: str = "") -> DirectoryNode:
         """The node of a store's root."""
@@ -54,7 +54,27 @@ class Namespace:
         if local is None or (local.pending == 0 and self.seconds_left(directory) <= 0):
             await self.refresh(directory)
         entry = self._entry(directory, name)
+        if entry is None and name not in directory.local:
+            if directory.stale:
+                raise errors.Unavailable(
+                    "the store does not answer, and whether it has that name is not known",
+                    store=directory.remote.spec.alias,
+                    key=directory.path_of(name),
+                )
+            if not directory.complete:
+                entry = await self._ask_for(directory, name)
         return self._node(directory, name, entry) if entry is not None else None
+
+    async def _ask_for(self, directory: DirectoryNode, name: str) -> Entry | None:
+        """A name that the listing does not have and that may be there all the same."""
+        now = self._clock.monotonic_s()
+        lifetime = directory.remote.spec.listing_seconds
+        if now - directory.asked.get(name, float("-inf")) > lifetime:
+            entry = await directory.remote.find(directory.path_of(name))
+            directory.asked[name] = now
+            if entry is not None and directory.entries is not None:
+                directory.entries[name] = entry
+        return (directory.entries or {}).get(name)
 
     async def entries(self, directory: DirectoryNode) -> dict[str, Entry]:
         """All names with what a listing shows of them. Raises: a StoreError."""
@@ -110,6 +130,10 @@ class Namespace:
             listed_at = listed.listed_at
             if listed.stale:
                 listed_at = self._clock.monotonic_s() - lifetime + _STALE_SECONDS
+            directory.complete, directory.stale = listed.complete, listed.stale
+            directory.asked.clear()
+            for one in listed.unshown:
+                self._report(directory.remote, one.key, one.why)
             self._apply(directory, listed.entries, listed_at)
         finally:
             del self._loading[directory]
@@ -135,9 +159,13 @@ class Namespace:
         for entry in entries:
             name = name_of(entry.key)
             if name == VERSIONS_FOLDER:
-                self._report(directory, name, "that name is taken by the history of its folder")
+                self._report(
+                    directory.remote, entry.key, "that name is taken by the history of its folder"
+                )
             elif name in names:
-                self._report(directory, name, "it is a file and a folder; the folder is shown")
+                self._report(
+                    directory.remote, entry.key, "it is a file and a folder; the folder is shown"
+                )
                 names[name] = entry if entry.kind is EntryKind.DIRECTORY else names[name]
             else:
                 names[name] = entry
@@ -147,11 +175,11 @@ class Namespace:
             if local.pending == 0 and local.settled_at < listed_at:
                 del directory.local[name]
 
-    def _report(self, directory: DirectoryNode, name: str, why: str) -> None:
-        key = f"{directory.remote.spec.alias}:{directory.path_of(name)}"
-        if key not in self._reported:
-            self._reported.add(key)
-            log.warning("%s cannot be shown: %s", key, why)
+    def _report(self, remote: Remote, key: str, why: str) -> None:
+        name = f"{remote.spec.alias}:{key}"
+        if name not in self.unshown:
+            self.unshown[name] = why
+            log.warning("%s cannot be shown: %s", name, why)
 
     def _entry(self, directory: DirectoryNode, name: str) -> Entry | None:
         local = directory.local.get(name)

@@ -11,7 +11,7 @@ Which repeats need care is decided here:
 * Hash begins anew: the worker counts what it has to read a second time, and the log says so;
 * Record is asked again as it is: the journal knows an entry by its write id.
 
-Calls that wait for a store are bounded per store (`_PER_STORE`), so that a hung store cannot take
+Calls that wait for a store are bounded per store (its `concurrency`), so that a hung store cannot take
 all threads of the workers, and in time (`_BOUND_S`). Owned by the front's nursery; touched only by
 tasks of the front's loop.
 """
@@ -36,7 +36,6 @@ from vstorefs.workers.channel import Decoder, encode
 
 log = logging.getLogger(__name__)
 
-_PER_STORE = 40
 _BOUND_S = 60.0
 _READ_BYTES = 1 << 20
 _RESTART_PAUSE_S = 0.1
@@ -79,7 +78,7 @@ class Pool:
         self._count = workers
         self._workers: list[Worker] = []
         self._numbers = 0
-        self._limits: dict[StoreId, trio.CapacityLimiter] = {}
+        self._limits = {spec.id: trio.CapacityLimiter(spec.concurrency) for spec in start.stores}
         self._nursery: trio.Nursery | None = None
         self._unassigned: list[Job] = []
         self._closing = False
@@ -155,9 +154,6 @@ class Pool:
         return await self.finish(job)
 
     def _limit(self, store: StoreId) -> trio.CapacityLimiter:
-        if store not in self._limits:
-            share = _PER_STORE if len(self._start.stores) == 1 else _PER_STORE // 2
-            self._limits[store] = trio.CapacityLimiter(share)
         return self._limits[store]
 
     def _assign(self, job: Job) -> None:

@@ -5,12 +5,16 @@ Its description, its health, and questions asked through the pool.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from typing import TypeVar
 
+import msgspec
+import trio
+
 from vstorefs import errors
 from vstorefs.clock import Clock
-from vstorefs.model import Capabilities, Key, StoreSpec, Version
+from vstorefs.model import Capabilities, Entry, Key, StoreSpec, Version
 from vstorefs.mount.health import Health
 from vstorefs.mount.pool import OnReport, Pool
 from vstorefs.workers import messages
@@ -29,6 +33,9 @@ class Remote:
         self.health = Health(spec.alias, clock)
         self.capabilities = Capabilities(writable=False, why_read_only="not checked yet")
         self._pool = pool
+        self._clock = clock
+        self._checked = False
+        self._checking = trio.Lock()
 
     @property
     def read_only(self) -> str:
@@ -37,10 +44,35 @@ class Remote:
             return "mounted read-only"
         return "" if self.capabilities.writable else self.capabilities.why_read_only
 
-    async def check(self) -> None:
-        """Ask the store what it can do. Raises: NotFound, Denied, Unavailable."""
-        answer = await self.ask(messages.Check(self.spec.id), messages.Checked)
+    async def check(self, bound_s: float = 60.0) -> None:
+        """Ask the store what it can do. Raises: NotFound, Denied, Unavailable; a StoreError."""
+        answer = await self._ask(messages.Check(self.spec.id), messages.Checked, None, bound_s)
         self.capabilities = answer.capabilities
+        self._checked = True
+
+    async def _see_that_it_works(self) -> None:
+        """Before anything else is asked of a store that was not to be had when it was mounted.
+
+        Raises: Unavailable, whatever stands in the way.
+        """
+        async with self._checking:
+            if self._checked:
+                return
+            try:
+                await self.check()
+            except errors.StoreError as error:
+                self.note_failure(error)
+                raise errors.Unavailable(error.message, store=self.spec.alias) from error
+
+    async def revive(self) -> None:
+        """Where the store does not answer, find out whether it does again."""
+        with contextlib.suppress(errors.StoreError):
+            if not self._checked:
+                self.health.check()
+                await self._see_that_it_works()
+            elif self.health.down:
+                now = self._clock.monotonic_s()
+                await self.ask(messages.ListDirectory(self.spec.id, Key(""), now), messages.Listed)
 
     async def list(self, directory: Key, not_before: float) -> messages.Listed:
         """One directory, from the cache where listed at or after `not_before`.
@@ -67,7 +99,11 @@ class Remote:
         request = messages.ListDirectory(self.spec.id, directory, float("-inf"))
         answer = await self._pool.ask(request)
         assert isinstance(answer, messages.Listed)
-        return messages.Listed(answer.entries, answer.listed_at, stale=True)
+        return msgspec.structs.replace(answer, stale=True)
+
+    async def find(self, key: Key) -> Entry | None:
+        """A name in a directory whose listing is not complete. Raises: a StoreError."""
+        return (await self.ask(messages.Find(self.spec.id, key), messages.Found)).entry
 
     async def history(self, key: Key) -> tuple[Version, ...]:
         """All versions of one path, oldest first. Raises: a StoreError."""
@@ -89,6 +125,17 @@ class Remote:
     ) -> A:
         """The answer to a question that waits for this store. Raises: a StoreError."""
         self.health.check()
+        if not self._checked:
+            await self._see_that_it_works()
+        return await self._ask(request, kind, on_report, bound_s)
+
+    async def _ask(
+        self,
+        request: messages.Request,
+        kind: type[A],
+        on_report: OnReport | None,
+        bound_s: float,
+    ) -> A:
         try:
             answer = await self._pool.ask(
                 request, on_report=on_report, store=self.spec.id, bound_s=bound_s

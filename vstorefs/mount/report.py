@@ -10,6 +10,7 @@ from vstorefs.cache.env import Cache
 from vstorefs.clock import Clock
 from vstorefs.model import Key, name_of
 from vstorefs.mount.control import Handler
+from vstorefs.mount.namespace import Namespace
 from vstorefs.mount.remote import Remote
 from vstorefs.mount.transfers import Transfers
 from vstorefs.mount.uploads import Pending, Uploads
@@ -28,6 +29,7 @@ class Report:
         remotes: list[Remote],
         uploads: Uploads,
         transfers: Transfers,
+        namespace: Namespace,
         cache: Cache,
         clock: Clock,
         *,
@@ -38,6 +40,7 @@ class Report:
         self._remotes = remotes
         self._uploads = uploads
         self._transfers = transfers
+        self._namespace = namespace
         self._cache = cache
         self._clock = clock
         self._single = single
@@ -74,6 +77,9 @@ class Report:
             "pending": self._pending(),
             "marked": [
                 {"path": path, "marks": list(marks)} for path, marks in self._uploads.marked
+            ],
+            "unshown": [
+                {"name": name, "why": why} for name, why in sorted(self._namespace.unshown.items())
             ],
             "read_only": self._read_only,
         }

@@ -22,6 +22,7 @@ from vstorefs.model import (
     Key,
     StoreSpec,
     Token,
+    Unshown,
     Version,
     VersionId,
     Write,
@@ -31,9 +32,15 @@ from vstorefs.model import (
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a listing: entries directly under the prefix, sub-prefixes as directories."""
+    """One page of a listing: entries directly under the prefix, sub-prefixes as directories.
+
+    `complete` is False where names that are not here may exist all the same. `unshown` are names that
+    are there and cannot be shown.
+    """
 
     entries: tuple[Entry, ...]
+    complete: bool = True
+    unshown: tuple[Unshown, ...] = ()
 
 
 Same = Callable[[Version], bool]
@@ -64,8 +71,8 @@ class Store(Protocol):
     def list(self, directory: Key) -> Iterator[Page]:
         """Yield the pages of one directory (`""` is the root); one entry per name, `key` is the full key.
 
-        What cannot be a file name (empty, `.`, `..`, over 255 bytes, with NUL) and `.vstorefs` at
-        the root are left out. A directory that does not exist: NotFound where the kind knows
+        What cannot be a file name (empty, `.`, `..`, over 255 bytes, with NUL) is among `unshown`;
+        `.vstorefs` at the root is left out. A directory that does not exist: NotFound where the kind knows
         directories, else no entries. Where a name is both a file and a directory, both entries are
         yielded.
         Raises: NotFound, Denied, Throttled, Unavailable.

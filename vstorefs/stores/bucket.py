@@ -7,16 +7,27 @@ is built on it lies in `versions/`. It raises only the family in `errors`, and n
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from vstorefs.model import StoreSpec, Token, VersionId
 
 Source = Path | bytes
 """Content to send: a file, or bytes."""
+
+
+def size_of(source: Source) -> int:
+    """How many bytes there are to send."""
+    return source.stat().st_size if isinstance(source, Path) else len(source)
+
+
+def opened(source: Source) -> BinaryIO:
+    """The content from its beginning; several may be open at once."""
+    return source.open("rb") if isinstance(source, Path) else io.BytesIO(source)
 
 
 class Versioning(Enum):
@@ -77,6 +88,15 @@ class Bucket(Protocol):
     """How much of every key the prefix takes."""
     whole_bytes: int
     """Content up to this size goes in one request, larger in parts."""
+    atomic: bool
+    """Whether of several who create one name at once only one is told yes, where conditions hold at all."""
+
+    def birth(self) -> str:
+        """Something about the bucket that every host sees alike and that never changes.
+
+        Empty where `atomic`: hosts then agree by creating. Raises: as `versioning`.
+        """
+        ...
 
     def versioning(self) -> Versioning:
         """Whether the bucket keeps versions.

@@ -28,6 +28,7 @@ from vstorefs.model import (
     Mark,
     StoreSpec,
     Token,
+    Unshown,
     Version,
     VersionId,
     VersionKind,
@@ -59,7 +60,6 @@ class LocalStore:
         self.root = Path(urllib.parse.unquote(urllib.parse.urlsplit(spec.url).path))
         self._clock = clock or SystemClock()
         self._step = step
-        self._told: set[str] = set()
 
     def capabilities(self) -> Capabilities:
         """See `base.Store`.
@@ -116,7 +116,9 @@ class LocalStore:
                 if not directory and item.name == names.HIDDEN:
                     continue
                 entry = self._entry(item, directory)
-                if entry is not None:
+                if isinstance(entry, Unshown):
+                    yield Page((), unshown=(entry,))
+                elif entry is not None:
                     entries.append(entry)
                 if len(entries) == _PAGE_ENTRIES:
                     yield Page(tuple(entries))
@@ -124,26 +126,18 @@ class LocalStore:
         if entries:
             yield Page(tuple(entries))
 
-    def _entry(self, item: os.DirEntry[str], directory: Key) -> Entry | None:
+    def _entry(self, item: os.DirEntry[str], directory: Key) -> Entry | Unshown | None:
         key = join(directory, item.name)
         if not _is_text(item.name):
-            self._tell(key, "its name is not UTF-8")
-            return None
+            return Unshown(_printable(key), "its name is not UTF-8")
         try:
             about = item.stat(follow_symlinks=False)
             entry = _to_entry(Path(item.path), about, key)
         except FileNotFoundError:
             return None
         if entry is not None and entry.target is not None and not _is_text(entry.target):
-            self._tell(key, "what it links to is not UTF-8")
-            return None
+            return Unshown(_printable(key), "what it links to is not UTF-8")
         return entry
-
-    def _tell(self, key: str, why: str) -> None:
-        if key not in self._told:
-            self._told.add(key)
-            shown = os.fsencode(key).decode("utf-8", "backslashreplace")
-            log.warning("%s:%s cannot be shown: %s", self.spec.alias, shown, why)
 
     def stat(self, key: Key, version: VersionId | None = None) -> Version:
         """See `base.Store`."""
@@ -562,6 +556,10 @@ def _to_entry(path: Path, about: os.stat_result, key: Key) -> Entry | None:
         owner[0],
         owner[1],
     )
+
+
+def _printable(key: str) -> str:
+    return os.fsencode(key).decode("utf-8", "backslashreplace")
 
 
 def _is_text(name: str) -> bool:

@@ -8,14 +8,13 @@ holds where is found out by the probe.
 from __future__ import annotations
 
 import base64
-import io
 import re
 import urllib.parse
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
+from botocore import UNSIGNED
 from botocore.config import Config
 
 from vstorefs import errors
@@ -27,6 +26,8 @@ from vstorefs.stores.bucket import (
     Source,
     Stat,
     Versioning,
+    opened,
+    size_of,
 )
 from vstorefs.stores.s3errors import translated
 from vstorefs.stores.s3upload import WHOLE_BYTES, copy_in_parts, upload
@@ -44,6 +45,7 @@ class S3Bucket:
     """One bucket and prefix."""
 
     whole_bytes = WHOLE_BYTES
+    atomic = True
 
     def __init__(self, spec: StoreSpec) -> None:
         self.spec = spec
@@ -54,6 +56,10 @@ class S3Bucket:
         self.prefix_bytes = len(self._prefix.encode())
         with translated(spec.alias, "", "open"):
             self._client = _client(spec)
+
+    def birth(self) -> str:
+        """See `bucket.Bucket`."""
+        return ""
 
     def versioning(self) -> Versioning:
         """See `bucket.Bucket`."""
@@ -242,18 +248,13 @@ class S3Bucket:
         extra: dict[str, Any] = {"Metadata": dict(metadata), "ContentType": content_type}
         if md5 is not None:
             extra["ContentMD5"] = base64.b64encode(bytes.fromhex(md5)).decode()
-        size = source.stat().st_size if isinstance(source, Path) else len(source)
-
-        def opened() -> Any:
-            return source.open("rb") if isinstance(source, Path) else io.BytesIO(source)
-
         with translated(self.spec.alias, name, "put", absent=absent):
             upload(
                 self._client,
                 self._bucket,
                 self._prefix + name,
-                opened,
-                size,
+                lambda: opened(source),
+                size_of(source),
                 extra,
                 absent=absent,
                 in_parts=in_parts,
@@ -340,6 +341,8 @@ def _client(spec: StoreSpec) -> Any:
         retries={"total_max_attempts": 1},
         max_pool_connections=_CONNECTIONS,
         s3={"addressing_style": "path"} if spec.endpoint else None,
+        signature_version=UNSIGNED if spec.anonymous else None,
+        proxies={"http": spec.proxy, "https": spec.proxy} if spec.proxy is not None else None,
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
@@ -350,9 +353,18 @@ def _client(spec: StoreSpec) -> Any:
         endpoint_url=spec.endpoint,
         region_name=region or session.region_name or "us-east-1",
         config=config,
+        verify=spec.ca_bundle,
     )
+    if spec.requester_pays:
+        client.meta.events.register("provide-client-params.s3.*", _agree_to_pay)
     client.meta.events.register("before-parse.s3.ListObjectVersions", _note_order)
     return client
+
+
+def _agree_to_pay(params: dict[str, Any], model: Any, **_: Any) -> None:
+    """Every request that can say so says that its sender pays for it."""
+    if "RequestPayer" in model.input_shape.members:
+        params["RequestPayer"] = "requester"
 
 
 def _note_order(response_dict: Any, customized_response_dict: dict[str, Any], **_: Any) -> None:

@@ -9,7 +9,7 @@ from enum import Enum
 
 from vstorefs import errors
 from vstorefs.stores.bucket import Bucket
-from vstorefs.stores.ids import new_id
+from vstorefs.stores.ids import derived_id, new_id
 from vstorefs.versions import metadata, records
 
 log = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class Agreement:
         """The store's id, once its format says the layout that this host goes by."""
         found = read_format(self._bucket)
         if found is None:
-            data = records.encode_format(self._layout.value, new_id())
+            data = records.encode_format(self._layout.value, self._new_id())
             try:
                 self._bucket.put(
                     records.FORMAT_KEY,
@@ -79,6 +79,11 @@ class Agreement:
                 operation="publish",
             )
         return found.id
+
+    def _new_id(self) -> str:
+        """A store id; where two hosts could both believe that theirs was taken, the same one for both."""
+        birth = self._bucket.birth()
+        return derived_id(birth) if birth else new_id()
 
 
 def read_format(bucket: Bucket) -> records.Format | None:

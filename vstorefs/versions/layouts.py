@@ -14,8 +14,7 @@ from vstorefs.model import Capabilities, StoreSpec
 from vstorefs.state.probes import Probes
 from vstorefs.stores.base import Store
 from vstorefs.stores.bucket import Bucket, Versioning
-from vstorefs.stores.local import LocalStore
-from vstorefs.stores.registry import is_local, open_bucket
+from vstorefs.stores.registry import is_object_store, open_bucket, open_plain
 from vstorefs.stores.retry import Retrying, ask_again
 from vstorefs.versions import records
 from vstorefs.versions.format import MIGRATING, Layout, read_format
@@ -44,8 +43,8 @@ class Choice:
 
 def open_store(spec: StoreSpec, probes: Probes) -> Store:
     """The store, ready to be asked. Raises: a StoreError where it cannot be used."""
-    if is_local(spec):
-        return Retrying(LocalStore(spec))
+    if not is_object_store(spec.url):
+        return Retrying(open_plain(spec))
     bucket = open_bucket(spec)
     choice = ask_again(lambda: choose(bucket), _OPEN_S)
     return Retrying(with_layout(bucket, choice, probes))

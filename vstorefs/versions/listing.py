@@ -20,6 +20,7 @@ from vstorefs.model import (
     Key,
     StoreSpec,
     Token,
+    Unshown,
     VersionId,
     join,
 )
@@ -72,8 +73,11 @@ class Listing(ABC):
                 if is_name(name)
                 for entry in self._entries(join(directory, name), folder.names.get(name, []), one)
             ]
-            plain_folders.update(name[len(prefix) :].rstrip("/") for name in page.prefixes)
-            yield Page(tuple(entries))
+            below = {name[len(prefix) : -1]: name for name in page.prefixes}
+            plain_folders.update(below)
+            odd = {one.name for name, one in named.items() if name and not is_name(name)}
+            odd |= {key for name, key in below.items() if not is_name(name)}
+            yield Page(tuple(entries), unshown=tuple(_unshown(key) for key in sorted(odd)))
         rest = [
             entry
             for name, summaries in folder.names.items()
@@ -237,6 +241,19 @@ class Listing(ABC):
             return None
 
 
+def _unshown(key: str) -> Unshown:
+    why = (
+        "a part of it is longer than 255 bytes"
+        if max(map(_size, key.split("/"))) > _NAME_BYTES
+        else ""
+    )
+    return Unshown(key, why or "no file can have that name")
+
+
+def _size(name: str) -> int:
+    return len(name.encode())
+
+
 def as_plain(key: Key, one: Object | Stat | None) -> Plain | None:
     """The plain key of a path, as a listing and a stat tell it alike."""
     return Plain(key, one.token, one.size, one.modified_ns) if one is not None else None
@@ -254,5 +271,5 @@ def is_name(name: str) -> bool:
         name not in {"", ".", ".."}
         and "/" not in name
         and "\0" not in name
-        and len(name.encode()) <= _NAME_BYTES
+        and _size(name) <= _NAME_BYTES
     )

@@ -1,8 +1,8 @@
 """A worker's loop: `python -m vstorefs.workers.main FD`.
 
-The main thread reads the socket; pools of threads do the jobs, so that uploads, reads and hashing
-do not wait for each other. When the socket closes the front is gone: the worker ends at once,
-whatever hangs in a call.
+The main thread reads the socket; pools of threads do the jobs, each store with its own, so that
+uploads, reads and hashing do not wait for each other, and nobody for a store that hangs. When the
+socket closes the front is gone: the worker ends at once, whatever hangs in a call.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from vstorefs.workers.messages import (
     Check,
     Failure,
     Fetch,
+    Find,
     Hash,
     History,
     HistoryNames,
@@ -54,8 +55,8 @@ from vstorefs.workers.messages import (
 
 log = logging.getLogger(__name__)
 
-_READS = 32
 _WRITES = 8
+_OWN = 8
 _IDLE_S = 5.0
 # What SDKs say at every step is of no use to a user, and may hold more than it should.
 _TALKATIVE = ("boto3", "botocore", "s3transfer", "urllib3")
@@ -70,8 +71,12 @@ class Worker:
         self._setting = Setting(start)
         self._publisher = publish.publisher(self._setting)
         self._tidier = Tidier(self._setting)
-        self._reads = ThreadPoolExecutor(_READS, "read")
-        self._writes = ThreadPoolExecutor(_WRITES, "write")
+        # Threads are started as they are needed.
+        self._reads = {
+            spec.id: ThreadPoolExecutor(spec.concurrency, "read") for spec in start.stores
+        }
+        self._writes = {spec.id: ThreadPoolExecutor(_WRITES, "write") for spec in start.stores}
+        self._own = ThreadPoolExecutor(_OWN, "own")
         self._records: queue.Queue[record.Waiting] = queue.Queue()
         self._hashing: dict[int, hashing.Progress] = {}
         self._fetching: dict[int, threading.Event] = {}
@@ -107,7 +112,8 @@ class Worker:
             case Record():
                 self._records.put((request, lambda answer: self._reply(number, answer)))
             case Publish():
-                self._do(self._writes.submit, number, lambda: self._publish(request))
+                writes = self._writes[request.entry.store]
+                self._do(writes.submit, number, lambda: self._publish(request))
             case Hash():
                 progress = self._hashing[number] = hashing.Progress(request.available)
                 # Each in a thread of its own: one that waits for its reader must not hold up another.
@@ -119,12 +125,15 @@ class Worker:
             case Fetch():
                 abandoned = self._fetching[number] = threading.Event()
                 self._do(
-                    self._reads.submit,
+                    self._reads[request.content.store].submit,
                     number,
                     lambda: fetch.fetch(setting, request, self._report(number), abandoned),
                 )
+            case Check() | ListDirectory() | Find() | History() | HistoryNames():
+                reads = self._reads[request.store]
+                self._do(reads.submit, number, lambda: self._answer(request))
             case _:
-                self._do(self._reads.submit, number, lambda: self._answer(request))
+                self._do(self._own.submit, number, lambda: self._answer(request))
 
     def _publish(self, request: Publish) -> Answer:
         published = publish.publish(self._setting, self._publisher, request)
@@ -138,6 +147,8 @@ class Worker:
                 return listing.check(setting, request)
             case ListDirectory():
                 return listing.list_directory(setting, request)
+            case Find():
+                return listing.find(setting, request)
             case History():
                 return publish.history(setting, request)
             case HistoryNames():

@@ -20,6 +20,7 @@ from vstorefs.model import (
     SessionId,
     StoreId,
     StoreSpec,
+    Unshown,
     Version,
 )
 
@@ -71,6 +72,13 @@ class ListDirectory(msgspec.Struct, frozen=True, tag=True):
     store: StoreId
     directory: Key
     not_before: float
+
+
+class Find(msgspec.Struct, frozen=True, tag=True):
+    """One name of a directory whose listing is not complete. Answer: Found."""
+
+    store: StoreId
+    key: Key
 
 
 class Hash(msgspec.Struct, frozen=True, tag=True):
@@ -197,6 +205,14 @@ class Listed(msgspec.Struct, frozen=True, tag=True):
     entries: tuple[Entry, ...]
     listed_at: float
     stale: bool = False
+    complete: bool = True
+    unshown: tuple[Unshown, ...] = ()
+
+
+class Found(msgspec.Struct, frozen=True, tag=True):
+    """Answer to Find; None where there is nothing of that name."""
+
+    entry: Entry | None
 
 
 class HashDone(msgspec.Struct, frozen=True, tag=True):
@@ -273,6 +289,7 @@ Request = (
     Check
     | Fetch
     | ListDirectory
+    | Find
     | Hash
     | Record
     | Publish
@@ -289,6 +306,7 @@ Answer = (
     Checked
     | Fetched
     | Listed
+    | Found
     | HashDone
     | Recorded
     | Published

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from vstorefs import errors
+from vstorefs.cache.listings import CachedListing
 from vstorefs.model import Entry, EntryKind
 from vstorefs.workers.jobs.setting import Setting
-from vstorefs.workers.messages import Check, Checked, ListDirectory, Listed
+from vstorefs.workers.messages import Check, Checked, Find, Found, ListDirectory, Listed
 
 
 def check(setting: Setting, request: Check) -> Checked:
@@ -19,19 +20,55 @@ def list_directory(setting: Setting, request: ListDirectory) -> Listed:
     """One directory, from the cache where that is young enough. Raises: a StoreError."""
     cached = setting.listings.get(request.store, request.directory)
     if cached is not None and cached.listed_at >= request.not_before:
-        return Listed(_with_attributes(setting, request, cached.entries), cached.listed_at)
+        return _answer(setting, request, cached)
     listed_at = setting.clock.monotonic_s()
     try:
-        store = setting.stores.get(request.store)
-        entries = tuple(entry for page in store.list(request.directory) for entry in page.entries)
+        pages = list(setting.stores.get(request.store).list(request.directory))
     except (errors.Unavailable, errors.Throttled):
         if cached is None:
             raise
-        return Listed(
-            _with_attributes(setting, request, cached.entries), cached.listed_at, stale=True
+        return _answer(setting, request, cached, stale=True)
+    listing = setting.listings.put(
+        request.store,
+        request.directory,
+        tuple(entry for page in pages for entry in page.entries),
+        listed_at,
+        complete=all(page.complete for page in pages),
+        unshown=tuple(one for page in pages for one in page.unshown),
+    )
+    return _answer(setting, request, listing)
+
+
+def find(setting: Setting, request: Find) -> Found:
+    """A name where a listing does not tell of all: a file, or a folder. Raises: a StoreError."""
+    store = setting.stores.get(request.store)
+    try:
+        found = store.stat(request.key)
+    except errors.NotFound:
+        try:
+            list(store.list(request.key))
+        except errors.NotFound:
+            return Found(None)
+        return Found(Entry(request.key, EntryKind.DIRECTORY))
+    return Found(
+        Entry(
+            request.key,
+            EntryKind.FILE,
+            found.size,
+            found.mtime_ns,
+            found.token,
+            found.strong,
+            found.id,
+            found.mode,
         )
-    setting.listings.put(request.store, request.directory, entries, listed_at)
-    return Listed(_with_attributes(setting, request, entries), listed_at)
+    )
+
+
+def _answer(
+    setting: Setting, request: ListDirectory, listing: CachedListing, *, stale: bool = False
+) -> Listed:
+    entries = _with_attributes(setting, request, listing.entries)
+    return Listed(entries, listing.listed_at, stale, listing.complete, listing.unshown)
 
 
 def _with_attributes(

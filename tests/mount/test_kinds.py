@@ -1,0 +1,215 @@
+"""The same promises on every kind of store, alone and side by side in one mount."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.mount.kinds import WRITABLE, Place, folder, web_root
+from tests.support.mounts import host
+from tests.support.paused import paused
+from tests.support.processes import wait_until
+
+pytestmark = [pytest.mark.mount, pytest.mark.stores]
+
+
+@pytest.mark.parametrize("kind", WRITABLE)
+def test_the_main_job(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """Read with the right hashes, overwrite three times, delete, and bring it back."""
+    place = WRITABLE[kind](request)
+    contents = [os.urandom(3_000_000), b"second\n", b"third\n", b"fourth\n"]
+    with host(tmp_path / "writer", place.env) as writer:
+        mount = writer.mount(place.url)
+        (mount / "d").mkdir()
+        for content in contents:
+            (mount / "d/train.bin").write_bytes(content)
+        assert mount.contents("d/train.bin") == contents
+        (mount / "d/train.bin").unlink()
+        assert os.listdir(mount / "d") == []
+        assert mount.contents("d/train.bin") == [*contents, None]
+        versions = sorted(
+            one for one in os.listdir(mount / "d/.versions/train.bin") if one[0].isdigit()
+        )
+        subprocess.run(
+            ["cp", mount / "d/.versions/train.bin" / versions[0], mount / "d/train.bin"], check=True
+        )
+        mount.umount()
+    with host(tmp_path / "reader", place.env) as reader:
+        mount = reader.mount(place.url)
+        assert (mount / "d/train.bin").read_bytes() == contents[0]
+        mount.wait_for_log(f"sha256 sum:\n{hashlib.sha256(contents[0]).hexdigest()}")
+        log = mount.log()
+        assert f"md5 sum: {hashlib.md5(contents[0]).hexdigest()}" in log
+        assert f"sha1 sum: {hashlib.sha1(contents[0]).hexdigest()}" in log
+        assert log.count("downloaded, ") == 1
+        assert mount.contents("d/train.bin") == [*contents, None, contents[0]]
+
+
+def test_reading_the_web(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    (root / "d e").mkdir(parents=True)
+    content = os.urandom(3_000_000)
+    (root / "d e/train.bin").write_bytes(content)
+    place = web_root(request, root)
+    with host(tmp_path / "host", place.env) as one:
+        mount = one.mount(place.url)
+        assert subprocess.run(["diff", "-r", root, mount.path], check=False).returncode == 0
+        mount.wait_for_log(f"sha256 sum:\n{hashlib.sha256(content).hexdigest()}")
+        assert mount.contents("d e/train.bin") == [content]
+        with pytest.raises(OSError) as caught:
+            (mount / "new").write_bytes(b"x")
+        assert caught.value.errno == errno.EROFS
+        mount.umount()
+        by_name = one.mount(f"{place.url}noindex/", name="by-name")
+        assert (by_name / "d e/train.bin").read_bytes() == content
+        assert not (by_name / "nothing").exists()
+
+
+@pytest.fixture
+def six(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Place]:
+    """One store of each kind; the web root has something in it."""
+    root = tmp_path / "root"
+    (root / "sub").mkdir(parents=True)
+    (root / "a.csv").write_text("a,b\n1,2\n")
+    (root / "sub/b.bin").write_bytes(os.urandom(2_500_000))
+    (root / "sub/empty").touch()
+    return {
+        "share": folder(request),
+        "s3": WRITABLE["s3-native"](request),
+        "google": WRITABLE["gcs-portable"](request),
+        "azure": WRITABLE["azure-portable"](request),
+        "swift": WRITABLE["swift-native"](request),
+        "web": web_root(request, root),
+    }
+
+
+def project(places: dict[str, Place]) -> tuple[str, dict[str, str]]:
+    env: dict[str, str] = {}
+    for place in places.values():
+        env |= place.env
+    tables = "".join(
+        f'[stores.{name}]\nurl = "{place.url}"\nlisting-seconds = 1\n'
+        for name, place in places.items()
+    )
+    return f'project = "six"\ndefault = "share"\n{tables}', env
+
+
+def test_six_kinds_in_one_mount(six: dict[str, Place], tmp_path: Path) -> None:
+    text, env = project(six)
+    with host(tmp_path / "host", env) as one:
+        mount = one.project(text)
+        assert sorted(os.listdir(mount.path)) == sorted(six)
+        writable = [name for name in six if name != "web"]
+        before = "web"
+        for name in writable:
+            subprocess.run(["cp", "-r", mount / before, mount / name / "copy"], check=True)
+            before = f"{name}/copy"
+        for name in writable:
+            found = subprocess.run(
+                ["diff", "-r", mount / "web", mount / name / "copy"], check=False
+            )
+            assert found.returncode == 0, name
+        for name, place in six.items():
+            if place.port is not None:
+                stop_and_go(one, mount, six, name)
+
+
+def stop_and_go(one, mount, six, name) -> None:
+    """One server stops: the others go on; its folder stays and tells, and comes back by itself."""
+    inner = "" if name == "web" else "copy/"
+    with paused(six[name].port):
+        # While the last listing is young, it is known that there is no such file.
+        new = mount / name / f"{inner}sub/never-seen"
+        wait_until(lambda: errno_of(new) == errno.EIO, "end of the listing's life")
+        for other in six:
+            if six[other].port != six[name].port:
+                place = mount / other / ("" if other == "web" else "copy")
+                assert (place / "a.csv").read_text() == "a,b\n1,2\n"
+                if other != "web":
+                    (place / "more").write_text(name)
+        assert name in os.listdir(mount.path)
+        (told,) = [store for store in mount.status()["stores"] if store["alias"] == name]
+        assert told["state"] == "down"
+        assert told["why"]
+    mount.wait_for_log(f"{name}: the store answers again")
+    assert sorted(os.listdir(mount / name / f"{inner}sub")) == ["b.bin", "empty"]
+
+
+def errno_of(path: Path) -> int:
+    with pytest.raises(OSError) as caught:
+        path.read_bytes()
+    assert caught.value.errno is not None
+    return caught.value.errno
+
+
+def test_a_store_that_is_away_from_the_start(six: dict[str, Place], tmp_path: Path) -> None:
+    text, env = project({name: six[name] for name in ("share", "google")})
+    with host(tmp_path / "host", env) as one, paused(six["google"].port):
+        mount = one.project(text)
+        (mount / "share/f").write_text("there")
+        with pytest.raises(OSError) as caught:
+            os.listdir(mount / "google")
+        assert caught.value.errno == errno.EIO
+        assert sorted(os.listdir(mount.path)) == ["google", "share"]
+        one.urls.discard(six["google"].url)
+        assert "google: the store does not answer" in mount.log()
+        text = one.run("status", mount.path).stdout
+        assert "google" in text
+        assert "down: " in text
+
+
+def test_it_comes_back_by_itself(six: dict[str, Place], tmp_path: Path) -> None:
+    text, env = project({name: six[name] for name in ("share", "google")})
+    with host(tmp_path / "host", env) as one:
+        with paused(six["google"].port):
+            mount = one.project(text)
+        mount.wait_for_log("google: the store answers again")
+        (mount / "google/f").write_text("there")
+        assert (mount / "google/f").read_text() == "there"
+
+
+def test_readers_that_hang_do_not_hold_up_other_stores(
+    six: dict[str, Place], tmp_path: Path
+) -> None:
+    text, env = project({name: six[name] for name in ("share", "google")})
+    with host(tmp_path / "host", env) as one:
+        mount = one.project(text.replace("listing-seconds = 1", "listing-seconds = 600"))
+        (mount / "share/d").mkdir()
+        for number in range(50):
+            (mount / f"share/d/{number}").write_bytes(b"x" * 200_000)
+        names = [mount / f"google/{number}" for number in range(200)]
+        for name in names:
+            name.write_bytes(b"y" * 1000)
+        mount.umount()
+        mount = one.project(text.replace("listing-seconds = 1", "listing-seconds = 600"))
+        assert len(os.listdir(mount / "google")) == 200
+        with paused(six["google"].port):
+            readers = [
+                subprocess.Popen(
+                    ["cat", mount / f"google/{number}"],
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                )
+                for number in range(200)
+            ]
+            with ThreadPoolExecutor(4) as pool:
+                read = list(
+                    pool.map(
+                        lambda number: len((mount / f"share/d/{number}").read_bytes()), range(50)
+                    )
+                )
+            assert read == [200_000] * 50
+            assert len(os.listdir(mount / "share/d")) == 50
+            still = [one for one in readers if one.poll() is None]
+            assert len(still) > 100, "the readers were to hang while the other store was read"
+            for reader in readers:
+                reader.kill()
+        for reader in readers:
+            reader.wait()
+        wait_until(lambda: mount.status()["stores"][1]["state"] != "down", "return of the store")

@@ -1,0 +1,59 @@
+"""Azurite, Microsoft's own test server for Azure Blob storage."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from azure.storage.blob import BlobServiceClient
+
+from tests.support.processes import ROOT, answers, free_port, running, wait_until
+
+ACCOUNT = "devstoreaccount1"
+# The account and key that every Azurite has; they open nothing else.
+KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+_SCRIPT = ROOT / ".setup/azurite/node_modules/azurite/dist/src/blob/main.js"
+
+
+@dataclass
+class AzureServer:
+    """A running server. `env` is what a program needs to reach it."""
+
+    port: int
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.port}/{ACCOUNT}"
+
+    def connection_string(self, key: str = KEY) -> str:
+        return (
+            f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={key};"
+            f"BlobEndpoint={self.endpoint};"
+        )
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {"AZURE_STORAGE_CONNECTION_STRING": self.connection_string()}
+
+    def client(self) -> BlobServiceClient:
+        return BlobServiceClient.from_connection_string(self.connection_string())
+
+    def container(self, name: str, *, public: bool = False) -> None:
+        self.client().create_container(name, public_access="container" if public else None)
+
+
+@contextlib.contextmanager
+def azurite(folder: Path) -> Iterator[AzureServer]:
+    """A running Azurite with its data in `folder`."""
+    port = free_port()
+    command = [
+        str(ROOT / ".venv/bin/node"),
+        str(_SCRIPT),
+        *("--blobHost", "127.0.0.1", "--blobPort", str(port), "--location", str(folder)),
+        *("--silent", "--skipApiVersionCheck", "--disableTelemetry"),
+    ]
+    with running(command, folder / "azurite.log") as process:
+        wait_until(lambda: answers(port), "answer of azurite", process=process)
+        yield AzureServer(port)

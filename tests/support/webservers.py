@@ -1,0 +1,78 @@
+"""Web servers for tests: nginx, rich and poor, and Python's own."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.support.processes import answers, free_port, running, wait_until
+
+NAME, SECRET, TOKEN = "reader", "open-sesame", "bearer-of-nothing"
+_CONF = """\
+{user}
+daemon off;
+worker_processes 1;
+pid {folder}/pid;
+error_log {folder}/error.log;
+events {{ worker_connections 256; }}
+http {{
+    access_log {folder}/access.log;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    types {{ text/html html; text/csv csv; }}
+    keepalive_requests 1000000;
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{ root {root}; autoindex on; }}
+        location /poor/ {{ alias {root}/; autoindex on; max_ranges 0; etag off; }}
+        location /nameless/ {{ alias {root}/; etag off; add_header Last-Modified ""; }}
+        location /noindex/ {{ alias {root}/; }}
+        location /secret/ {{
+            alias {root}/; autoindex on; auth_basic "x"; auth_basic_user_file {folder}/users;
+        }}
+        location /token/ {{
+            alias {root}/; autoindex on;
+            if ($http_authorization != "Bearer {token}") {{ return 401; }}
+        }}
+        location /zipped/ {{ alias {root}/; gzip on; gzip_types *; gzip_min_length 1; }}
+        location /packed/ {{ alias {root}/; add_header Content-Encoding gzip; }}
+        location /moved/ {{ rewrite ^/moved/(.*)$ /$1 redirect; }}
+        location /circle/ {{ rewrite ^/circle/(.*)$ /circle/$1 redirect; }}
+        location /down/ {{ return 503; }}
+    }}
+}}
+"""
+
+
+@contextlib.contextmanager
+def nginx(folder: Path, root: Path, port: int | None = None) -> Iterator[str]:
+    """A running nginx that shows `root` in many ways; gives the address of its root."""
+    port = port or free_port()
+    secret = subprocess.run(
+        ["openssl", "passwd", "-apr1", SECRET], check=True, capture_output=True, text=True
+    ).stdout.strip()
+    (folder / "users").write_text(f"{NAME}:{secret}\n")
+    (folder / "users").chmod(0o644)
+    who = subprocess.run(["id", "-un"], check=True, capture_output=True, text=True).stdout.strip()
+    user = f"user {who};" if who == "root" else ""
+    conf = folder / "nginx.conf"
+    conf.write_text(_CONF.format(user=user, folder=folder, root=root, port=port, token=TOKEN))
+    with running(["nginx", "-c", str(conf)], folder / "nginx.out") as process:
+        wait_until(lambda: answers(port), "answer of nginx", process=process)
+        yield f"http://127.0.0.1:{port}/"
+
+
+@contextlib.contextmanager
+def python_server(folder: Path, root: Path) -> Iterator[str]:
+    """Python's own server, which knows neither ranges nor ETags."""
+    port = free_port()
+    command = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1"]
+    with running([*command, "--directory", str(root)], folder / "python.out") as process:
+        wait_until(lambda: answers(port), "answer of the server", process=process)
+        yield f"http://127.0.0.1:{port}/"

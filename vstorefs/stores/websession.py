@@ -1,0 +1,88 @@
+"""How web addresses are asked: connections, credentials from netrc, and errors in the family's words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase, HTTPBasicAuth
+from requests.utils import get_netrc_auth
+
+from vstorefs import errors
+from vstorefs.model import StoreSpec
+
+_CONNECTIONS = 64
+_TIMES = (5, 20)
+_BEARER = "bearer"
+
+
+class _FromNetrc(AuthBase):
+    """Name and password that `~/.netrc` has for a host; with the name `bearer`, the password is a token."""
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        found = get_netrc_auth(request.url or "")
+        if found is None:
+            return request
+        name, secret = found
+        if name == _BEARER:
+            request.headers["Authorization"] = f"Bearer {secret}"
+            return request
+        signed: requests.PreparedRequest = HTTPBasicAuth(name, secret)(request)
+        return signed
+
+
+class _Nobody(AuthBase):
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        return request
+
+
+class _Adapter(HTTPAdapter):
+    """Waits for a bounded time, and asks through the proxy of the store, if it has one."""
+
+    def __init__(self, proxy: str | None) -> None:
+        super().__init__(pool_connections=4, pool_maxsize=_CONNECTIONS)
+        self._proxies = {"http": proxy, "https": proxy} if proxy is not None else None
+
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:  # type: ignore[override]
+        """Send, as `HTTPAdapter` does."""
+        options["timeout"] = options.get("timeout") or _TIMES
+        if self._proxies is not None:
+            options["proxies"] = self._proxies
+        return super().send(request, **options)
+
+
+def open_session(spec: StoreSpec) -> requests.Session:
+    """A session that keeps connections. What comes is asked for unpacked: a file's own bytes."""
+    session = requests.Session()
+    session.headers["Accept-Encoding"] = "identity"
+    session.auth = _Nobody() if spec.anonymous else _FromNetrc()
+    if spec.ca_bundle is not None:
+        session.verify = spec.ca_bundle
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, _Adapter(spec.proxy))
+    return session
+
+
+@contextmanager
+def translated(alias: str, key: str, operation: str) -> Iterator[None]:
+    """Raise the family's errors instead of those of `requests`."""
+    try:
+        yield
+    except requests.TooManyRedirects as error:
+        raise errors.NotFound(
+            "the address leads round in a circle", store=alias, key=key, operation=operation
+        ) from error
+    except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
+        raise errors.NotFound(
+            "the server names an address that is none", store=alias, key=key, operation=operation
+        ) from error
+    except (requests.RequestException, OSError) as error:
+        raise errors.Unavailable(
+            f"no answer from the server ({type(error).__name__}); is it up, and is the address right?",
+            store=alias,
+            key=key,
+            operation=operation,
+        ) from error
