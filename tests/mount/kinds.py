@@ -27,6 +27,12 @@ class Place:
                     return found.port
         return None
 
+    def through(self, port: int) -> Place:
+        """The same store behind another port."""
+        own, other = f":{self.port}", f":{port}"
+        env = {name: value.replace(own, other) for name, value in self.env.items()}
+        return Place(self.url.replace(own, other), env)
+
 
 def folder(request: pytest.FixtureRequest) -> Place:
     made = request.getfixturevalue("tmp_path") / "folder"

@@ -3,8 +3,8 @@
 No real server of this kind can be installed. It speaks as much of the JSON interface as Google's own
 library uses here, with generations, preconditions, versioning, paging, ranges, resumable uploads,
 copies, rewrites and compositions; everything lies in memory. With a token only who brings it is let
-in, but anyone may read buckets named `public-…`; `TOKEN-readonly` may only read. `POST /token` gives
-the token to whoever signs an assertion.
+in, but anyone may read buckets named `public-…`; `TOKEN-readonly` may only read. `POST /token?token=T`
+gives the token T for any signed assertion.
 """
 
 from __future__ import annotations
@@ -333,7 +333,9 @@ class Handler(BaseHTTPRequestHandler):
         if raw == "/token":
             if b"assertion=" not in body:
                 raise Refusal(400, "invalid_grant")
-            return said({"access_token": TOKEN, "token_type": "Bearer", "expires_in": 3600})
+            return said(
+                {"access_token": query["token"], "token_type": "Bearer", "expires_in": 3600}
+            )
         if raw == "/__control__/counts":
             return said(dict(SERVICE.counts))
         if raw == "/__control__/archive":

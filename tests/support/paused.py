@@ -1,12 +1,16 @@
-"""Servers that stop answering for a while, without a word to anybody, and then go on."""
+"""Servers that are away for a while: hanging without a word, or not there at all."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+from tests.support.processes import ROOT, answers, free_port, running, wait_until
 
 _LISTENS = "0A"
 
@@ -42,3 +46,25 @@ def paused(port: int) -> Iterator[None]:
     finally:
         for one in processes:
             os.kill(one, signal.SIGCONT)
+
+
+class Gate:
+    """A way to a server that can be shut: then connections to its port are refused."""
+
+    def __init__(self, folder: Path, target: int) -> None:
+        self.port = free_port()
+        self._log = folder / f"gate-{self.port}.log"
+        self._command = [sys.executable, "-m", "tests.support.counting_proxy", str(self.port)]
+        self._command.append(str(target))
+        self._stack = contextlib.ExitStack()
+
+    def open(self) -> None:
+        """Let everybody through."""
+        process: subprocess.Popen = self._stack.enter_context(
+            running(self._command, self._log, cwd=ROOT)
+        )
+        wait_until(lambda: answers(self.port), "answer of the gate", process=process)
+
+    def shut(self) -> None:
+        """Let nobody through."""
+        self._stack.close()
