@@ -81,6 +81,7 @@ class Box:
 
 @pytest.fixture(params=chosen())
 def box(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Box]:
+    request.node.user_properties.append(("kind", request.param))
     store = KINDS[request.param](request)
     folder = tmp_path / "sources"
     folder.mkdir()

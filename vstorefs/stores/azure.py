@@ -34,6 +34,7 @@ from vstorefs.stores.bucket import (
     Stat,
     Versioning,
     opened,
+    sendable,
     size_of,
 )
 
@@ -361,7 +362,7 @@ class AzureBucket:
 
     def _blob(self, name: str, version: VersionId | None = None) -> Any:
         extra = {"version_id": version} if version is not None else {}
-        return self._client.get_blob_client(self._prefix + name, **extra)
+        return self._client.get_blob_client(self._prefix + sendable(name, self.spec.alias), **extra)
 
     def _relative(self, name: str) -> str:
         return name[len(self._prefix) :]

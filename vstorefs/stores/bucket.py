@@ -14,6 +14,7 @@ from enum import Enum
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from vstorefs import errors
 from vstorefs.model import StoreSpec, Token, VersionId
 
 Source = Path | bytes
@@ -28,6 +29,18 @@ def size_of(source: Source) -> int:
 def opened(source: Source) -> BinaryIO:
     """The content from its beginning; several may be open at once."""
     return source.open("rb") if isinstance(source, Path) else io.BytesIO(source)
+
+
+def sendable(name: str, alias: str) -> str:
+    """The name, for libraries that make another address of one with `.` or `..` in it.
+
+    Raises: NotSupported; whatever lies under such a name is out of reach, and never taken for another.
+    """
+    if {".", ".."} & set(name.split("/")):
+        raise errors.NotSupported(
+            "a name with '.' or '..' as a part cannot be asked for here", store=alias, key=name
+        )
+    return name
 
 
 class Versioning(Enum):

@@ -27,6 +27,7 @@ from vstorefs.stores.bucket import (
     Stat,
     Versioning,
     opened,
+    sendable,
     size_of,
 )
 from vstorefs.stores.swiftaccount import Account
@@ -131,7 +132,7 @@ class SwiftBucket:
             found = self._account.call(
                 swift.head_object,
                 self._container,
-                self._prefix + name,
+                self._key(name),
                 query_string=f"version-id={version}" if version is not None else None,
             )
         said = found.get("x-object-version-id")
@@ -168,7 +169,7 @@ class SwiftBucket:
             found, body = self._account.call(
                 swift.get_object,
                 self._container,
-                self._prefix + name,
+                self._key(name),
                 resp_chunk_size=_BLOCK,
                 headers=headers,
                 query_string=f"version-id={version}" if version is not None else None,
@@ -260,7 +261,7 @@ class SwiftBucket:
             self._account.call(
                 swift.put_object,
                 self._container,
-                self._prefix + name,
+                self._key(name),
                 contents=contents,
                 content_length=size,
                 etag=etag,
@@ -308,7 +309,7 @@ class SwiftBucket:
         absent: bool = False,
     ) -> None:
         """See `bucket.Bucket`. What is too large for one object is copied as the list of its segments."""
-        place = urllib.parse.quote(f"{self._container}/{self._prefix}{target}")
+        place = urllib.parse.quote(f"{self._container}/{self._key(target)}")
         headers = {_META + key: value for key, value in metadata.items()} | {
             "Destination": place,
             "X-Fresh-Metadata": "true",
@@ -327,7 +328,7 @@ class SwiftBucket:
                 )
             self._account.request(
                 "COPY",
-                f"{self._container}/{self._prefix}{name}",
+                f"{self._container}/{self._key(name)}",
                 headers,
                 urllib.parse.urlencode(query),
             )
@@ -354,7 +355,7 @@ class SwiftBucket:
                 self._account.call(
                     swift.delete_object,
                     self._container,
-                    self._prefix + name,
+                    self._key(name),
                     query_string=f"version-id={version}" if version is not None else None,
                     response_dict=answer,
                 )
@@ -373,6 +374,9 @@ class SwiftBucket:
     def close(self) -> None:
         """See `bucket.Bucket`."""
         self._account.close()
+
+    def _key(self, name: str) -> str:
+        return self._prefix + sendable(name, self.spec.alias)
 
     def _relative(self, name: str) -> str:
         return name[len(self._prefix) :]

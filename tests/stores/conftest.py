@@ -1,0 +1,65 @@
+"""Fixtures of the conformance suite, and the table that it writes: which kind has which property."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+_TABLE = pytest.StashKey[dict[str, dict[str, str]]]()
+_HEAD = """\
+# What every kind of store does
+
+This page is written by `make conformance`, which runs the suite in `tests/stores` against a real server of
+each kind: Ceph's radosgw and moto for S3, Azurite for Azure, OpenStack Swift, nginx and Python's own server for
+the web, and for Google, of which no server can be installed, one of our own that speaks its JSON interface to
+Google's own library. `careless` is an S3 server that accepts conditions and ignores them. "native" and
+"portable" are the two layouts (see [formats](formats.md)).
+
+"""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--write-table", type=Path, help="write which kind has which property")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_TABLE] = defaultdict(dict)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item):
+    outcome = yield
+    report = outcome.get_result()
+    about = dict(item.user_properties)
+    if report.when != "call" or "kind" not in about:
+        return
+    name = getattr(item, "originalname", item.name).removeprefix("test_").replace("_", " ")
+    cell = "yes" if report.passed else "no"
+    if report.passed and "cannot" in about:
+        cell = about["cannot"]
+    row = item.config.stash[_TABLE][name]
+    # A test that runs with many values is one property: the worst of them, or its reason.
+    if row.get(about["kind"], "yes") == "yes":
+        row[about["kind"]] = cell
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    file: Path | None = session.config.getoption("--write-table")
+    if file is None:
+        return
+    table = session.config.stash[_TABLE]
+    kinds = list(dict.fromkeys(kind for row in table.values() for kind in row))
+    reasons: dict[str, int] = {}
+    lines = [f"| property | {' | '.join(kinds)} |", "|---" * (len(kinds) + 1) + "|"]
+    for name, row in table.items():
+        cells = []
+        for kind in kinds:
+            cell = row.get(kind, "")
+            if cell not in {"", "yes", "no"}:
+                cell = f"({reasons.setdefault(cell, len(reasons) + 1)})"
+            cells.append(cell)
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    notes = [f"({number}) {reason}." for reason, number in reasons.items()]
+    file.write_text(_HEAD + "\n".join(lines) + "\n\n" + "\n\n".join(notes) + "\n")
