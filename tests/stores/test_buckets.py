@@ -258,7 +258,9 @@ ODD = [
 ]
 
 
-def test_odd_keys_are_shown_or_named(  # noqa: C901url: str, kind: str, bucket: Bucket, tmp_path: Path) -> None:
+def test_odd_keys_are_shown_or_named(  # noqa: C901
+    url: str, kind: str, bucket: Bucket, tmp_path: Path
+) -> None:
     taken = []
     for name in ODD:
         if kind == "azure" and "\x01" in name:

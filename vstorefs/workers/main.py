@@ -59,7 +59,10 @@ _WRITES = 8
 _OWN = 8
 _IDLE_S = 5.0
 # What SDKs say at every step is of no use to a user, and may hold more than it should.
-_TALKATIVE = ("boto3", "botocore", "s3transfer", "urllib3")
+_TALKATIVE = (
+    *("azure", "boto3", "botocore", "google", "keystoneauth", "keystoneclient", "msal"),
+    *("requests", "s3transfer", "swiftclient", "urllib3"),
+)
 _LONGEST_DIRTY_S = 60.0
 
 
@@ -265,7 +268,7 @@ def main() -> None:
         level=first[0].log_level, handlers=[_ToFront(channel)], format="%(message)s"
     )
     for name in _TALKATIVE:
-        logging.getLogger(name).setLevel(logging.WARNING)
+        logging.getLogger(name).setLevel(logging.ERROR)
     status = 0
     try:
         worker = Worker(channel, first[0])
