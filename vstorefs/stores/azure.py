@@ -8,7 +8,7 @@ makes sure of it first.
 
 from __future__ import annotations
 
-import base64
+import hashlib
 import threading
 import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +17,7 @@ from datetime import datetime
 from typing import Any
 
 from azure.core import MatchConditions
+from azure.core.exceptions import ResourceNotFoundError
 from azure.core.pipeline.transport import RequestsTransport
 from azure.storage.blob import BlobBlock, BlobPrefix, ContainerClient, ContentSettings
 from requests import Session
@@ -243,17 +244,23 @@ class AzureBucket:
             blob.commit_block_list(blocks, **about, **condition)
 
     def _send_blocks(self, name: str, source: Source, size: int) -> Sequence[BlobBlock]:
-        """Send content in blocks, several at a time; those of an earlier try are not sent again."""
+        """Send content in blocks, several at a time; blocks are named by their content, and sent once."""
         part = max(_PART, -(-size // _MOST_PARTS))
         blob = self._blob(name)
+        try:
+            there = {one.id for one in blob.get_block_list("uncommitted")[1]}
+        except ResourceNotFoundError:
+            there = set()
 
         def send(start: int) -> BlobBlock:
             with opened(source) as file:
                 file.seek(start)
                 data = file.read(part)
-            block_id = base64.b64encode(f"{start:020d}".encode()).decode()
-            blob.stage_block(block_id, data, length=len(data), validate_content=True)
-            return BlobBlock(block_id)
+            digest = hashlib.md5(data, usedforsecurity=False).hexdigest()
+            block = f"{start:015d}-{digest}"
+            if block not in there:
+                blob.stage_block(block, data, length=len(data), validate_content=True)
+            return BlobBlock(block)
 
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             return list(pool.map(send, range(0, size, part)))

@@ -26,8 +26,6 @@ from vstorefs.stores.bucket import (
     Source,
     Stat,
     Versioning,
-    opened,
-    size_of,
 )
 from vstorefs.stores.s3errors import translated
 from vstorefs.stores.s3upload import WHOLE_BYTES, copy_in_parts, upload
@@ -253,8 +251,7 @@ class S3Bucket:
                 self._client,
                 self._bucket,
                 self._prefix + name,
-                lambda: opened(source),
-                size_of(source),
+                source,
                 extra,
                 absent=absent,
                 in_parts=in_parts,

@@ -1,35 +1,49 @@
-"""Content into S3: in one request where it is small, in parallel parts where it is large."""
+"""Content into S3: in one request where it is small, in parallel parts where it is large.
+
+The id of an upload in parts is kept in an attribute of the file that it sends. So whoever sends the
+file again, after a failure or a crash, sends only parts that the store does not have.
+"""
 
 from __future__ import annotations
 
+import base64
+import contextlib
+import hashlib
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, BinaryIO
+from pathlib import Path
+from typing import Any
+
+from botocore import exceptions as boto
+
+from vstorefs.stores.bucket import Source, opened, size_of
 
 WHOLE_BYTES = 32 << 20
 _PART = 16 << 20
 _COPY_PART = 512 << 20
 _MOST_PARTS = 10_000
 _AT_ONCE = 4
+_XATTR = "user.vstorefs.upload"
 
 
 def upload(
     client: Any,
     bucket: str,
     name: str,
-    source: Callable[[], BinaryIO],
-    size: int,
+    source: Source,
     extra: dict[str, Any],
     *,
     absent: bool,
     in_parts: bool = False,
 ) -> None:
-    """Put what `source` opens; `absent`: only where there is nothing.
+    """Put content; `absent`: only where there is nothing.
 
-    Raises: botocore's errors; parts of one that failed are taken back.
+    Raises: botocore's errors; the parts of an upload that nobody can go on with are taken back.
     """
+    size = size_of(source)
     if size <= WHOLE_BYTES and not in_parts:
-        with source() as file:
+        with opened(source) as file:
             client.put_object(
                 Bucket=bucket,
                 Key=name,
@@ -40,21 +54,67 @@ def upload(
             )
         return
     extra.pop("ContentMD5", None)
+    place = {"Bucket": bucket, "Key": name}
+    part = max(_PART, -(-size // _MOST_PARTS))
+    known, there = _begun(client, place, source)
 
     def send(upload_id: str, number: int, start: int, end: int) -> str:
-        with source() as file:
+        with opened(source) as file:
             file.seek(start)
-            answer = client.upload_part(
-                Bucket=bucket,
-                Key=name,
-                UploadId=upload_id,
-                PartNumber=number,
-                Body=file.read(end - start),
-            )
+            data = file.read(end - start)
+        md5 = hashlib.md5(data, usedforsecurity=False)
+        if there.get(number) == (len(data), md5.hexdigest()):
+            return f'"{md5.hexdigest()}"'
+        answer = client.upload_part(
+            **place,
+            UploadId=upload_id,
+            PartNumber=number,
+            Body=data,
+            ContentMD5=base64.b64encode(md5.digest()).decode(),
+        )
         return str(answer["ETag"])
 
-    part = max(_PART, -(-size // _MOST_PARTS))
-    _in_parts(client, bucket, name, size, part, extra, send, absent=absent)
+    upload_id = known or str(client.create_multipart_upload(**place, **extra)["UploadId"])
+    if known is None:
+        _note(source, place, upload_id)
+    _in_parts(client, place, upload_id, size, part, send, absent=absent)
+    _note(source, place, None)
+
+
+def _begun(
+    client: Any, place: dict[str, str], source: Source
+) -> tuple[str | None, dict[int, tuple[int, str]]]:
+    """The upload of this file that an earlier try began, and the size and MD5 of each part that arrived."""
+    if not isinstance(source, Path):
+        return None, {}
+    try:
+        upload_id, _, where = os.getxattr(source, _XATTR).decode().partition(" ")
+    except OSError:
+        return None, {}
+    if where != _where(place):
+        return None, {}
+    try:
+        pages = client.get_paginator("list_parts").paginate(**place, UploadId=upload_id)
+        parts = [one for page in pages for one in page.get("Parts", ())]
+    except boto.ClientError:
+        # It was finished, or taken back: a new one begins.
+        return None, {}
+    return upload_id, {one["PartNumber"]: (one["Size"], one["ETag"].strip('"')) for one in parts}
+
+
+def _note(source: Source, place: dict[str, str], upload_id: str | None) -> None:
+    if not isinstance(source, Path):
+        return
+    # Where a file system keeps no attributes, a later try begins anew.
+    with contextlib.suppress(OSError):
+        if upload_id is None:
+            os.removexattr(source, _XATTR)
+        else:
+            os.setxattr(source, _XATTR, f"{upload_id} {_where(place)}".encode())
+
+
+def _where(place: dict[str, str]) -> str:
+    return hashlib.sha256(f"{place['Bucket']}/{place['Key']}".encode()).hexdigest()[:32]
 
 
 def copy_in_parts(
@@ -80,22 +140,27 @@ def copy_in_parts(
         )
         return str(answer["CopyPartResult"]["ETag"])
 
+    place = {"Bucket": bucket, "Key": name}
+    upload_id = str(client.create_multipart_upload(**place, **extra)["UploadId"])
     part = max(_COPY_PART, -(-size // _MOST_PARTS))
-    _in_parts(client, bucket, name, size, part, extra, send, absent=absent)
+    try:
+        _in_parts(client, place, upload_id, size, part, send, absent=absent)
+    except (boto.HTTPClientError, OSError):
+        client.abort_multipart_upload(**place, UploadId=upload_id)
+        raise
 
 
 def _in_parts(
     client: Any,
-    bucket: str,
-    name: str,
+    place: dict[str, str],
+    upload_id: str,
     size: int,
     part: int,
-    extra: dict[str, Any],
     send: Callable[[str, int, int, int], str],
     *,
     absent: bool,
 ) -> None:
-    upload_id = client.create_multipart_upload(Bucket=bucket, Key=name, **extra)["UploadId"]
+    """Send all parts and make an object of them; what the store refuses is taken back."""
     try:
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             waiting = [
@@ -107,14 +172,15 @@ def _in_parts(
                 for number, one in enumerate(waiting, 1)
             ]
         client.complete_multipart_upload(
-            Bucket=bucket,
-            Key=name,
+            **place,
             UploadId=upload_id,
             MultipartUpload={"Parts": parts},
             **_condition(absent=absent),
         )
-    except BaseException:
-        client.abort_multipart_upload(Bucket=bucket, Key=name, UploadId=upload_id)
+    except boto.ClientError as error:
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        if status < 500:
+            client.abort_multipart_upload(**place, UploadId=upload_id)
         raise
 
 
