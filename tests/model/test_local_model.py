@@ -8,12 +8,14 @@ never changes, and everybody sees the same history.
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from hypothesis import given, settings
+import pytest
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vstorefs import errors
@@ -28,6 +30,7 @@ from vstorefs.model import (
     Write,
     WriteId,
 )
+from vstorefs.stores import localdisk
 from vstorefs.stores.ids import new_id
 from vstorefs.stores.local import LocalStore
 
@@ -178,6 +181,26 @@ def run(steps: list) -> None:
             world.check()
 
 
+class Poor:
+    """A file system that knows neither swaps nor renames-if-absent, nor attributes, and perhaps no links."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, *, links: bool) -> None:
+        patch.setattr(localdisk, "_renameat2", self.refuse)
+        for name in ("getxattr", "setxattr"):
+            patch.setattr(os, name, self.refuse)
+        if not links:
+            patch.setattr(Path, "hardlink_to", self.refuse)
+
+    @staticmethod
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+
+
+@pytest.fixture(params=["links", "no links"])
+def poor(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Poor:
+    return Poor(monkeypatch, links=request.param == "links")
+
+
 kills = st.sampled_from(["none", "kill", "kill and retry"])
 events = st.sampled_from(["none", "kill", "kill and retry", "replace", "append", "delete"])
 actions = st.sampled_from(["put", "put", "put", "remove"])
@@ -205,3 +228,41 @@ def test_kills_at_every_step_lose_nothing(steps: list) -> None:
 )
 def test_other_programs_in_the_middle_change_no_old_version(steps: list) -> None:
     run(steps)
+
+
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(st.tuples(actions, moments, kills, st.booleans(), st.booleans()), max_size=8))
+def test_kills_lose_nothing_where_the_file_system_knows_little(poor: Poor, steps: list) -> None:
+    del poor
+    run(steps)
+
+
+@pytest.mark.parametrize("after", ["link", "rename", "none"])
+def test_a_swap_in_steps_that_is_cut_short(
+    after: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever step was the last, every content is in the history, once."""
+    Poor(monkeypatch, links=True)
+    world = World(tmp_path)
+    world.put(0, "none", stale=False, overdue=False)
+    renames = 0
+    real = Path.rename
+
+    def rename(self: Path, target: Path) -> Path:
+        nonlocal renames
+        # Of the two renames of a swap the first makes the new content the head.
+        if target == world.plain or self.name.startswith("0" * 26):
+            renames += 1
+            if renames == {"link": 1, "rename": 2, "none": 9}[after]:
+                raise Killed
+        return real(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", rename)
+        world.put(0, "kill and retry", stale=False, overdue=False)
+    world.put(0, "none", stale=False, overdue=False)
+    world.check()
+    assert len(world.store().history(KEY)) == 3
+    assert len(world.returned) == 3

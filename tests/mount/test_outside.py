@@ -143,3 +143,38 @@ def test_several_stores_are_folders(one_host: Host, tmp_path: Path) -> None:
         (mount / "third/g").write_text("new")
     with pytest.raises(OSError, match="cross-device"):
         os.rename(mount / "first/g", mount / "second/g")
+
+
+def test_a_share_that_goes_away_is_no_empty_folder(one_host: Host, tmp_path: Path) -> None:
+    """A share is unmounted under a mount, comes back, and is away when the next mount looks for it."""
+    volume, share = tmp_path / "volume", tmp_path / "share"
+    volume.mkdir()
+    share.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", volume], check=True)
+    try:
+        subprocess.run(["mount", "--bind", volume, share], check=True)
+        mount = one_host.project(f'[stores.share]\nurl = "{share.as_uri()}"\n')
+        (mount / "share/f").write_text("content")
+        subprocess.run(["umount", "-l", share], check=True)
+        wait_until(lambda: errno_of_listing(mount / "share") == errno.EIO, "end of the listing")
+        assert "is gone; mount it again" in mount.log()
+        subprocess.run(["mount", "--bind", volume, share], check=True)
+        mount.wait_for_log("share: the store answers again")
+        assert (mount / "share/f").read_text() == "content"
+        mount.umount()
+        subprocess.run(["umount", "-l", share], check=True)
+        found = one_host.run("mount", share.as_uri(), one_host.folder / "again", check=False)
+        assert found.returncode == 1
+        assert "is its share mounted?" in found.stderr
+        one_host.urls.clear()
+    finally:
+        subprocess.run(["umount", "-l", share], check=False, capture_output=True)
+        subprocess.run(["umount", "-l", volume], check=True)
+
+
+def errno_of_listing(folder: Path) -> int:
+    try:
+        os.listdir(folder)
+    except OSError as error:
+        return error.errno or 0
+    return 0

@@ -50,7 +50,7 @@ _TASKS = 10_000
 _LAST_DRAIN_S = 3.0
 _NOTE_EVERY_S = 2.0
 _CHECK_S = 10.0
-_REVIVE_EVERY_S = 5.0
+_REVIVE_EVERY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +239,8 @@ class Front:
                 await nursery.start(control.run)
                 nursery.start_soon(self._note_recency, pool, transfers)
                 nursery.start_soon(self._stop_on_signal)
-                nursery.start_soon(self._revive, remotes)
+                for remote in remotes:
+                    nursery.start_soon(self._revive, remote)
                 nursery.start_soon(self._become_ready, operations, remotes, on_ready)
                 await pyfuse3.main(max_tasks=_TASKS)
             finally:
@@ -345,13 +346,11 @@ class Front:
             if noted:
                 await pool.ask(messages.Note(noted))
 
-    async def _revive(self, remotes: list[Remote]) -> None:
+    async def _revive(self, remote: Remote) -> None:
         """See that a store that comes back is back, whether or not somebody asks for it."""
         while True:
             await trio.sleep(_REVIVE_EVERY_S)
-            async with trio.open_nursery() as nursery:
-                for remote in remotes:
-                    nursery.start_soon(remote.revive)
+            await remote.revive()
 
     async def _stop_on_signal(self) -> None:
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:

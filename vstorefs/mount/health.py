@@ -1,8 +1,8 @@
-"""Is a store answering? A store known to be down is not asked again at once, so that nobody waits for it.
+"""Is a store answering? A store known to be down is not asked by those who would wait for it.
 
-After a failure the store counts as down for a moment that grows with each further one; then a
-single caller may try. Pure but for the clock it is given; one `Health` per store, touched by the
-front's loop only.
+After a failure the store counts as down until something succeeds. Whoever looks whether it is back
+does so after a moment that grows with each further failure. Pure but for the clock it is given; one
+`Health` per store, touched by the front's loop only.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from vstorefs import errors
 from vstorefs.clock import Clock
 
 _FIRST_PAUSE_S = 1.0
-_LONGEST_PAUSE_S = 15.0
+_LONGEST_PAUSE_S = 10.0
 
 
 @dataclass(slots=True)
@@ -32,16 +32,13 @@ class Health:
         return self.failures > 0
 
     def check(self) -> None:
-        """Let one caller through, or raise at once.
-
-        Raises: Unavailable while the store is known to be down.
-        """
-        if not self.down:
-            return
-        now = self.clock.monotonic_s()
-        if now < self.closed_until:
+        """Raise at once, rather than wait for a store that is down. Raises: Unavailable."""
+        if self.down:
             raise errors.Unavailable(self.why, store=self.alias)
-        self.closed_until = now + self._pause()
+
+    def is_due(self) -> bool:
+        """Whether it is time to look if the store is back."""
+        return self.down and self.clock.monotonic_s() >= self.closed_until
 
     def succeeded(self) -> bool:
         """Note an answer; True if the store had been down."""

@@ -21,6 +21,7 @@ from vstorefs.workers import messages
 
 log = logging.getLogger(__name__)
 
+_BOUND_S = 60.0
 _AWAY = (errors.Unavailable, errors.Throttled)
 A = TypeVar("A")
 
@@ -44,7 +45,7 @@ class Remote:
             return "mounted read-only"
         return "" if self.capabilities.writable else self.capabilities.why_read_only
 
-    async def check(self, bound_s: float = 60.0) -> None:
+    async def check(self, bound_s: float = _BOUND_S) -> None:
         """Ask the store what it can do. Raises: NotFound, Denied, Unavailable; a StoreError."""
         answer = await self._ask(messages.Check(self.spec.id), messages.Checked, None, bound_s)
         self.capabilities = answer.capabilities
@@ -65,14 +66,15 @@ class Remote:
                 raise errors.Unavailable(error.message, store=self.spec.alias) from error
 
     async def revive(self) -> None:
-        """Where the store does not answer, find out whether it does again."""
+        """Where the store does not answer, and it is time, find out whether it does again."""
+        if not self.health.is_due():
+            return
         with contextlib.suppress(errors.StoreError):
-            if not self._checked:
-                self.health.check()
+            if self._checked:
+                request = messages.ListDirectory(self.spec.id, Key(""), self._clock.monotonic_s())
+                await self._ask(request, messages.Listed, None, _BOUND_S)
+            else:
                 await self._see_that_it_works()
-            elif self.health.down:
-                now = self._clock.monotonic_s()
-                await self.ask(messages.ListDirectory(self.spec.id, Key(""), now), messages.Listed)
 
     async def list(self, directory: Key, not_before: float) -> messages.Listed:
         """One directory, from the cache where listed at or after `not_before`.
@@ -121,7 +123,7 @@ class Remote:
         kind: type[A],
         *,
         on_report: OnReport | None = None,
-        bound_s: float = 60.0,
+        bound_s: float = _BOUND_S,
     ) -> A:
         """The answer to a question that waits for this store. Raises: a StoreError."""
         self.health.check()
@@ -148,7 +150,7 @@ class Remote:
             raise
         assert isinstance(answer, kind), (request, answer)
         if isinstance(answer, messages.Listed) and answer.stale:
-            self.note_failure(errors.Unavailable("a listing was not answered"))
+            self.note_failure(errors.Unavailable(answer.why))
         else:
             self.note_answer()
         return answer

@@ -39,7 +39,7 @@ from vstorefs.model import (
 from vstorefs.stores import localnames as names
 from vstorefs.stores.base import Fix, Page, Same
 from vstorefs.stores.ids import new_id
-from vstorefs.stores.localdisk import copy_file, exchange, rename_absent, translated
+from vstorefs.stores.localdisk import can_exchange, copy_file, rename_absent, translated
 from vstorefs.stores.localnames import Identity
 from vstorefs.stores.localversions import Filed, PathVersions, Step, to_version
 
@@ -47,7 +47,10 @@ log = logging.getLogger(__name__)
 
 _BLOCK = 1 << 20
 _PAGE_ENTRIES = 1000
-_FIND_LIMIT = 100
+_NO_EXCHANGE = (
+    "its file system cannot swap two names in one step, so what another program writes to a file at the very "
+    "moment of a save can be lost"
+)
 
 
 class LocalStore:
@@ -60,11 +63,13 @@ class LocalStore:
         self.root = Path(urllib.parse.unquote(urllib.parse.urlsplit(spec.url).path))
         self._clock = clock or SystemClock()
         self._step = step
+        self._note = ""
+        self._device: int | None = None
 
     def capabilities(self) -> Capabilities:
         """See `base.Store`.
 
-        A file system without exchange or extended attributes is read-only for now.
+        What its file system can do is tried.
         """
         if not self.root.is_dir():
             raise errors.NotFound(
@@ -78,7 +83,7 @@ class LocalStore:
                     f"no permission to read {self.root}", store=self.spec.alias, operation="check"
                 )
             why = self._why_read_only()
-        return Capabilities(writable=not why, why_read_only=why, layout="native")
+        return Capabilities(not why, why, self._note, "native")
 
     def _why_read_only(self) -> str:
         if not os.access(self.root, os.W_OK):
@@ -90,8 +95,8 @@ class LocalStore:
             hidden.mkdir(exist_ok=True)
             one.touch()
             other.touch()
-            os.setxattr(one, names.XATTR, b"{}")
-            exchange(one, other)
+            if not can_exchange(one, other):
+                self._note = _NO_EXCHANGE
             one.unlink()
             rename_absent(other, one)
         except OSError as error:
@@ -103,10 +108,27 @@ class LocalStore:
                 hidden.rmdir()
         return ""
 
+    def _see_that_it_is_mounted(self) -> None:
+        """A share that went away leaves an empty folder behind, of another device.
+
+        Raises: Unavailable, rather than show that.
+        """
+        with translated(self.spec.alias, "", "list"):
+            device = self.root.stat().st_dev
+        if self._device is None:
+            self._device = device
+        if device != self._device:
+            raise errors.Unavailable(
+                f"the file system that was mounted at {self.root} is gone; mount it again",
+                store=self.spec.alias,
+                operation="list",
+            )
+
     # --- reading
 
     def list(self, directory: Key) -> Iterator[Page]:
         """See `base.Store`."""
+        self._see_that_it_is_mounted()
         entries: list[Entry] = []
         with (
             translated(self.spec.alias, directory, "list"),
@@ -132,7 +154,7 @@ class LocalStore:
             return Unshown(_printable(key), "its name is not UTF-8")
         try:
             about = item.stat(follow_symlinks=False)
-            entry = _to_entry(Path(item.path), about, key)
+            entry = _to_entry(Path(item.path), about, key, names.folder_of(self.root, key))
         except FileNotFoundError:
             return None
         if entry is not None and entry.target is not None and not _is_text(entry.target):
@@ -200,7 +222,7 @@ class LocalStore:
                 about = os.fstat(number)
                 if (
                     stat.S_ISREG(about.st_mode)
-                    and _identity_of(number, about, key, path).id == token
+                    and _identity_of(number, about, key, versions.folder).id == token
                 ):
                     return number
                 os.close(number)
@@ -237,7 +259,7 @@ class LocalStore:
             return None
         if not folder.name.startswith("~"):
             return folder.name.removesuffix("@")
-        identity = names.carried(filed[0])
+        identity = names.carried(filed[0], folder)
         return name_of(Key(identity.path)) if identity is not None else None
 
     def paths(self, directory: Key) -> Iterator[Key]:
@@ -335,7 +357,7 @@ class LocalStore:
             number = self._open_content(key, token)
             try:
                 about = os.fstat(number)
-                identity = _identity_of(number, about, key, plain)
+                identity = _identity_of(number, about, key, self._versions(key).folder)
                 mode = identity.mode if identity.mode is not None else stat.S_IMODE(about.st_mode)
                 full = replace(
                     write,
@@ -389,7 +411,7 @@ class LocalStore:
                 hashes=write.hashes,
                 marks=write.marks,
             )
-            os.setxattr(number, names.XATTR, identity.encode())
+            names.stamp(number, path.parent, identity)
             self._step("written")
             os.fsync(number)
         finally:
@@ -438,10 +460,10 @@ class LocalStore:
         with translated(self.spec.alias, key, "attributes"):
             if not stat.S_ISREG(path.lstat().st_mode):
                 _apply(path, write)
-                return _must(_to_entry(path, path.lstat(), key))
+                return _must(_to_entry(path, path.lstat(), key, names.folder_of(self.root, key)))
             versions = self._versions(key)
             with versions.locked(exclusive=True):
-                identity = names.identify(path, path.lstat(), key)
+                identity = names.identify(path, path.lstat(), key, versions.folder)
                 _apply(path, write)
                 about = path.lstat()
                 time_ns = versions.head_time_ns(identity)
@@ -451,8 +473,8 @@ class LocalStore:
                     mode=stat.S_IMODE(about.st_mode),
                     time_ns=time_ns,
                 )
-                os.setxattr(path, names.XATTR, kept.encode())
-            return _must(_to_entry(path, about, key))
+                names.stamp(path, versions.folder, kept)
+            return _must(_to_entry(path, about, key, versions.folder))
 
     def make_symlink(self, key: Key, target: str, write: Write) -> Entry:
         """See `base.Store`."""
@@ -460,7 +482,7 @@ class LocalStore:
         with translated(self.spec.alias, key, "symlink"):
             path.symlink_to(target)
             files.sync_folder(path.parent)
-            return _must(_to_entry(path, path.lstat(), key))
+            return _must(_to_entry(path, path.lstat(), key, names.folder_of(self.root, key)))
 
     def keep_directory(self, key: Key, write: Write) -> None:
         """See `base.Store`: directories are real here."""
@@ -475,12 +497,12 @@ class LocalStore:
         return PathVersions(self.root, key, self._clock, self._step)
 
 
-def _identity_of(number: int, about: os.stat_result, key: Key, path: Path) -> Identity:
+def _identity_of(number: int, about: os.stat_result, key: Key, folder: Path) -> Identity:
     """The identity of an open head or filed version.
 
     One changed after it was superseded has a derived one.
     """
-    own = names.carried(number)
+    own = names.carried(number, folder)
     if own is not None and names.fits(own, about) and own.path == key:
         return own
     return names.derive(about, key)
@@ -514,14 +536,14 @@ def _moment(version: Version) -> tuple[int, str]:
 
 def _destroyed(versions: PathVersions, head: Identity) -> list[Version]:
     """What was head until another program wrote over its bytes in place."""
-    own = names.carried(versions.plain) if head.derived else None
+    own = names.carried(versions.plain, versions.folder) if head.derived else None
     if own is None or own.path != versions.key or any(one.id == own.id for one in versions.filed()):
         return []
     gone = replace(own, marks=(*own.marks, Mark.REPLACED_OUTSIDE))
     return [to_version(versions.key, gone, own.time_ns)]
 
 
-def _to_entry(path: Path, about: os.stat_result, key: Key) -> Entry | None:
+def _to_entry(path: Path, about: os.stat_result, key: Key, folder: Path) -> Entry | None:
     mode, owner = stat.S_IMODE(about.st_mode), (about.st_uid, about.st_gid)
     if stat.S_ISDIR(about.st_mode):
         return Entry(
@@ -543,7 +565,7 @@ def _to_entry(path: Path, about: os.stat_result, key: Key) -> Entry | None:
         )
     if not stat.S_ISREG(about.st_mode):
         return None
-    identity = names.identify(path, about, key)
+    identity = names.identify(path, about, key, folder)
     return Entry(
         key,
         EntryKind.FILE,

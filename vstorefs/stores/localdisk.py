@@ -1,4 +1,8 @@
-"""System calls of the `file` kind that Python has no name for, and its errors translated."""
+"""System calls of the `file` kind that Python has no name for, and its errors translated.
+
+Where a file system does not know a call (NFS swaps no names, vfat makes no links), the next best is
+done instead; what that cannot catch stands in docs/how-to/nfs-and-other-shares.md.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,10 @@ from vstorefs import errors
 _NOREPLACE = 1
 _EXCHANGE = 2
 _AT_FDCWD = -100
+NOT_THERE = frozenset(
+    {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EPERM, errno.EMLINK}
+)
+"""What a file system says of a call that it does not know."""
 _libc = ctypes.CDLL(None, use_errno=True)
 
 _KINDS: dict[int, type[errors.StoreError]] = {
@@ -47,12 +55,60 @@ def translated(alias: str, key: str, operation: str) -> Iterator[None]:
 
 def rename_absent(source: Path, target: Path) -> None:
     """Rename, only if nothing has the new name. Raises: FileExistsError, FileNotFoundError."""
-    _renameat2(source, target, _NOREPLACE)
+    try:
+        _renameat2(source, target, _NOREPLACE)
+    except OSError as error:
+        if error.errno not in NOT_THERE:
+            raise
+        _link_and_unlink(source, target)
 
 
-def exchange(one: Path, other: Path) -> None:
-    """Swap two names in one step. Raises: FileNotFoundError where either is gone."""
-    _renameat2(one, other, _EXCHANGE)
+def _link_and_unlink(source: Path, target: Path) -> None:
+    try:
+        target.hardlink_to(source)
+    except OSError as error:
+        if error.errno not in NOT_THERE:
+            raise
+        if os.path.lexists(target):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from error
+        source.rename(target)
+        return
+    source.unlink()
+
+
+def exchange(one: Path, other: Path, aside: Path) -> None:
+    """Swap two names: in one step, or where there is no such step with `aside` as a name in between.
+
+    `other` goes on existing all the while, where the file system has hard links.
+    Raises: FileNotFoundError where either is gone.
+    """
+    try:
+        _renameat2(one, other, _EXCHANGE)
+    except OSError as error:
+        if error.errno not in NOT_THERE:
+            raise
+        _exchange_by_steps(one, other, aside)
+
+
+def _exchange_by_steps(one: Path, other: Path, aside: Path) -> None:
+    aside.unlink(missing_ok=True)
+    try:
+        aside.hardlink_to(other)
+    except OSError as error:
+        if error.errno not in NOT_THERE:
+            raise
+        other.rename(aside)
+    one.rename(other)
+    aside.rename(one)
+
+
+def can_exchange(one: Path, other: Path) -> bool:
+    """Whether the file system swaps names in one step; both must be there."""
+    try:
+        _renameat2(one, other, _EXCHANGE)
+    except OSError:
+        return False
+    return True
 
 
 def _renameat2(source: Path, target: Path, flags: int) -> None:

@@ -1,6 +1,7 @@
 """Names in a `file` store's hidden folder, and the identity that a file carries.
 
-Pure but for reading an xattr.
+Pure but for reading and writing what a file says it is: in an xattr, or where the file system keeps
+none (NFS) in a side file that is found by the file's inode number.
 
     .vstorefs/versions/<dir>@/<name>@/                folder of `<dir>/<name>`; the mark keeps folders
                                                       and names of versions apart
@@ -10,6 +11,7 @@ Pure but for reading an xattr.
         <time>-<id>                                   a superseded version, read-only
         <time>-<id>.deleted                           a tombstone
         <time>-<id>.replaced                          a version whose bytes another program destroyed in place
+        <inode>.about                                 what the file of that inode says it is, where it has no xattr
 
 `<time>` is nanoseconds since the epoch, 20 digits. A component that would grow over 255 bytes is
 `~<sha256>@`.
@@ -24,8 +26,10 @@ import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vstorefs import files
 from vstorefs.model import Hashes, Key, Mark, Token, WriteId
 from vstorefs.stores.ids import to_id
+from vstorefs.stores.localdisk import NOT_THERE
 
 XATTR = "user.vstorefs"
 HIDDEN = ".vstorefs"
@@ -33,6 +37,7 @@ LOCK = ".lock"
 DELETED = ".deleted"
 REPLACED = ".replaced"
 NEW = ".new"
+ABOUT = ".about"
 _NAME_BYTES = 255
 _TIME_DIGITS = 20
 
@@ -98,17 +103,36 @@ def decode(value: bytes) -> Identity | None:
         return None
 
 
-def carried(file: int | Path) -> Identity | None:
-    """The identity written on a file, whether or not it still holds."""
+def carried(file: int | Path, folder: Path) -> Identity | None:
+    """The identity written on a file, whether or not it still holds. `folder` is that of its path's versions."""
     try:
         return decode(os.getxattr(file, XATTR))
+    except OSError:
+        pass
+    try:
+        return decode(_side_file(file, folder).read_bytes())
     except OSError:
         return None
 
 
-def identify(file: int | Path, about: os.stat_result, key: Key) -> Identity:
+def stamp(file: int | Path, folder: Path, identity: Identity) -> None:
+    """Write on a file what it is."""
+    try:
+        os.setxattr(file, XATTR, identity.encode())
+    except OSError as error:
+        if error.errno not in NOT_THERE:
+            raise
+        files.write_durably(_side_file(file, folder), identity.encode())
+
+
+def _side_file(file: int | Path, folder: Path) -> Path:
+    number = os.fstat(file).st_ino if isinstance(file, int) else file.lstat().st_ino
+    return folder / f"{number}{ABOUT}"
+
+
+def identify(file: int | Path, about: os.stat_result, key: Key, folder: Path) -> Identity:
     """What a file at the plain path `key` is: what it carries while that fits, else derived."""
-    own = carried(file)
+    own = carried(file, folder)
     if own is not None and fits(own, about) and own.path == key:
         return own
     return derive(about, key)

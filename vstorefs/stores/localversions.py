@@ -98,7 +98,11 @@ class PathVersions:
             about = self.plain.lstat()
         except (FileNotFoundError, NotADirectoryError):
             return None
-        return names.identify(self.plain, about, self.key) if stat.S_ISREG(about.st_mode) else None
+        return (
+            names.identify(self.plain, about, self.key, self.folder)
+            if stat.S_ISREG(about.st_mode)
+            else None
+        )
 
     def live_head(self) -> Identity | None:
         """The head, unless the newest tombstone names it: then a removal was cut short."""
@@ -146,12 +150,14 @@ class PathVersions:
         if parsed is None:
             if not path.name.endswith(names.NEW):
                 return None
-            identity = names.identify(path, about, self.key)
+            identity = names.identify(path, about, self.key, self.folder)
             if identity.id == path.name.removesuffix(names.NEW):
                 return None
             return Filed(path, identity.time_ns, identity.id, "", identity, sound=True)
         time_ns, version, suffix = parsed
-        identity = names.carried(path) or replace(names.derive(about, self.key), id=version)
+        identity = names.carried(path, self.folder) or replace(
+            names.derive(about, self.key), id=version
+        )
         sound = bool(suffix) or names.fits(identity, about)
         return Filed(path, time_ns, version, suffix, identity, sound)
 
@@ -160,10 +166,20 @@ class PathVersions:
     def finish(self) -> None:
         """Complete what a process left undone when it died."""
         for one in self.filed():
-            if one.path.name.endswith(names.NEW):
+            if one.path.name.endswith(names.NEW) and not self._is_head_still(one.path):
                 self.file_away(one.path, self._newest_ns())
         if self.head() is not None and self.live_head() is None:
             self._remove_head(None)
+
+    def _is_head_still(self, aside: Path) -> bool:
+        """Where names are not swapped in one step: a second name of the head, made just before the end."""
+        try:
+            if not aside.samefile(self.plain):
+                return False
+        except FileNotFoundError:
+            return False
+        aside.unlink()
+        return True
 
     def publish(self, new: Path, identity: Identity, write: Write, *, overdue: bool) -> Version:
         """Make `new`, complete and on disk, the head.
@@ -216,8 +232,8 @@ class PathVersions:
         Bytes destroyed in place leave a record of what they were.
         """
         about = path.lstat()
-        identity = names.identify(path, about, self.key)
-        own = names.carried(path)
+        identity = names.identify(path, about, self.key, self.folder)
+        own = names.carried(path, self.folder)
         if identity.derived:
             if own is not None and own.path == self.key:
                 self._file_replaced(own)
@@ -242,13 +258,14 @@ class PathVersions:
         for _ in range(_TRIES):
             try:
                 if os.path.lexists(self.plain):
-                    exchange(new, self.plain)
+                    aside = self.folder / f"{to_id(0)}{names.NEW}"
+                    if not stat.S_ISREG(self.plain.lstat().st_mode):
+                        raise self._no_file()
+                    exchange(new, self.plain, aside)
                     if stat.S_ISREG(new.lstat().st_mode):
                         return True
-                    exchange(new, self.plain)
-                    raise errors.NotSupported(
-                        "there is no regular file at this path", key=self.key, operation="put"
-                    )
+                    exchange(new, self.plain, aside)
+                    raise self._no_file()
                 rename_absent(new, self.plain)
             except OSError as error:
                 if (
@@ -262,6 +279,11 @@ class PathVersions:
             "other programs keep replacing this file", key=self.key, operation="put"
         )
 
+    def _no_file(self) -> errors.NotSupported:
+        return errors.NotSupported(
+            "there is no regular file at this path", key=self.key, operation="put"
+        )
+
     def _remove_head(self, expected: str | None) -> None:
         """Move the head away and file it; something else that turned up meanwhile goes back."""
         head = self.head()
@@ -269,7 +291,7 @@ class PathVersions:
             return
         out = self.folder / f"{to_id(0)}{names.NEW}"
         rename_absent(self.plain, out)
-        taken = names.identify(out, out.lstat(), self.key)
+        taken = names.identify(out, out.lstat(), self.key, self.folder)
         if taken.id != head.id:
             try:
                 rename_absent(out, self.plain)
@@ -310,7 +332,7 @@ class PathVersions:
         path.unlink(missing_ok=True)
         number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
         try:
-            os.setxattr(number, names.XATTR, identity.encode())
+            names.stamp(number, self.folder, identity)
             os.fsync(number)
         finally:
             os.close(number)
@@ -332,7 +354,7 @@ class PathVersions:
     def _stamp(self, path: Path, identity: Identity) -> Identity:
         number = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            os.setxattr(path, names.XATTR, identity.encode())
+            names.stamp(path, self.folder, identity)
             self._step("stamp")
             os.fsync(number)
         finally:
@@ -348,7 +370,7 @@ class PathVersions:
     def _newest_ns(self) -> int:
         """The latest time that is taken: of what is filed, of the head, of bytes destroyed in place."""
         newest = max((one.time_ns for one in self.filed()), default=0)
-        own = names.carried(self.plain) if self.head() is not None else None
+        own = names.carried(self.plain, self.folder) if self.head() is not None else None
         return max(newest, own.time_ns if own is not None and own.path == self.key else 0)
 
 

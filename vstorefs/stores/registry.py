@@ -10,6 +10,7 @@ import posixpath
 import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from vstorefs import errors
 from vstorefs.model import StoreId, StoreSpec
@@ -172,6 +173,11 @@ def scheme_of(url: str) -> str:
 def is_local(spec: StoreSpec) -> bool:
     """Whether a store is a directory of this machine."""
     return scheme_of(spec.url) == "file"
+
+
+def folder_of(spec: StoreSpec) -> Path:
+    """The folder of a store that is one."""
+    return Path(urllib.parse.unquote(urllib.parse.urlsplit(spec.url).path))
 
 
 def is_object_store(url: str) -> bool:

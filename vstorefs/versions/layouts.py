@@ -10,11 +10,12 @@ import logging
 from dataclasses import asdict, dataclass
 
 from vstorefs import errors
+from vstorefs.files import filesystem_of
 from vstorefs.model import Capabilities, StoreSpec
 from vstorefs.state.probes import Probes
 from vstorefs.stores.base import Store
 from vstorefs.stores.bucket import Bucket, Versioning
-from vstorefs.stores.registry import is_object_store, open_bucket, open_plain
+from vstorefs.stores.registry import folder_of, is_local, is_object_store, open_bucket, open_plain
 from vstorefs.stores.retry import Retrying, ask_again
 from vstorefs.versions import records
 from vstorefs.versions.format import MIGRATING, Layout, read_format
@@ -44,10 +45,34 @@ class Choice:
 def open_store(spec: StoreSpec, probes: Probes) -> Store:
     """The store, ready to be asked. Raises: a StoreError where it cannot be used."""
     if not is_object_store(spec.url):
+        if is_local(spec):
+            _see_that_it_is_mounted(spec, probes)
         return Retrying(open_plain(spec))
     bucket = open_bucket(spec)
     choice = ask_again(lambda: choose(bucket), _OPEN_S)
     return Retrying(with_layout(bucket, choice, probes))
+
+
+def _see_that_it_is_mounted(spec: StoreSpec, probes: Probes) -> None:
+    """An empty folder where files on another file system were is a share that is not mounted.
+
+    Raises: Unavailable, rather than show nothing.
+    """
+    root = folder_of(spec)
+    if not root.is_dir():
+        return
+    kind = filesystem_of(root)
+    known = probes.get(spec.id)
+    here = f"on {kind}"
+    if known is not None and here not in known and not any(root.iterdir()):
+        before = next(iter(known)).removeprefix("on ")
+        raise errors.Unavailable(
+            f"{root} is empty and on {kind}, and was on {before} when it was last used; is its share mounted?",
+            store=spec.alias,
+            operation="open",
+        )
+    if known is None or here not in known:
+        probes.put(spec.id, {here: True})
 
 
 def with_layout(bucket: Bucket, choice: Choice, probes: Probes) -> NativeStore | PortableStore:

@@ -168,14 +168,14 @@ def local_problems(store: LocalStore) -> Iterator[Problem]:
     for path in kept.rglob("*"):
         if path.is_dir() or path.name == localnames.LOCK:
             continue
-        if path.name.endswith((localnames.NEW, ".tmp")):
-            continue  # on its way, or left by a dead host for the next writer
+        if path.name.endswith((localnames.NEW, localnames.ABOUT, ".tmp")):
+            continue  # beside a version, on its way, or left by a dead host for the next writer
         parsed = localnames.parse_filed(path.name)
         where = str(path.relative_to(store.root))
         if parsed is None:
             yield Problem(where, "is no version of a format that this vstorefs knows")
             continue
-        identity = localnames.carried(path)
+        identity = localnames.carried(path, path.parent)
         if identity is None:
             yield Problem(where, "has lost its identity (extended attribute user.vstorefs)")
         elif identity.id != parsed[1]:

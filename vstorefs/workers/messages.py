@@ -200,11 +200,15 @@ class Fetched(msgspec.Struct, frozen=True, tag=True):
 
 
 class Listed(msgspec.Struct, frozen=True, tag=True):
-    """Answer to ListDirectory; `listed_at` (boottime seconds) is when the store was asked."""
+    """Answer to ListDirectory; `listed_at` (boottime seconds) is when the store was asked.
+
+    `why`: where it is `stale`, what stood in the way of a new one.
+    """
 
     entries: tuple[Entry, ...]
     listed_at: float
     stale: bool = False
+    why: str = ""
     complete: bool = True
     unshown: tuple[Unshown, ...] = ()
 

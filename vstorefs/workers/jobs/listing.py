@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
+
 from vstorefs import errors
 from vstorefs.cache.listings import CachedListing
 from vstorefs.model import Entry, EntryKind
@@ -24,10 +26,12 @@ def list_directory(setting: Setting, request: ListDirectory) -> Listed:
     listed_at = setting.clock.monotonic_s()
     try:
         pages = list(setting.stores.get(request.store).list(request.directory))
-    except (errors.Unavailable, errors.Throttled):
+    except (errors.Unavailable, errors.Throttled) as error:
         if cached is None:
             raise
-        return _answer(setting, request, cached, stale=True)
+        return msgspec.structs.replace(
+            _answer(setting, request, cached), stale=True, why=error.message
+        )
     listing = setting.listings.put(
         request.store,
         request.directory,
@@ -64,11 +68,9 @@ def find(setting: Setting, request: Find) -> Found:
     )
 
 
-def _answer(
-    setting: Setting, request: ListDirectory, listing: CachedListing, *, stale: bool = False
-) -> Listed:
+def _answer(setting: Setting, request: ListDirectory, listing: CachedListing) -> Listed:
     entries = _with_attributes(setting, request, listing.entries)
-    return Listed(entries, listing.listed_at, stale, listing.complete, listing.unshown)
+    return Listed(entries, listing.listed_at, complete=listing.complete, unshown=listing.unshown)
 
 
 def _with_attributes(
