@@ -21,14 +21,14 @@ from vstorefs.stores.registry import Settings
 
 _WHOLE_BELOW = 256 << 20
 _WHOLE_PART = 0.5
-_MOST_AT_ONCE = 1000
+MOST_AT_ONCE = 1000
 _LIST_URL = "https://files/"
 _UNITS = {"": 1, "B": 1}
 _UNITS |= {f"{letter}iB": 1024**power for power, letter in enumerate("KMGTP", 1)}
 _UNITS |= {f"{letter}B": 1000**power for power, letter in enumerate("kMGTP", 1)}
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*")
 
-_TOP = {
+TOP = {
     "project": str,
     "default": str,
     "write": str,
@@ -37,7 +37,7 @@ _TOP = {
     "cache": dict,
     "hash": dict,
 }
-_STORE = {
+STORE = {
     "url": str,
     "read-only": bool,
     "listing-seconds": (int, float),
@@ -50,8 +50,8 @@ _STORE = {
     "concurrency": int,
     "files": dict,
 }
-_CACHE = {"size": str}
-_HASH = {"whole-below": str, "whole-above-part": (int, float)}
+CACHE = {"size": str}
+HASH = {"whole-below": str, "whole-above-part": (int, float)}
 _WORDS = {
     str: "text in quotes",
     bool: "true or false",
@@ -125,7 +125,7 @@ def load(path: Path, environ: Mapping[str, str], *, read_only: bool = False) -> 
 
 
 def _project(table: dict[str, Any], environ: Mapping[str, str], *, read_only: bool) -> Project:
-    _check(table, _TOP, "")
+    _check(table, TOP, "")
     stores = table.get("stores", {})
     if not stores:
         raise errors.UsageError('no store is named; add a table [stores.NAME] with url = "…"')
@@ -146,8 +146,8 @@ def _project(table: dict[str, Any], environ: Mapping[str, str], *, read_only: bo
             'scratch holds something other than patterns; write scratch = ["*.tmp"]'
         )
     cache, hashing = table.get("cache", {}), table.get("hash", {})
-    _check(cache, _CACHE, "cache.")
-    _check(hashing, _HASH, "hash.")
+    _check(cache, CACHE, "cache.")
+    _check(hashing, HASH, "hash.")
     part = float(hashing.get("whole-above-part", _WHOLE_PART))
     if not 0 <= part <= 1:
         raise errors.UsageError(
@@ -176,16 +176,16 @@ def _store(alias: str, table: Any, environ: Mapping[str, str], *, read_only: boo
         raise errors.UsageError(
             f"{where}: a store's name is that of a folder; choose one without '/'"
         )
-    _check(table, _STORE, f"{where}.")
+    _check(table, STORE, f"{where}.")
     files = _files(table.get("files", {}), where)
     if "url" not in table and not files:
         raise errors.UsageError(f'{where} has no url; add url = "s3://BUCKET" or "file:///FOLDER"')
     seconds, concurrency = table.get("listing-seconds"), table.get("concurrency")
     if seconds is not None and seconds < 0:
         raise errors.UsageError(f"{where}.listing-seconds = {seconds} is below zero")
-    if concurrency is not None and not 1 <= concurrency <= _MOST_AT_ONCE:
+    if concurrency is not None and not 1 <= concurrency <= MOST_AT_ONCE:
         raise errors.UsageError(
-            f"{where}.concurrency = {concurrency} cannot be; give a number from 1 to {_MOST_AT_ONCE}"
+            f"{where}.concurrency = {concurrency} cannot be; give a number from 1 to {MOST_AT_ONCE}"
         )
     bundle = table.get("ca-bundle")
     if bundle is not None and not Path(bundle).expanduser().is_file():

@@ -49,9 +49,9 @@ def test_the_page_of_the_command_line_is_what_the_commands_say() -> None:
 
 def test_every_setting_has_its_place() -> None:
     page = (ROOT / "docs/reference/project-file.md").read_text()
-    keys = set(project._TOP) - {"stores", "cache", "hash"}
-    keys |= {f"stores.NAME.{key}" for key in project._STORE}
-    keys |= {f"cache.{key}" for key in project._CACHE} | {f"hash.{key}" for key in project._HASH}
+    keys = set(project.TOP) - {"stores", "cache", "hash"}
+    keys |= {f"stores.NAME.{key}" for key in project.STORE}
+    keys |= {f"cache.{key}" for key in project.CACHE} | {f"hash.{key}" for key in project.HASH}
     assert [key for key in sorted(keys) if f"| `{key}` |" not in page] == []
 
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from vstorefs import __version__, errors
 
 COMMANDS = {
+    "init": "write a project file, by asking",
     "mount": "show stores as a directory",
     "umount": "end a mount, when everything is in its store",
     "status": "what is mounted, and what is on its way",

@@ -1,0 +1,155 @@
+"""`vstorefs init`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+from vstorefs import errors, project, projectschema
+from vstorefs.cli.output import show_json
+from vstorefs.stores import registry
+
+DESCRIPTION = "Write a project file, with comments, by asking which stores there are."
+EXAMPLES = """\
+examples:
+  vstorefs init                                           asks, and writes vstorefs.toml
+  vstorefs init --store data=s3://bucket/mnist --store out=file:///srv/results
+  vstorefs init --schema > vstorefs.schema.json           for editors that check TOML files
+  vstorefs mount -c vstorefs.toml ~/data                  what comes next
+"""
+_HEAD = """\
+# A project of vstorefs: the stores that one mount shows, each as a folder.
+# Mount it with: vstorefs mount -c {file} DIR
+# Credentials never stand here; they are found where each provider's own tools look.
+# Every setting: docs/reference/project-file.md; for editors: vstorefs init --schema
+
+project = {name}
+default = {default}            # the store that the project's own records go to
+# write = "through"           # a close returns when the store has the content; "back": when the journal has it
+# scratch = ["*.partial"]     # names that stay local until they are renamed
+"""
+_STORE = """
+[stores.{alias}]
+url = {url}
+{read_only}
+# listing-seconds = 60         # how old what is shown may be
+# endpoint = "https://…"       # where the server is not the provider's usual one
+# anonymous = true             # for what is public
+"""
+_FOOT = """
+# [cache]
+# size = "50 GiB"
+
+# [hash]
+# whole-below = "256 MiB"      # files that were read in part are read to their end and hashed, up to this size
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument(
+        "file",
+        nargs="?",
+        type=Path,
+        default=Path("vstorefs.toml"),
+        metavar="FILE",
+        help="default: vstorefs.toml",
+    )
+    parser.add_argument("--project", metavar="NAME", help="the project's name")
+    parser.add_argument(
+        "--store",
+        action="append",
+        default=[],
+        metavar="NAME=URL",
+        help="a store; then nothing is asked",
+    )
+    parser.add_argument(
+        "--schema", action="store_true", help="print the JSON schema of project files"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Ask, write, and say what comes next."""
+    if options.schema:
+        show_json(projectschema.schema())
+        return 0
+    if options.file.exists():
+        raise errors.UsageError(f"{options.file} is there already; choose another name")
+    stores = dict(_given(one) for one in options.store) or _asked()
+    name = options.project
+    if name is None:
+        name = Path.cwd().name if options.store else _ask("name of the project", Path.cwd().name)
+    text = _text(options.file, name, stores)
+    try:
+        options.file.write_text(text, "utf-8")
+    except OSError as error:
+        raise errors.UsageError(f"cannot write {options.file}: {error.strerror}") from error
+    try:
+        project.load(options.file, os.environ)
+    except errors.UsageError:
+        options.file.unlink()
+        raise
+    print(f"{options.file} is written; mount it with: vstorefs mount -c {options.file} DIR")
+    return 0
+
+
+def _given(text: str) -> tuple[str, str]:
+    alias, equals, url = text.partition("=")
+    if not equals:
+        raise errors.UsageError(f"{text!r} names no store; write --store NAME=URL")
+    registry.resolve(alias, url, environ=os.environ)
+    return alias, url
+
+
+def _asked() -> dict[str, str]:
+    schemes = ", ".join(f"{scheme}://" for scheme in registry.SCHEMES)
+    print(f"A store is a bucket, container, folder or web root ({schemes}).", file=sys.stderr)
+    stores: dict[str, str] = {}
+    while True:
+        url = _ask("address of a store" if not stores else "another one (empty: no more)", "")
+        if not url and stores:
+            return stores
+        try:
+            registry.resolve("store", url, environ=os.environ)
+        except errors.UsageError as error:
+            print(error, file=sys.stderr)
+            continue
+        alias = _ask("name of its folder in the mount", f"data{len(stores) + 1}")
+        stores[alias] = url
+
+
+def _ask(question: str, default: str) -> str:
+    print(f"{question}{f' [{default}]' if default else ''}: ", end="", file=sys.stderr, flush=True)
+    try:
+        return input().strip() or default
+    except EOFError:
+        print(file=sys.stderr)
+        raise errors.UsageError(
+            "nobody is there to be asked; name the stores with --store NAME=URL"
+        ) from None
+
+
+def _text(file: Path, name: str, stores: dict[str, str]) -> str:
+    writable = [
+        alias for alias, url in stores.items() if registry.scheme_of(url) not in {"http", "https"}
+    ]
+    default = (writable or list(stores))[0]
+    tables = [
+        _STORE.format(
+            alias=_key(alias),
+            url=json.dumps(url),
+            read_only="# read-only = true             # allow no change"
+            if alias in writable
+            else "read-only = true               # a web root is, by nature",
+        )
+        for alias, url in stores.items()
+    ]
+    head = _HEAD.format(file=file.name, name=json.dumps(name), default=json.dumps(default))
+    return head + "".join(tables) + _FOOT
+
+
+def _key(alias: str) -> str:
+    return alias if alias.isascii() and alias.replace("-", "").isalnum() else json.dumps(alias)
