@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 from vstorefs import errors
@@ -12,7 +14,7 @@ from vstorefs.cli import opening
 from vstorefs.cli.output import show_json
 from vstorefs.model import HIDDEN_FOLDER
 from vstorefs.state.probes import Probes
-from vstorefs.stores.bucket import Bucket, Versioning
+from vstorefs.stores.bucket import Bucket, Expiring, Unfinished, Unfinishing, Versioning
 from vstorefs.stores.ids import new_id
 from vstorefs.stores.registry import is_local, is_object_store
 from vstorefs.versions.format import Layout, read_format
@@ -32,6 +34,7 @@ examples:
 A bucket that keeps versions shows every tool the newest version of each file. Turning that on is for the whole
 bucket, and old versions are stored, and paid for, until somebody removes them.
 """
+_WEEK_NS = 7 * 24 * 3600 * 1_000_000_000
 _LAYOUTS = {
     Layout.NATIVE: "native: the bucket keeps every version; other tools see the newest",
     Layout.PORTABLE: "portable: vstorefs keeps every version below .vstorefs/; other tools see each file's first",
@@ -46,6 +49,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--enable-versioning",
         action="store_true",
         help="let the bucket keep versions, after asking",
+    )
+    parser.add_argument(
+        "--abort-uploads",
+        action="store_true",
+        help="take back uploads that were begun over a week ago and never finished",
     )
     parser.add_argument("--yes", action="store_true", help="do not ask")
 
@@ -64,11 +72,13 @@ def run(options: argparse.Namespace) -> int:
         bucket = at.bucket("vstorefs doctor")
         if options.enable_versioning:
             return _enable(bucket, sure=options.yes)
+        if options.abort_uploads:
+            return _abort(bucket)
         choice = choose(bucket)
         trials = () if choice.why_read_only else _tried(bucket)
         if trials:
             Probes(at.state).put(at.spec.id, asdict(findings(trials)))
-        _show(bucket, choice, trials, as_json=options.json)
+        _show(bucket, choice, trials, _warnings(bucket), as_json=options.json)
     return 0
 
 
@@ -85,7 +95,14 @@ def _tried(bucket: Bucket) -> tuple[Trial, ...]:
             bucket.delete(name)
 
 
-def _show(bucket: Bucket, choice: Choice, trials: tuple[Trial, ...], *, as_json: bool) -> None:
+def _show(
+    bucket: Bucket,
+    choice: Choice,
+    trials: tuple[Trial, ...],
+    warnings: Sequence[str],
+    *,
+    as_json: bool,
+) -> None:
     versioning = choice.versioning.value if choice.versioning is not None else "not known"
     if as_json:
         show_json(
@@ -95,6 +112,7 @@ def _show(bucket: Bucket, choice: Choice, trials: tuple[Trial, ...], *, as_json:
                 "layout": choice.layout.value,
                 "read_only": choice.why_read_only,
                 "trials": [asdict(trial) for trial in trials],
+                "warnings": list(warnings),
             }
         )
         return
@@ -106,12 +124,54 @@ def _show(bucket: Bucket, choice: Choice, trials: tuple[Trial, ...], *, as_json:
     for trial in trials:
         print(f"  {'yes' if trial.holds else 'no '}  tried to {trial.tried}: {trial.answer}")
         print(f"       {trial.follows}")
+    for warning in warnings:
+        print(f"  warning: {warning}")
     if choice.versioning is Versioning.OFF:
         print(
             f"  to let other tools see the newest: vstorefs doctor --enable-versioning {bucket.spec.url}"
         )
     elif choice.layout is Layout.PORTABLE and choice.versioning is Versioning.ENABLED:
         print(f"  to use the bucket's own versions: vstorefs migrate {bucket.spec.url}")
+
+
+def _warnings(bucket: Bucket) -> Sequence[str]:
+    """What the provider does by itself that goes against what is promised here."""
+    found: list[str] = []
+    if isinstance(bucket, Expiring):
+        try:
+            found += [f"{rule}: versions will be lost" for rule in bucket.expiring()]
+        except errors.StoreError as error:
+            found.append(
+                f"whether the bucket removes anything by itself is not known: {error.message}"
+            )
+    if isinstance(bucket, Unfinishing):
+        try:
+            old = list(_abandoned(bucket))
+        except errors.StoreError as error:
+            found.append(f"whether uploads were left unfinished is not known: {error.message}")
+        else:
+            if old:
+                found.append(
+                    f"{len(old)} uploads were begun over a week ago and never finished; their parts cost money. "
+                    f"To take them back: vstorefs doctor --abort-uploads {bucket.spec.url}"
+                )
+    return found
+
+
+def _abandoned(bucket: Unfinishing) -> Iterator[Unfinished]:
+    before_ns = time.time_ns() - _WEEK_NS
+    return (one for one in bucket.unfinished() if one.since_ns < before_ns)
+
+
+def _abort(bucket: Bucket) -> int:
+    if not isinstance(bucket, Unfinishing):
+        print(f"{bucket.spec.url}: here the provider takes back unfinished uploads itself")
+        return 0
+    old = list(_abandoned(bucket))
+    for one in old:
+        bucket.abort(one)
+    print(f"{bucket.spec.url}: {len(old)} unfinished uploads of over a week ago were taken back")
+    return 0
 
 
 def _enable(bucket: Bucket, *, sure: bool) -> int:

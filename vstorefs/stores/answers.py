@@ -17,7 +17,7 @@ _BY_STATUS: dict[int, type[errors.StoreError]] = {
     429: errors.Throttled,
     503: errors.Throttled,
 }
-_RESTORE = (
+RESTORE = (
     "restore the object from its archive class first; docs/how-to/archived-objects.md says how"
 )
 
@@ -39,6 +39,6 @@ def refusal(
     credentials: str,
 ) -> errors.StoreError:
     """An error with what the server says and what to do. `credentials`: where this kind's are looked for."""
-    advice = {errors.Denied: credentials, errors.Archived: _RESTORE}.get(kind)
+    advice = {errors.Denied: credentials, errors.Archived: RESTORE}.get(kind)
     text = f"the server says {says}" + (f"; {advice}" if advice else "")
     return kind(text, store=alias, key=key, operation=operation)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, runtime_checkable
 
 from vstorefs import errors
 from vstorefs.model import StoreSpec, Token, VersionId
@@ -91,6 +91,37 @@ class ListedVersion:
     size: int
     token: Token | None
     is_latest: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """An upload in parts that was begun and neither finished nor taken back; its parts are paid for."""
+
+    name: str
+    id: str
+    since_ns: int
+
+
+@runtime_checkable
+class Expiring(Protocol):
+    """A bucket whose provider can be asked what it removes by itself."""
+
+    def expiring(self) -> tuple[str, ...]:
+        """The rules by which objects or versions are removed, in words. Raises: Denied, Unavailable."""
+        ...
+
+
+@runtime_checkable
+class Unfinishing(Protocol):
+    """A bucket that keeps the parts of unfinished uploads for ever."""
+
+    def unfinished(self) -> Iterator[Unfinished]:
+        """Unfinished uploads below the prefix, whoever began them. Raises: Denied, Unavailable."""
+        ...
+
+    def abort(self, upload: Unfinished) -> None:
+        """Take back the parts of one. Raises: Denied, Unavailable."""
+        ...
 
 
 class Bucket(Protocol):

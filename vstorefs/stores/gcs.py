@@ -262,6 +262,17 @@ class GcsBucket:
             self._bucket.versioning_enabled = True
             self._bucket.patch(**_TIMES)
 
+    def expiring(self) -> tuple[str, ...]:
+        """See `bucket.Expiring`."""
+        with translated(self.spec.alias, "", "check"):
+            self._bucket.reload(**_TIMES)
+            rules = list(self._bucket.lifecycle_rules)
+        return tuple(
+            f"a lifecycle rule removes objects where {_conditions(rule)}"
+            for rule in rules
+            if rule.get("action", {}).get("type") == "Delete"
+        )
+
     def close(self) -> None:
         """See `bucket.Bucket`."""
         self._client.close()
@@ -302,6 +313,11 @@ def _versions_of(name: str, blobs: list[Any]) -> tuple[ListedVersion, ...]:
             marker = VersionId(generation + _DELETED)
             found.append(ListedVersion(name, marker, _ns(ended), 0, None, after is None))
     return tuple(reversed(found))
+
+
+def _conditions(rule: Mapping[str, Any]) -> str:
+    found = rule.get("condition", {})
+    return " and ".join(f"{name} = {value}" for name, value in found.items()) or "nothing is asked"
 
 
 def _ns(moment: datetime) -> int:

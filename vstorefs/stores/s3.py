@@ -25,6 +25,7 @@ from vstorefs.stores.bucket import (
     ObjectPage,
     Source,
     Stat,
+    Unfinished,
     Versioning,
 )
 from vstorefs.stores.s3errors import translated
@@ -323,6 +324,40 @@ class S3Bucket:
                 Bucket=self._bucket, VersioningConfiguration={"Status": "Enabled"}
             )
 
+    # --- what the provider does by itself
+
+    def expiring(self) -> tuple[str, ...]:
+        """See `bucket.Expiring`."""
+        try:
+            with translated(self.spec.alias, "", "check"):
+                found = self._client.get_bucket_lifecycle_configuration(Bucket=self._bucket)
+        except errors.NotFound:
+            return ()
+        return tuple(
+            line
+            for rule in found.get("Rules", ())
+            if rule.get("Status") == "Enabled"
+            for line in _removals(rule)
+        )
+
+    def unfinished(self) -> Iterator[Unfinished]:
+        """See `bucket.Unfinishing`."""
+        with translated(self.spec.alias, "", "list uploads"):
+            pages = self._client.get_paginator("list_multipart_uploads").paginate(
+                Bucket=self._bucket, Prefix=self._prefix
+            )
+            for page in pages:
+                for one in page.get("Uploads", ()):
+                    name = self._relative(one["Key"])
+                    yield Unfinished(name, one["UploadId"], _ns(one["Initiated"]))
+
+    def abort(self, upload: Unfinished) -> None:
+        """See `bucket.Unfinishing`."""
+        with translated(self.spec.alias, upload.name, "abort"):
+            self._client.abort_multipart_upload(
+                Bucket=self._bucket, Key=self._prefix + upload.name, UploadId=upload.id
+            )
+
     def close(self) -> None:
         """See `bucket.Bucket`."""
         self._client.close()
@@ -356,6 +391,19 @@ def _client(spec: StoreSpec) -> Any:
         client.meta.events.register("provide-client-params.s3.*", _agree_to_pay)
     client.meta.events.register("before-parse.s3.ListObjectVersions", _note_order)
     return client
+
+
+def _removals(rule: dict[str, Any]) -> Iterator[str]:
+    """What a lifecycle rule takes away."""
+    name = rule.get("ID", "without a name")
+    noncurrent = rule.get("NoncurrentVersionExpiration", {}).get("NoncurrentDays")
+    if noncurrent is not None:
+        yield f"rule {name} removes versions {noncurrent} days after they were superseded"
+    after = rule.get("Expiration", {})
+    if "Days" in after:
+        yield f"rule {name} removes objects after {after['Days']} days"
+    elif "Date" in after:
+        yield f"rule {name} removes objects on {after['Date']:%Y-%m-%d}"
 
 
 def _agree_to_pay(params: dict[str, Any], model: Any, **_: Any) -> None:

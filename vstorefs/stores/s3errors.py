@@ -11,11 +11,13 @@ from contextlib import contextmanager
 from botocore import exceptions as boto
 
 from vstorefs import errors
+from vstorefs.stores.answers import RESTORE
 
 _BY_CODE: dict[str, type[errors.StoreError]] = {
     "NoSuchKey": errors.NotFound,
     "NoSuchBucket": errors.NotFound,
     "NoSuchVersion": errors.NotFound,
+    "NoSuchLifecycleConfiguration": errors.NotFound,
     "NotFound": errors.NotFound,
     "404": errors.NotFound,
     "PreconditionFailed": errors.Changed,
@@ -44,7 +46,7 @@ _BY_CODE: dict[str, type[errors.StoreError]] = {
 }
 _ADVICE: dict[type[errors.StoreError], str] = {
     errors.Denied: "check the credentials (AWS_PROFILE, AWS_ACCESS_KEY_ID) and what they may do",
-    errors.Archived: "restore the object from its archive class first",
+    errors.Archived: RESTORE,
 }
 
 
