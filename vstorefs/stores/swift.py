@@ -119,7 +119,7 @@ class SwiftBucket:
                 )
             if rows:
                 yield rows
-            if limit is not None or len(rows) == 0:
+            if limit is not None or not rows or len(rows) < self._account.page():
                 return
             last = rows[-1]
             after = {"marker": last.get("name") or last["subdir"]}

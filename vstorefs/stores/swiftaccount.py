@@ -46,6 +46,7 @@ class Account:
         self._here = threading.local()
         self._url = ""
         self._token = ""
+        self._page: int | None = None
         if spec.anonymous:
             self._url = spec.endpoint or os.environ.get("OS_STORAGE_URL", "")
             if not self._url:
@@ -72,6 +73,23 @@ class Account:
                     raise
                 self._forget(token)
         raise AssertionError
+
+    def page(self) -> int:
+        """How many rows a full page of a listing has here; 0 where the server does not tell."""
+        if self._page is None:
+
+            def ask(url: str, token: str, *, http_conn: Any) -> int:
+                del token
+                parts = urllib.parse.urlsplit(url)
+                parsed = parts._replace(path="/info")
+                told = swift.get_capabilities((parsed, http_conn[1]))
+                return int(told["swift"]["container_listing_limit"])
+
+            try:
+                self._page = self.call(ask)
+            except (swift.ClientException, KeyError, ValueError):
+                self._page = 0
+        return self._page
 
     def request(self, method: str, path: str, headers: Mapping[str, str], query: str) -> None:
         """Ask what swiftclient has no function for. Raises: ClientException."""
