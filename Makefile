@@ -5,7 +5,7 @@ TESTS := $(PYTHON) -m pytest
 KIND ?= all
 
 .DEFAULT_GOAL := help
-.PHONY: help setup format check test test-unit test-stores test-mount test-faults bench docs clean
+.PHONY: help setup format check test test-unit test-stores conformance test-mount test-faults bench docs clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -29,8 +29,11 @@ test: setup ## all tests, against real servers and real mounts
 test-unit: setup ## tests without servers and mounts
 	$(TESTS) -m "not mount and not stores"
 
-test-stores: setup ## the conformance suite; KIND=file, s3 or s3-radosgw for one kind
+test-stores: setup ## the conformance suite; KIND=file, gcs-native, … for one kind
 	VSTOREFS_TEST_KIND=$(KIND) $(TESTS) tests/stores
+
+conformance: setup ## run the suite of every kind of store, and write its table into the docs
+	$(TESTS) tests/stores --write-table docs/reference/conformance.md
 
 test-mount: setup ## tests on mounts in the kernel
 	$(TESTS) -m mount
@@ -41,6 +44,8 @@ test-faults: setup ## kills, stalls and cuts
 bench: setup ## speed beside rclone mount, as ratios
 	$(PYTHON) -m bench.main
 	$(PYTHON) -m bench.layouts
+	$(PYTHON) -m bench.start
+	$(PYTHON) -m bench.wide
 
 docs: setup ## check that every command and setting has its page, and run the README
 	$(TESTS) tests/docs

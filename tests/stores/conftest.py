@@ -46,7 +46,7 @@ def pytest_runtest_makereport(item: pytest.Item):
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    file: Path | None = session.config.getoption("--write-table")
+    file: Path | None = session.config.getoption("--write-table", default=None)
     if file is None:
         return
     table = session.config.stash[_TABLE]
