@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from vstorefs import errors
-from vstorefs.model import HIDDEN_FOLDER, VERSIONS_FOLDER, StoreSpec
+from vstorefs.model import HIDDEN_FOLDER, VERSIONS_FOLDER, Key, StoreSpec
 from vstorefs.stores import registry
 from vstorefs.stores.registry import Settings
 
@@ -79,6 +79,26 @@ class Project:
     hash_whole_below: int = _WHOLE_BELOW
     hash_whole_above_part: float = _WHOLE_PART
 
+    @property
+    def default_store(self) -> StoreSpec:
+        """The store that the project's own records go to; it stands for the project."""
+        return next(spec for spec in self.stores if spec.alias == self.default)
+
+    def alias_of(self, spec: StoreSpec) -> str:
+        """What a store's folder is called in the mount; empty where it is the whole mount."""
+        return "" if self.single else spec.alias
+
+    def locate(self, path: str) -> tuple[StoreSpec, Key]:
+        """The store and the key of a path in the mount. Raises: UsageError where no store has that name."""
+        if self.single:
+            return self.stores[0], Key(path)
+        alias, _, key = path.partition("/")
+        for spec in self.stores:
+            if spec.alias == alias:
+                return spec, Key(key)
+        known = ", ".join(spec.alias for spec in self.stores)
+        raise errors.UsageError(f"{path!r} is in no store of the project; its stores are: {known}")
+
 
 def for_url(url: str, environ: Mapping[str, str], *, read_only: bool = False) -> Project:
     """One store. Raises: UsageError."""
@@ -105,6 +125,14 @@ def data_home(environ: Mapping[str, str]) -> Path:
         Path(environ.get("HOME", "~")).expanduser() / ".local/share"
     )
     return Path(base) / "vstorefs"
+
+
+def state_home(environ: Mapping[str, str]) -> Path:
+    """Where this user's state lies, if nobody says otherwise."""
+    base = environ.get("XDG_STATE_HOME") or str(
+        Path(environ.get("HOME", "~")).expanduser() / ".local/state"
+    )
+    return (Path(base) / "vstorefs").absolute()
 
 
 def load(path: Path, environ: Mapping[str, str], *, read_only: bool = False) -> Project:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 
 from vstorefs import errors
-from vstorefs.cli import control
-from vstorefs.state import mounts
+from vstorefs.state import control, mounts
 
 DESCRIPTION = "Wait until everything that was written, renamed or removed is in its store."
 EXAMPLES = """\

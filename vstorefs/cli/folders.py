@@ -7,7 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
-from vstorefs.project import parse_size
+from vstorefs.project import parse_size, state_home
 
 _CACHE_BYTES = 10 << 30
 _SMALLEST_BYTES = 64 << 20
@@ -31,8 +31,7 @@ def cache_dir(given: Path | None) -> Path:
 
 def state_dir(given: Path | None) -> Path:
     """The state's folder."""
-    base = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return (given or Path(base) / "vstorefs").expanduser().absolute()
+    return given.expanduser().absolute() if given is not None else state_home(os.environ)
 
 
 def cache_bytes(given: str | None, configured: int | None, folder: Path) -> int:

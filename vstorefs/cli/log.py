@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 
 from vstorefs import errors
-from vstorefs.cli import control
 from vstorefs.cli.output import show_json
+from vstorefs.state import control, mounts
 from vstorefs.versions.history import table
 
 DESCRIPTION = "The history of a file in a mount, oldest version first; of a deleted one too."
@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
     """Ask the file's mount for its history."""
     record = control.mount_of(options.path)
     answer = control.ask(
-        record, {"op": "history", "path": control.inside(record, options.path)}, timeout_s=90
+        record, {"op": "history", "path": mounts.inside(record, options.path)}, timeout_s=90
     )
     if not answer["ok"]:
         raise errors.VstorefsError(answer["error"])

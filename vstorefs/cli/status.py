@@ -6,9 +6,8 @@ import argparse
 from typing import Any
 
 from vstorefs import errors
-from vstorefs.cli import control
 from vstorefs.cli.output import binary_size, show_json
-from vstorefs.state import mounts
+from vstorefs.state import control, mounts
 
 DESCRIPTION = "What is mounted, how full the cache is, and what is on its way to the stores."
 EXAMPLES = """\

@@ -11,8 +11,7 @@ import time
 from pathlib import Path
 
 from vstorefs import errors, files
-from vstorefs.cli import control
-from vstorefs.state import mounts
+from vstorefs.state import control, mounts
 from vstorefs.state.mounts import MountRecord
 
 DESCRIPTION = "End a mount. Waits until everything that was written is in its store."

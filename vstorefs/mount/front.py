@@ -329,9 +329,7 @@ class Front:
                 pid,
                 files.process_start(pid) or 0,
                 str(mounts.socket_path(self._mount_point)),
-                tuple(
-                    {"alias": spec.alias, "url": spec.url} for spec in self._options.project.stores
-                ),
+                self._options.project,
                 str(self._options.cache_dir),
                 str(self._options.state_dir),
                 self._options.log_file,

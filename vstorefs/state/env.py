@@ -31,6 +31,15 @@ class State:
         self.writes = env.open_db(b"writes")
         self.prints = env.open_db(b"prints")
         self.probes = env.open_db(b"probes")
+        self.runs = env.open_db(b"runs")
+        self.run_ids = env.open_db(b"run_ids")
+        self.open_runs = env.open_db(b"open_runs")
+        self.uses = env.open_db(b"uses")
+        self.contents = env.open_db(b"contents")
+        self.warnings = env.open_db(b"warnings")
+        self.acks = env.open_db(b"acks")
+        self.manifests = env.open_db(b"manifests")
+        self.ledger = env.open_db(b"ledger")
 
     @classmethod
     def open(cls, directory: Path) -> State:
@@ -47,7 +56,7 @@ class State:
                 env = lmdb.open(
                     str(directory / "lmdb"),
                     map_size=_MAP_BYTES,
-                    max_dbs=8,
+                    max_dbs=32,
                     max_readers=4096,
                     metasync=True,
                     sync=True,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
@@ -53,15 +54,26 @@ class Fingerprints:
 
     def put(self, store: StoreId, key: Key, token: Token, fingerprint: Fingerprint) -> None:
         """Add to what is known: a None erases nothing."""
-        name = print_key(store, key, token)
         with self._state.writing() as txn:
-            value = txn.get(name, db=self._state.prints)
-            known = _decode(value) if value is not None else Fingerprint()
-            merged = Fingerprint(
-                fingerprint.hashes or known.hashes,
-                fingerprint.read or known.read,
-                known.mode if fingerprint.mode is None else fingerprint.mode,
-                known.mtime_ns if fingerprint.mtime_ns is None else fingerprint.mtime_ns,
-                fingerprint.write_id or known.write_id,
-            )
-            txn.put(name, _encode(merged), db=self._state.prints)
+            self.add(txn, store, key, token, fingerprint)
+
+    def add(
+        self, txn: Any, store: StoreId, key: Key, token: Token, fingerprint: Fingerprint
+    ) -> None:
+        """The same, within a transaction of the caller's."""
+        name = print_key(store, key, token)
+        value = txn.get(name, db=self._state.prints)
+        known = _decode(value) if value is not None else Fingerprint()
+        merged = Fingerprint(
+            fingerprint.hashes or known.hashes,
+            fingerprint.read or known.read,
+            known.mode if fingerprint.mode is None else fingerprint.mode,
+            known.mtime_ns if fingerprint.mtime_ns is None else fingerprint.mtime_ns,
+            fingerprint.write_id or known.write_id,
+        )
+        txn.put(name, _encode(merged), db=self._state.prints)
+
+    def within(self, txn: Any, store: StoreId, key: Key, token: Token) -> Fingerprint | None:
+        """What is known of one content, within a transaction of the caller's."""
+        value = txn.get(print_key(store, key, token), db=self._state.prints)
+        return _decode(value) if value is not None else None

@@ -7,6 +7,17 @@ has it
 recording twice is once
 `prints`       blake2b-16 of store, key, token       Fingerprint, msgpack
 `probes`       store id, ASCII                       what a probe found, when, with which software
+`runs`         project, start in us, run id          Run, msgpack; the newest of a project come last
+`run_ids`      project, run id                       start in us
+`open_runs`    run id, kind, digest                  what a run that goes on has used, made, been warned of
+`uses`         digest of project, store, path        the newest use of a path, and what was made of it last
+`contents`     as `prints`                           how many runs used a content, the last one, who made it
+`warnings`     project, store, path, time, run       ChangeWarning, msgpack, until it is acknowledged
+`acks`         as `uses`                             Acknowledgement, msgpack, the newest
+`manifests`    run id                                a manifest, compressed: this host's own, and fetched ones
+`ledger`       project, word, name                   the highest sequence, bundles taken in, what is to be sent
+
+Databases from `runs` on belong to `vstorefs.ledger.index`, which has their keys and values.
 """
 
 from __future__ import annotations

@@ -14,11 +14,12 @@ from pathlib import Path
 import msgspec
 
 from vstorefs import errors, files
+from vstorefs.project import Project
 
 
 @dataclass(frozen=True, slots=True)
 class MountRecord:
-    """One mount.
+    """One mount, and what it shows. Holds no credentials.
 
     `start` is the start time of process `pid`, so that a reused number is told apart.
     """
@@ -27,7 +28,7 @@ class MountRecord:
     pid: int
     start: int
     socket: str
-    stores: tuple[dict[str, str], ...]
+    project: Project
     cache_dir: str
     state_dir: str
     log_file: str | None
@@ -89,6 +90,12 @@ def find(path: str) -> MountRecord | None:
         if path == record.mount_point or path.startswith(record.mount_point.rstrip("/") + "/")
     ]
     return max(holding, key=lambda record: len(record.mount_point), default=None)
+
+
+def inside(record: MountRecord, path: str) -> str:
+    """A path relative to the mount that holds it; empty for the mount itself."""
+    absolute = os.path.abspath(Path(path).expanduser())  # noqa: PTH100 — without following links into a mount
+    return os.path.relpath(absolute, record.mount_point) if absolute != record.mount_point else ""
 
 
 def _file(mount_point: str) -> Path:

@@ -1,4 +1,4 @@
-"""The command line's end of a mount's control socket."""
+"""The other end of a mount's control socket, for the command line, the web page and programs."""
 
 from __future__ import annotations
 
@@ -41,9 +41,3 @@ def mount_of(path: str) -> MountRecord:
             f"{absolute} is not in a vstorefs mount of yours; `vstorefs status` lists those that there are"
         )
     return record
-
-
-def inside(record: MountRecord, path: str) -> str:
-    """A path relative to its mount."""
-    absolute = os.path.abspath(Path(path).expanduser())  # noqa: PTH100
-    return os.path.relpath(absolute, record.mount_point) if absolute != record.mount_point else ""

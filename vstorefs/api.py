@@ -1,0 +1,1 @@
+"""What `import vstorefs` offers to programs."""

@@ -1,0 +1,176 @@
+"""Where a project's ledger lies: small objects in the default store, each written once and never changed.
+
+    .vstorefs/runs/<time>-<id>.json                     the manifest of a run that has ended
+    .vstorefs/ledger/checkpoints/<time>-<id>@<n>.json   that of one that goes on, the newest `n` counts
+    .vstorefs/ledger/bundles/<id>.json.gz               many manifests in short, for hosts that know none
+    .vstorefs/ledger/acks/<time>-<id>.json              a change that somebody accepted
+    .vstorefs/ledger/kept/<id>.json                     a run that somebody wants kept; `<id>.dropped` ends that
+
+Names are below `.vstorefs/`. Nothing here needs more than "create if absent": names are never used twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+
+from vstorefs import errors, files
+from vstorefs.model import HIDDEN_FOLDER, StoreSpec
+from vstorefs.stores.bucket import Bucket
+from vstorefs.stores.ids import new_id
+from vstorefs.stores.localdisk import rename_absent, translated
+from vstorefs.stores.registry import folder_of, is_local, is_object_store, open_bucket
+from vstorefs.stores.retry import ask_again
+
+RUNS = "runs/"
+CHECKPOINTS = "ledger/checkpoints/"
+BUNDLES = "ledger/bundles/"
+ACKS = "ledger/acks/"
+KEPT = "ledger/kept/"
+_JSON = "application/json"
+_ASK_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """An object's name, and when it was written by the clock of the store."""
+
+    name: str
+    written: datetime
+
+
+class Archive(Protocol):
+    """The objects of one project; safe from many threads."""
+
+    def names(self, prefix: str) -> Iterator[Named]:
+        """Objects whose names begin so, in order. Raises: Denied, Unavailable."""
+        ...
+
+    def get(self, name: str) -> bytes:
+        """One object. Raises: NotFound, Denied, Unavailable."""
+        ...
+
+    def add(self, name: str, data: bytes) -> None:
+        """Write an object; one that is there already stays. Raises: Denied, NotSupported, Unavailable."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """Remove what is not needed any more. One that is gone is no error. Raises: Denied, Unavailable."""
+        ...
+
+
+def moment_of(time_ns: int) -> datetime:
+    """Nanoseconds since the epoch as a time."""
+    return datetime.fromtimestamp(time_ns // 1000 / 1_000_000, UTC)
+
+
+def open_archive(spec: StoreSpec) -> Archive:
+    """The archive in a store. Raises: NotSupported where the kind can only be read; a StoreError."""
+    if spec.read_only:
+        raise errors.NotSupported("the default store is mounted read-only", store=spec.alias)
+    if is_local(spec):
+        return FolderArchive(spec)
+    if is_object_store(spec.url):
+        return BucketArchive(open_bucket(spec))
+    raise errors.NotSupported("the default store can only be read", store=spec.alias)
+
+
+class BucketArchive:
+    """In an object store."""
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
+
+    def names(self, prefix: str) -> Iterator[Named]:
+        """See `Archive`."""
+        start = len(HIDDEN_FOLDER) + 1
+        pages = ask_again(lambda: list(self._bucket.list(f"{HIDDEN_FOLDER}/{prefix}")), _ASK_S)
+        return (
+            Named(one.name[start:], moment_of(one.modified_ns))
+            for page in pages
+            for one in page.objects
+        )
+
+    def get(self, name: str) -> bytes:
+        """See `Archive`."""
+        return ask_again(lambda: self._bucket.get(f"{HIDDEN_FOLDER}/{name}"), _ASK_S)
+
+    def add(self, name: str, data: bytes) -> None:
+        """See `Archive`. Sent again after a lost answer it is the same object."""
+        key = f"{HIDDEN_FOLDER}/{name}"
+        with contextlib.suppress(errors.AlreadyExists):
+            ask_again(
+                lambda: self._bucket.put(
+                    key, data, metadata={}, content_type=_JSON, absent=self._bucket.atomic
+                ),
+                _ASK_S,
+            )
+
+    def remove(self, name: str) -> None:
+        """See `Archive`. Where the bucket keeps versions, the version goes, and leaves no marker."""
+        key = f"{HIDDEN_FOLDER}/{name}"
+        with contextlib.suppress(errors.NotFound):
+            self._bucket.delete(key, self._bucket.stat(key).version)
+
+
+class FolderArchive:
+    """In a folder."""
+
+    def __init__(self, spec: StoreSpec) -> None:
+        self._alias = spec.alias
+        self._root = folder_of(spec)
+        self._folder = self._root / HIDDEN_FOLDER
+
+    def names(self, prefix: str) -> Iterator[Named]:
+        """See `Archive`."""
+        folder, _, start = prefix.rpartition("/")
+        found = []
+        with translated(self._alias, prefix, "list"):
+            self._see_that_it_is_there()
+            try:
+                listing = list((self._folder / folder).iterdir())
+            except FileNotFoundError:
+                return iter(())
+            for one in listing:
+                if one.name.startswith(start) and not one.name.startswith("."):
+                    with contextlib.suppress(FileNotFoundError):
+                        written = moment_of(one.stat().st_mtime_ns)
+                        found.append(Named(f"{folder}/{one.name}", written))
+        return iter(sorted(found, key=lambda one: one.name))
+
+    def get(self, name: str) -> bytes:
+        """See `Archive`."""
+        with translated(self._alias, name, "read"):
+            return (self._folder / name).read_bytes()
+
+    def add(self, name: str, data: bytes) -> None:
+        """See `Archive`. Complete and on disk before it has its name."""
+        path = self._folder / name
+        with translated(self._alias, name, "create"):
+            self._see_that_it_is_there()
+            path.parent.mkdir(parents=True, exist_ok=True)
+            scratch = path.with_name(f".{new_id()}")
+            try:
+                with scratch.open("xb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                scratch.chmod(0o444)
+                with contextlib.suppress(FileExistsError):
+                    rename_absent(scratch, path)
+                files.sync_folder(path.parent)
+            finally:
+                scratch.unlink(missing_ok=True)
+
+    def remove(self, name: str) -> None:
+        """See `Archive`."""
+        with translated(self._alias, name, "remove"):
+            (self._folder / name).unlink(missing_ok=True)
+
+    def _see_that_it_is_there(self) -> None:
+        if not self._root.is_dir():
+            raise errors.Unavailable(f"there is no folder {self._root}", store=self._alias)

@@ -1,0 +1,106 @@
+"""Has an input changed since it was last used? Pure: what is compared with what, and the words for it.
+
+"Differs" means content. Equal tokens, or equal sha256 sums, are no change, whatever else differs; different sizes or
+sums are one; where neither is known of one side, it may have changed.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import Enum
+
+from vstorefs.ledger.manifest import (
+    SHORT_ID,
+    Acknowledgement,
+    ChangeWarning,
+    Earlier,
+    Seen,
+    WarningKind,
+)
+
+
+class Difference(Enum):
+    """What is known of two contents."""
+
+    NONE = "none"
+    SURE = "sure"
+    OPEN = "open"
+
+
+def compare(before: Seen, now: Seen) -> Difference:
+    """Whether two contents of one path differ."""
+    if before.token == now.token and before.strong and now.strong:
+        return Difference.NONE
+    if before.hashes is not None and now.hashes is not None:
+        same = before.hashes.sha256 == now.hashes.sha256
+        return Difference.NONE if same else Difference.SURE
+    if before.size != now.size:
+        return Difference.SURE
+    # A weak token comes from size and times: the same one is as good as it gets.
+    return Difference.NONE if before.token == now.token else Difference.OPEN
+
+
+def is_accepted(acknowledged: Acknowledgement | None, now: Seen | None) -> bool:
+    """Whether somebody has accepted exactly this state of a path."""
+    if acknowledged is None:
+        return False
+    if now is None or acknowledged.content is None:
+        return now is None and acknowledged.content is None
+    return compare(acknowledged.content, now) is Difference.NONE
+
+
+def reference(
+    used: Earlier | None, made: Earlier | None, now: Seen
+) -> tuple[Earlier, WarningKind, Difference] | None:
+    """What an input differs from, and what kind of warning that makes; None where nothing differs.
+
+    It is compared with the newest use of its path; and where a run has made a content of it since, with that.
+    """
+    if used is not None:
+        difference = compare(used.content, now)
+        if difference is not Difference.NONE:
+            return used, WarningKind.CHANGED, difference
+    if made is not None and (used is None or order(made) > order(used)):
+        difference = compare(made.content, now)
+        if difference is not Difference.NONE:
+            return made, WarningKind.REPLACED, difference
+    return None
+
+
+def order(earlier: Earlier) -> tuple[int, datetime]:
+    """Uses stand by the sequence of their runs; clocks decide between runs that knew nothing of each other."""
+    return earlier.sequence, earlier.time
+
+
+def text(warning: ChangeWarning) -> str:
+    """A warning in words, without its path."""
+    before = warning.before
+    now = f"; now {content(warning.now)}" if warning.now is not None else ""
+    if before is None:
+        return warning.kind.value + now
+    short = before.run[:SHORT_ID]
+    run = f"{short} ({before.run_name})" if before.run_name else short
+    when = moment(before.time)
+    if warning.kind is WarningKind.REPLACED:
+        head = f"{warning.kind.value} since run {run} made it on {when} on {before.host}"
+    else:
+        head = f"{warning.kind.value} since run {run} on {when} on {before.host}"
+    if warning.kind is WarningKind.CHANGED_WHILE_READ:
+        head = f"{warning.kind.value} by run {run}, which began with it on {when}"
+    return f"{head}: then {content(before.content)}{now}"
+
+
+def content(seen: Seen) -> str:
+    """A content in words."""
+    hashes = f"sha256 {seen.hashes.sha256}" if seen.hashes is not None else "hashes not known"
+    return f"version {seen.version or seen.token}, {seen.size} bytes, {hashes}"
+
+
+def moment(time: datetime) -> str:
+    """A time for people, UTC."""
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M}"
+
+
+def line(warning: ChangeWarning) -> str:
+    """A warning with its path, for lists."""
+    return f"{warning.place.shown}: warning: {text(warning)}"

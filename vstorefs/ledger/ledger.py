@@ -1,0 +1,428 @@
+"""The ledger of one project: runs begin, note what they use and make, end, and are asked for.
+
+One object for all who work with it: a mount's workers, the command line, the web page, programs. What a run notes goes
+into the state first, in one transaction with the warnings that follow from it; what other hosts are to see goes out
+through `exchange`. An input is compared when a run uses a content of its path for the first time. Where only hashes can
+tell whether it has changed, and they are not known yet, the question waits until they are, or the run ends.
+"""
+
+from __future__ import annotations
+
+import getpass
+import socket
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from vstorefs import errors
+from vstorefs.clock import Clock
+from vstorefs.ledger import archive as names
+from vstorefs.ledger import changes, manifest
+from vstorefs.ledger.archive import Archive
+from vstorefs.ledger.changes import Difference
+from vstorefs.ledger.exchange import Exchange, News
+from vstorefs.ledger.going import Going, GoingRuns, Question
+from vstorefs.ledger.index import Index, OfContent, OfPath
+from vstorefs.ledger.manifest import (
+    Acknowledgement,
+    ChangeWarning,
+    Earlier,
+    Input,
+    Manifest,
+    Output,
+    Place,
+    Run,
+    RunId,
+    RunStatus,
+    Seen,
+    WarningKind,
+    earlier,
+)
+from vstorefs.model import Content, Hashes, Key, SessionId, StoreId
+from vstorefs.state.env import State
+from vstorefs.state.fingerprints import Fingerprints
+from vstorefs.stores.ids import new_id
+
+_LARGE_BYTES = 256 << 20
+"""Above this nobody waits for the hashes of an input that is known to differ."""
+_KEPT = "kept"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """What a run did with an input: used it, found it gone (`gone`), or saw it change while reading (`torn`)."""
+
+    run: RunId
+    use: Input
+    gone: bool = False
+    torn: bool = False
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody wants a run's inputs and outputs kept from purges, or does not any more."""
+
+    run: str
+    kept: bool
+    time: datetime
+    user: str
+    host: str
+
+
+class Ledger:
+    """The ledger of a project on this host; safe from many threads and processes."""
+
+    def __init__(
+        self, state: State, project: StoreId, archive: Callable[[], Archive], clock: Clock
+    ) -> None:
+        self.project = project
+        self._state = state
+        self._clock = clock
+        self._fingerprints = Fingerprints(state)
+        self._index = Index(state, project)
+        self._going = GoingRuns(state)
+        self._exchange = Exchange(state, self._index, self._fingerprints, archive, clock)
+
+    # --- a run's life
+
+    def begin(self, run: Run, session: SessionId, stores: dict[str, str]) -> Run:
+        """A run begins, above all that are known here. Raises: JournalError."""
+        with self._state.writing() as txn:
+            begun = replace(run, sequence=self._index.sequence(txn) + 1)
+            self._going.begin(txn, Going(run=begun, session=session, stores=stores))
+            self._index.put_run(txn, begun)
+        return begun
+
+    def note(self, notes: Sequence[Note]) -> tuple[ChangeWarning, ...]:
+        """Take in what runs did with inputs; gives the warnings that follow. Raises: JournalError."""
+        warnings: list[ChangeWarning] = []
+        with self._state.writing() as txn:
+            for one in notes:
+                going = self._going.get(txn, one.run)
+                if going is not None:
+                    warnings += self._note(txn, going.run, one)
+        return tuple(warnings)
+
+    def settle(self, content: Content) -> tuple[ChangeWarning, ...]:
+        """The hashing of a content has ended, with or without hashes: answer the questions about it."""
+        warnings: list[ChangeWarning] = []
+        with self._state.writing() as txn:
+            place = Place(store=content.store, alias="", path=content.key)
+            for going in self._going.all(txn):
+                question = self._going.answer(txn, going.run.id, place, content.token)
+                if question is not None:
+                    warnings += self._answer(txn, going.run, question)
+        return tuple(warnings)
+
+    def made(self, run: RunId, output: Output) -> None:
+        """A run has made a version. A run that has ended meanwhile keeps the maker's name, and no more."""
+        with self._state.writing() as txn:
+            self._index.note_maker(txn, output.place, output.content, run)
+            going = self._going.get(txn, run)
+            if going is not None:
+                self._going.add_output(txn, run, output)
+                self._index.put_made(
+                    txn, output.place, earlier(going.run, output.content, output.made)
+                )
+
+    def removed(self, run: RunId, place: Place) -> None:
+        """A run has removed, or renamed, what it may have made."""
+        with self._state.writing() as txn:
+            self._going.drop_output(txn, run, place)
+
+    def outputs_below(self, run: RunId, store: StoreId, directory: Key) -> list[Output]:
+        """What a run that goes on has made below a directory."""
+        with self._state.reading() as txn:
+            return self._going.outputs_below(txn, run, store, directory)
+
+    def end(self, run: RunId, status: RunStatus, exit_status: int | None = None) -> Manifest | None:
+        """A run ends: its manifest is made, and is to be sent.
+
+        None for one that has ended already, and for a mount in which nothing was used or made.
+        """
+        with self._state.writing() as txn:
+            going = self._going.get(txn, run)
+            if going is None:
+                return None
+            for question in self._going.questions(txn, run):
+                self._answer(txn, going.run, question)
+            whole = self._filled(txn, self._going.manifest(txn, going))
+            ended = replace(whole.run, status=status, exit_status=exit_status, ended=self.now())
+            whole = replace(whole, run=ended)
+            self._going.end(txn, run)
+            if not (whole.inputs or whole.outputs or whole.warnings or whole.run.command):
+                self._index.forget_run(txn, ended)
+                return None
+            data = manifest.encode(whole)
+            self._index.put_manifest(txn, run, data)
+            self._exchange.take(txn, whole)
+            self._exchange.to_send(txn, names.RUNS, run, data)
+        return whole
+
+    def end_abandoned(self, is_alive: Callable[[SessionId], bool]) -> list[Run]:
+        """Close the runs of this project whose mounts died; gives them."""
+        with self._state.reading() as txn:
+            left = [one for one in self._going.all(txn) if one.run.project == self.project]
+        dead = [one.run for one in left if not is_alive(one.session)]
+        for run in dead:
+            self.end(run.id, RunStatus.INTERRUPTED)
+        return dead
+
+    def checkpoint(self, run: RunId, number: int) -> bool:
+        """Let other hosts see how far a run is; False where it has nothing to show. Raises: a StoreError."""
+        with self._state.reading() as txn:
+            going = self._going.get(txn, run)
+            if going is None:
+                return False
+            whole = self._filled(txn, self._going.manifest(txn, going))
+        if not (whole.inputs or whole.outputs or whole.run.command):
+            return False
+        self._exchange.checkpoint(whole, number)
+        return True
+
+    # --- the exchange with other hosts
+
+    def receive(self, *, whole: bool = False) -> News:
+        """Take in what other hosts have written. Raises: a StoreError."""
+        return self._exchange.receive(whole=whole)
+
+    def send(self) -> int:
+        """Send what waits, and tidy up. Raises: a StoreError."""
+        sent = self._exchange.send()
+        if sent:
+            self._exchange.bundle()
+        return sent
+
+    def end_checkpoints(self, run: Run) -> None:
+        """Remove what a run left while it went on. Raises: a StoreError."""
+        self._exchange.end_checkpoints(run)
+
+    def waiting(self) -> int:
+        """How much is kept on this host only, so far."""
+        return self._exchange.waiting()
+
+    def skewed(self) -> dict[str, int]:
+        """Hosts with wrong clocks, and by how many seconds they are ahead of the store's."""
+        return self._exchange.skewed()
+
+    # --- questions
+
+    def runs(self, *, before: datetime | None = None, search: str = "") -> Iterator[Run]:
+        """Runs, the newest first; with `search` those in whose words it occurs."""
+        wanted = search.casefold()
+        with self._state.reading() as txn:
+            for run in self._index.newest_first(txn, before):
+                if not wanted or wanted in _words(run):
+                    yield run
+
+    def find(self, text: str) -> Run:
+        """A run by its id, the beginning of it, or its name (the newest of that name).
+
+        Raises: NotFound, which tells what is like it.
+        """
+        with self._state.reading() as txn:
+            found = self._index.runs_like(txn, text) if text.isascii() and text else []
+        if len(found) == 1:
+            return found[0]
+        named = next((run for run in self.runs() if run.name == text), None)
+        if named is not None:
+            return named
+        if found:
+            some = ", ".join(run.label for run in found[:5])
+            raise errors.NotFound(f"{len(found)} runs have ids that begin with {text!r}: {some}")
+        raise errors.NotFound(
+            f"there is no run {text!r} in this project; `vstorefs runs` lists those that there are"
+        )
+
+    def manifest(self, run: Run) -> Manifest:
+        """All that is known of a run. Raises: NotFound; a StoreError."""
+        with self._state.reading() as txn:
+            going = self._going.get(txn, run.id)
+            if going is not None:
+                return self._filled(txn, self._going.manifest(txn, going))
+        return self._exchange.manifest(run.id)
+
+    def of_path(self, place: Place) -> OfPath:
+        """The newest use of a path, and what was made of it last."""
+        with self._state.reading() as txn:
+            return self._index.of_path(txn, place)
+
+    def of_contents(self, items: Iterable[tuple[Place, Seen]]) -> list[OfContent]:
+        """How many runs used each content, the last one, and which one made it."""
+        with self._state.reading() as txn:
+            return [self._index.of_content(txn, place, content) for place, content in items]
+
+    def warnings_of(self, place: Place) -> list[ChangeWarning]:
+        """What holds of one path, oldest first."""
+        with self._state.reading() as txn:
+            return self._index.warnings_of(txn, place)
+
+    def warnings_below(self, store: StoreId, directory: Key) -> list[ChangeWarning]:
+        """What holds of paths below a directory."""
+        with self._state.reading() as txn:
+            return self._index.warnings_below(txn, store, directory)
+
+    def warnings(self) -> list[ChangeWarning]:
+        """Everything that holds in the project."""
+        with self._state.reading() as txn:
+            return self._index.all_warnings(txn)
+
+    def compare(self, run: Run, use: Input, now: Seen | None) -> ChangeWarning | None:
+        """What to say of an input of a run, given what its path has now; None where that is the same, or accepted."""
+        with self._state.reading() as txn:
+            acknowledged = self._index.acknowledged(txn, use.place)
+            before = self._known(txn, use.place, use.content)
+            seen = self._known(txn, use.place, now) if now is not None else None
+        if changes.is_accepted(acknowledged, seen):
+            return None
+        kind = WarningKind.DISAPPEARED
+        if seen is not None:
+            difference = changes.compare(before, seen)
+            if difference is Difference.NONE:
+                return None
+            sure = difference is Difference.SURE
+            kind = WarningKind.CHANGED if sure else WarningKind.MAY_HAVE_CHANGED
+        return ChangeWarning(
+            kind=kind,
+            place=use.place,
+            time=self.now(),
+            run=run.id,
+            before=earlier(run, before, use.last_used),
+            now=seen,
+        )
+
+    # --- what people decide
+
+    def acknowledge(self, place: Place, content: Seen | None, why: str) -> int:
+        """Accept what a path has now; gives how many warnings that ends. Raises: JournalError."""
+        with self._state.writing() as txn:
+            acknowledgement = Acknowledgement(
+                id=new_id(),
+                project=self.project,
+                place=place,
+                content=self._known(txn, place, content) if content is not None else None,
+                time=self.now(),
+                user=getpass.getuser(),
+                host=socket.gethostname(),
+                why=why,
+            )
+            ended = self._index.acknowledge(txn, acknowledgement)
+            data = msgspec.json.encode(acknowledgement)
+            self._exchange.to_send(txn, names.ACKS, acknowledgement.id, data)
+        return ended
+
+    def acknowledged(self, place: Place) -> Acknowledgement | None:
+        """The newest acknowledgement of a path."""
+        with self._state.reading() as txn:
+            return self._index.acknowledged(txn, place)
+
+    # --- parts
+
+    def now(self) -> datetime:
+        """The time."""
+        return datetime.fromtimestamp(self._clock.wall_ns() / 1e9, UTC)
+
+    def _note(self, txn: Any, run: Run, note: Note) -> Iterator[ChangeWarning]:
+        use = note.use
+        if note.gone:
+            yield from self._note_gone(txn, run, use)
+            return
+        if self._index.of_content(txn, use.place, use.content).made_by == run.id:
+            # What a run reads of what it has made itself is no input.
+            return
+        use = replace(use, content=self._known(txn, use.place, use.content))
+        is_new = self._going.add_input(txn, run.id, use)
+        if note.torn:
+            now = earlier(run, use.content, use.first_used)
+            yield from self._warn(txn, run, WarningKind.CHANGED_WHILE_READ, use.place, now, None)
+        elif is_new and not use.pinned:
+            yield from self._compare(txn, run, use)
+            self._index.put_use(txn, use.place, earlier(run, use.content, use.last_used))
+
+    def _note_gone(self, txn: Any, run: Run, use: Input) -> Iterator[ChangeWarning]:
+        used = self._index.of_path(txn, use.place).used
+        if used is None or changes.is_accepted(self._index.acknowledged(txn, use.place), None):
+            return
+        yield from self._warn(txn, run, WarningKind.DISAPPEARED, use.place, used, None)
+
+    def _compare(self, txn: Any, run: Run, use: Input) -> Iterator[ChangeWarning]:
+        known = self._index.of_path(txn, use.place)
+        used = self._with_hashes(txn, use.place, known.used)
+        made = self._with_hashes(txn, use.place, known.made)
+        if made is not None and made.run == run.id:
+            made = None
+        found = changes.reference(used, made, use.content)
+        if found is None:
+            return
+        before, kind, difference = found
+        question = Question(
+            place=use.place, kind=kind, before=before, now=use.content, difference=difference
+        )
+        large = difference is Difference.SURE and use.content.size > _LARGE_BYTES
+        if use.content.hashes is None and not large:
+            self._going.ask(txn, run.id, question)
+        else:
+            yield from self._answer(txn, run, question)
+
+    def _answer(self, txn: Any, run: Run, question: Question) -> Iterator[ChangeWarning]:
+        now = self._known(txn, question.place, question.now)
+        before = self._with_hashes(txn, question.place, question.before)
+        assert before is not None
+        difference = changes.compare(before.content, now)
+        if difference is Difference.NONE:
+            return iter(())
+        if changes.is_accepted(self._index.acknowledged(txn, question.place), now):
+            return iter(())
+        sure = difference is Difference.SURE
+        kind = question.kind if sure else WarningKind.MAY_HAVE_CHANGED
+        return self._warn(txn, run, kind, question.place, before, now)
+
+    def _warn(
+        self,
+        txn: Any,
+        run: Run,
+        kind: WarningKind,
+        place: Place,
+        before: Earlier | None,
+        now: Seen | None,
+    ) -> Iterator[ChangeWarning]:
+        warning = ChangeWarning(
+            kind=kind, place=place, time=self.now(), run=run.id, before=before, now=now
+        )
+        if self._going.add_warning(txn, run.id, warning):
+            self._index.put_warning(txn, warning)
+            return iter((warning,))
+        return iter(())
+
+    def _with_hashes(self, txn: Any, place: Place, known: Earlier | None) -> Earlier | None:
+        if known is None:
+            return None
+        return replace(known, content=self._known(txn, place, known.content))
+
+    def _known(self, txn: Any, place: Place, content: Seen) -> Seen:
+        """A content with the hashes that this host knows."""
+        if content.hashes is not None or not content.token:
+            return content
+        found = self._fingerprints.within(txn, place.store, place.path, content.token)
+        hashes: Hashes | None = found.hashes if found is not None else None
+        return replace(content, hashes=hashes)
+
+    def _filled(self, txn: Any, whole: Manifest) -> Manifest:
+        return replace(
+            whole,
+            inputs=tuple(
+                replace(one, content=self._known(txn, one.place, one.content))
+                for one in whole.inputs
+            ),
+            outputs=tuple(
+                replace(one, content=self._known(txn, one.place, one.content))
+                for one in whole.outputs
+            ),
+        )
+
+
+def _words(run: Run) -> str:
+    parts = (run.id, run.name, run.kind.value, run.status.value, run.host, run.user)
+    return " ".join((*parts, *run.command)).casefold()

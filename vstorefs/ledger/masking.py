@@ -1,0 +1,42 @@
+"""Arguments as a manifest may show them: what looks like a secret is masked. Pure.
+
+Masked are the value of an option or variable whose name tells of a secret, what services' keys look like,
+credentials in addresses, and what the log masks.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from vstorefs.logs import Redaction
+
+MASK = "****"
+_NAME = (
+    r"[\w.-]*(?:passw(?:or)?d|passphrase|secret|token|credential|api[-_]?key|access[-_]?key|"
+    r"private[-_]?key|account[-_]?key|auth[-_]?key|connection[-_]?string|\bsig\b)[\w.-]*"
+)
+_ASSIGNED = re.compile(
+    rf"(?i)((?:^|[\s;,&?{{'\"-]){_NAME}['\"]?\s*[=:]\s*)(?!\*\*\*\*)[^\s;,&'\"]+"
+)
+_OPTION = re.compile(rf"(?i)^--?{_NAME}$")
+_SHAPES = re.compile(
+    r"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|hf_[A-Za-z0-9]{16,}|sk-[\w-]{16,}|"
+    r"xox[abprs]-[\w-]{10,}|AIza[\w-]{30,}|ya29\.[\w-]{10,}|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*|"
+    r"(?:AKIA|ASIA)[A-Z0-9]{16})"
+)
+
+
+def mask_arguments(arguments: Sequence[str], environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The arguments, printable and without secrets; `environ` holds values that are secret wherever they appear."""
+    log = Redaction(environ)
+    shown: list[str] = []
+    is_value = False
+    for argument in arguments:
+        text = argument.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        if is_value and not text.startswith("-"):
+            shown.append(MASK)
+        else:
+            shown.append(_SHAPES.sub(MASK, _ASSIGNED.sub(rf"\1{MASK}", log.mask(text))))
+        is_value = _OPTION.match(text) is not None
+    return tuple(shown)

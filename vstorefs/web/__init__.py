@@ -1,0 +1,4 @@
+"""The web page: runs, files' histories, what is mounted, for one person on this machine.
+
+In: pages, templates, their style. Out: decisions about runs or versions. May import: mount's reports, ledger and below.
+"""
