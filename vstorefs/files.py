@@ -72,10 +72,21 @@ def process_start(pid: int) -> int | None:
 
     Source: proc(5), /proc/PID/stat, field 22.
     """
+    fields = _process(pid)
+    # A zombie has ended; who started it may never ask.
+    return None if fields is None or fields[0] in {b"Z", b"X"} else int(fields[19])
+
+
+def process_parent(pid: int) -> tuple[int, int] | None:
+    """The parent of a process, or of a thread's process, and when it started itself; None if it is gone."""
+    fields = _process(pid)
+    return (int(fields[1]), int(fields[19])) if fields is not None else None
+
+
+def _process(pid: int) -> list[bytes] | None:
+    """What /proc/PID/stat says from the state on."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
         return None
-    fields = stat[stat.rindex(b")") + 2 :].split()
-    # A zombie has ended; who started it may never ask.
-    return None if fields[0] in {b"Z", b"X"} else int(fields[19])
+    return stat[stat.rindex(b")") + 2 :].split()

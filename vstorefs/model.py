@@ -20,6 +20,8 @@ VersionId = NewType("VersionId", str)
 """What the store calls one version of a key."""
 WriteId = NewType("WriteId", str)
 """Marks one intended write; every retry of it carries the same one."""
+RunId = NewType("RunId", str)
+"""One run of the ledger: 26 characters; people may give the first few."""
 SessionId = NewType("SessionId", str)
 """One run of one front process, owner of journal entries."""
 
@@ -140,7 +142,8 @@ class Write:
     is the write that was still on its way when this one began, and so its base too once it has
     happened. `hashes` are those of the new content, None until the staged content is complete.
     `mtime_set`: a program chose the time, rather than that of its last write. `record` is the name
-    under which the store gets it, once that was chosen: it never changes after.
+    under which the store gets it, once that was chosen: it never changes after. `run` is the run that
+    makes it.
     """
 
     write_id: WriteId
@@ -157,6 +160,7 @@ class Write:
     marks: tuple[Mark, ...] = ()
     mtime_set: bool = False
     record: str | None = None
+    run: RunId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +181,7 @@ class Version:
     hashes: Hashes | None = None
     marks: tuple[Mark, ...] = ()
     is_head: bool = False
+    run: RunId | None = None
 
     def content(self, store: StoreId) -> Content:
         """Where its bytes are, in the store that it is a version in."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from tests.support.processes import ROOT
 from vstorefs.model import Content, Key, SessionId, StoreSpec, Token
+from vstorefs.project import Project
 from vstorefs.stores.base import Store
 from vstorefs.stores.local import LocalStore
 from vstorefs.stores.registry import resolve
@@ -33,7 +34,7 @@ class Place:
         self.state_dir = folder / "state"
         self.cache_dir = folder / "cache"
         self.start = messages.Start(
-            (self.spec, *stores),
+            Project("", (self.spec, *stores), "here", single=False),
             str(self.cache_dir),
             str(self.state_dir),
             CACHE_BYTES,

@@ -46,7 +46,7 @@ from vstorefs.workers.messages import (
     HistoryNames,
     Known,
     ListDirectory,
-    Note,
+    NoteRecency,
     Publish,
     Record,
 )
@@ -124,7 +124,7 @@ def test_a_file_goes_from_a_promise_to_a_version_and_back(place, worker):
     assert version.hashes == _hashes(data)
     assert front.do(HistoryNames(place.spec.id, Key(""))).names == ("a",)
     key = chunk_key(content_prefix(content), 0)
-    assert front.do(Note((key,))) == messages.Noted()
+    assert front.do(NoteRecency((key,))) == messages.Noted()
 
 
 def test_a_publish_makes_the_cached_listing_forgotten(place, worker):

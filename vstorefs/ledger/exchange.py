@@ -29,11 +29,11 @@ from vstorefs.ledger.manifest import (
     Manifest,
     Place,
     Run,
-    RunId,
     RunStatus,
     Seen,
     earlier,
 )
+from vstorefs.model import RunId
 from vstorefs.state.env import State
 from vstorefs.state.fingerprints import Fingerprint, Fingerprints
 

@@ -24,11 +24,10 @@ from vstorefs.ledger.manifest import (
     Output,
     Place,
     Run,
-    RunId,
     Seen,
     WarningKind,
 )
-from vstorefs.model import Key, SessionId, StoreId
+from vstorefs.model import Key, RunId, SessionId, StoreId
 from vstorefs.state.env import State
 
 _RUN, _INPUT, _OUTPUT, _WARNING, _QUESTION = b"=", b"i", b"o", b"w", b"?"
@@ -140,6 +139,11 @@ class GoingRuns:
         key = run.encode() + _QUESTION + _digest(place, token)
         value = txn.pop(key, db=self._state.open_runs)
         return _question(value) if value is not None else None
+
+    def is_asked(self, txn: Any, run: RunId, place: Place, token: str) -> bool:
+        """Whether there is a question about that content."""
+        key = run.encode() + _QUESTION + _digest(place, token)
+        return txn.get(key, db=self._state.open_runs) is not None
 
     def questions(self, txn: Any, run: RunId) -> list[Question]:
         """All questions of a run."""

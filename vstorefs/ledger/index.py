@@ -25,10 +25,9 @@ from vstorefs.ledger.manifest import (
     Earlier,
     Place,
     Run,
-    RunId,
     Seen,
 )
-from vstorefs.model import Key, StoreId
+from vstorefs.model import Key, RunId, StoreId
 from vstorefs.state.env import State
 from vstorefs.state.keys import print_key
 

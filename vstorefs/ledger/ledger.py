@@ -35,13 +35,12 @@ from vstorefs.ledger.manifest import (
     Output,
     Place,
     Run,
-    RunId,
     RunStatus,
     Seen,
     WarningKind,
     earlier,
 )
-from vstorefs.model import Content, Hashes, Key, SessionId, StoreId
+from vstorefs.model import Content, Hashes, Key, RunId, SessionId, StoreId
 from vstorefs.state.env import State
 from vstorefs.state.fingerprints import Fingerprints
 from vstorefs.stores.ids import new_id
@@ -88,9 +87,16 @@ class Ledger:
     # --- a run's life
 
     def begin(self, run: Run, session: SessionId, stores: dict[str, str]) -> Run:
-        """A run begins, above all that are known here. Raises: JournalError."""
+        """A run begins, above all that are known here; told again, above what has come in since.
+
+        Raises: JournalError.
+        """
         with self._state.writing() as txn:
-            begun = replace(run, sequence=self._index.sequence(txn) + 1)
+            highest = self._index.sequence(txn)
+            known = self._going.get(txn, run.id)
+            if known is not None and known.run.sequence == highest:
+                return known.run
+            begun = replace(run, sequence=highest + 1)
             self._going.begin(txn, Going(run=begun, session=session, stores=stores))
             self._index.put_run(txn, begun)
         return begun
@@ -108,9 +114,18 @@ class Ledger:
     def settle(self, content: Content) -> tuple[ChangeWarning, ...]:
         """The hashing of a content has ended, with or without hashes: answer the questions about it."""
         warnings: list[ChangeWarning] = []
+        place = Place(store=content.store, alias="", path=content.key)
+        with self._state.reading() as txn:
+            # Nearly always there is none, and a read costs no sync.
+            asked = [
+                one
+                for one in self._going.all(txn)
+                if self._going.is_asked(txn, one.run.id, place, content.token)
+            ]
+        if not asked:
+            return ()
         with self._state.writing() as txn:
-            place = Place(store=content.store, alias="", path=content.key)
-            for going in self._going.all(txn):
+            for going in asked:
                 question = self._going.answer(txn, going.run.id, place, content.token)
                 if question is not None:
                     warnings += self._answer(txn, going.run, question)

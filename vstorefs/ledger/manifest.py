@@ -9,17 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import NewType
 
 import msgspec
 
 from vstorefs import errors
-from vstorefs.model import Hashes, Key, StoreId, Token
+from vstorefs.model import Hashes, Key, RunId, StoreId, Token
 
 FORMAT = 1
 SHORT_ID = 12
-RunId = NewType("RunId", str)
-"""26 characters; people may give the first few."""
 
 
 class RunKind(Enum):

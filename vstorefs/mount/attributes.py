@@ -14,6 +14,7 @@ from vstorefs.mount.dotversions.nodes import (
     TellingFile,
     VersionFile,
     VersionsFolder,
+    WarningsFile,
 )
 from vstorefs.mount.inodes import DirectoryNode, FileNode, Node, SymlinkNode, TopNode
 
@@ -61,7 +62,7 @@ def attributes_of(node: Node, seconds: float) -> pyfuse3.EntryAttributes:
             )
         case LatestLink():
             return _make(node.number, stat.S_IFLNK | 0o777, 0, 0, (None, None), 0)
-        case TellingFile():
+        case TellingFile() | WarningsFile():
             # The size is known when it is opened; until then it only must not look empty.
             return _make(node.number, stat.S_IFREG | 0o444, 4096, 0, (None, None), 0)
         case VersionsFolder() | FileHistory():

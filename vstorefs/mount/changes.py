@@ -23,6 +23,7 @@ from vstorefs.model import (
     JournalEntry,
     Key,
     Operation,
+    RunId,
     Token,
     Write,
     WriteId,
@@ -66,13 +67,14 @@ class Changes:
         self._clock = clock
         self._hidden = hidden
 
-    async def create(self, directory: DirectoryNode, name: str, mode: int) -> FileNode:
+    async def create(self, directory: DirectoryNode, name: str, mode: int, run: RunId) -> FileNode:
         """A new, empty file: local until its first close. Raises: FUSEError, a StoreError."""
         self._check_name(directory, name)
         if await self._namespace.find(directory, name) is not None:
             raise pyfuse3.FUSEError(errno.EEXIST)
         before = self._uploads.latest(directory.remote.spec.id, directory.path_of(name))
         node = self._namespace.new_file(directory, name, mode, self._clock.wall_ns())
+        node.run = run
         # The file shows from now on; it is settled when its first version is, or when it is
         # removed.
         self._namespace.hold(directory, name, node.entry())
@@ -82,7 +84,7 @@ class Changes:
         draft.after = before.entry.write.write_id if before is not None else None
         return node
 
-    async def remove(self, directory: DirectoryNode, name: str) -> None:
+    async def remove(self, directory: DirectoryNode, name: str, run: RunId) -> None:
         """Unlink. Raises: FUSEError, a StoreError."""
         check_writable(directory)
         node = await self._existing(directory, name)
@@ -93,7 +95,7 @@ class Changes:
             self._detach(directory, name, node)
             self._drop_name(directory, name, node)
         else:
-            write = replace(self._commits.new_write(), base=_base(node), after=_after(node))
+            write = replace(self._commits.new_write(run), base=_base(node), after=_after(node))
             entry = self._entry(directory, Operation.REMOVE, directory.path_of(name), write)
             await self._promise_name(entry, directory, name, None)
             self._detach(directory, name, node)
@@ -101,14 +103,16 @@ class Changes:
                 await self._commits.abandon(node)
         self._let_go(node)
 
-    async def make_directory(self, directory: DirectoryNode, name: str, mode: int) -> DirectoryNode:
+    async def make_directory(
+        self, directory: DirectoryNode, name: str, mode: int, run: RunId
+    ) -> DirectoryNode:
         """Mkdir. Raises: FUSEError, a StoreError."""
         self._check_name(directory, name)
         if await self._namespace.find(directory, name) is not None:
             raise pyfuse3.FUSEError(errno.EEXIST)
         path = directory.path_of(name)
         entry = Entry(path, EntryKind.DIRECTORY, mtime_ns=self._clock.wall_ns(), mode=mode)
-        write = replace(self._commits.new_write(), mode=mode)
+        write = replace(self._commits.new_write(run), mode=mode)
         await self._promise_name(
             self._entry(directory, Operation.MAKE_DIRECTORY, path, write), directory, name, entry
         )
@@ -116,7 +120,7 @@ class Changes:
         assert isinstance(node, DirectoryNode)
         return node
 
-    async def remove_directory(self, directory: DirectoryNode, name: str) -> None:
+    async def remove_directory(self, directory: DirectoryNode, name: str, run: RunId) -> None:
         """Rmdir. Raises: FUSEError, a StoreError."""
         check_writable(directory)
         node = await self._existing(directory, name)
@@ -124,13 +128,15 @@ class Changes:
             raise pyfuse3.FUSEError(errno.ENOTDIR)
         if await self._namespace.entries(node):
             raise pyfuse3.FUSEError(errno.ENOTEMPTY)
-        write = self._commits.new_write()
+        write = self._commits.new_write(run)
         entry = self._entry(directory, Operation.REMOVE_DIRECTORY, directory.path_of(name), write)
         await self._promise_name(entry, directory, name, None)
         node.gone = True
         self._detach(directory, name, node)
 
-    async def make_symlink(self, directory: DirectoryNode, name: str, target: str) -> SymlinkNode:
+    async def make_symlink(
+        self, directory: DirectoryNode, name: str, target: str, run: RunId
+    ) -> SymlinkNode:
         """Symlink. Raises: FUSEError, a StoreError."""
         self._check_name(directory, name)
         if await self._namespace.find(directory, name) is not None:
@@ -138,7 +144,8 @@ class Changes:
         path = directory.path_of(name)
         shown = Entry(path, EntryKind.SYMLINK, len(target), self._clock.wall_ns(), target=target)
         entry = replace(
-            self._entry(directory, Operation.SYMLINK, path, self._commits.new_write()), link=target
+            self._entry(directory, Operation.SYMLINK, path, self._commits.new_write(run)),
+            link=target,
         )
         await self._promise_name(entry, directory, name, shown)
         node = self._namespace.node(directory, name, shown)
@@ -151,6 +158,7 @@ class Changes:
         name: str,
         target: DirectoryNode,
         new_name: str,
+        run: RunId,
         *,
         replace_target: bool,
     ) -> None:
@@ -164,17 +172,17 @@ class Changes:
         if other is node:
             return
         if other is not None:
-            await self._check_target(node, other, replace_target=replace_target)
+            await self._check_target(node, other, run, replace_target=replace_target)
             if isinstance(other, FileNode):
                 await self._commits.abandon(other)
         if isinstance(node, DirectoryNode):
-            await self._rename_directory(source, name, target, new_name, node, other)
+            await self._rename_directory(source, name, target, new_name, node, other, run)
         elif isinstance(node, FileNode) and is_unsent(node):
             await self._rename_unsent(target, new_name, node, other)
         else:
-            await self._rename_sent(target, new_name, node, other)
+            await self._rename_sent(target, new_name, node, other, run)
 
-    async def set_attributes(self, node: StoreNode, new: NewAttributes) -> None:
+    async def set_attributes(self, node: StoreNode, new: NewAttributes, run: RunId) -> None:
         """chmod, chown, utime. Raises: FUSEError, a StoreError."""
         if isinstance(node, FileNode) and (
             node.removed or (node.draft is not None and not node.draft.frozen)
@@ -190,7 +198,7 @@ class Changes:
             raise pyfuse3.FUSEError(errno.EPERM)
         _apply(node, new)
         write = replace(
-            self._commits.new_write(),
+            self._commits.new_write(run),
             mode=new.mode,
             uid=new.uid,
             gid=new.gid,
@@ -236,6 +244,7 @@ class Changes:
         new_name: str,
         node: FileNode | SymlinkNode,
         other: StoreNode | None,
+        run: RunId,
     ) -> None:
         source, name = node.parent, node.name
         old_path, new_path = node.path, target.path_of(new_name)
@@ -243,7 +252,7 @@ class Changes:
         mode, mtime_ns = (node.mode, node.mtime_ns) if isinstance(node, FileNode) else (None, None)
         owner = (node.uid, node.gid) if isinstance(node, FileNode) else (None, None)
         write = replace(
-            self._commits.new_write(),
+            self._commits.new_write(run),
             base=_base(other),
             after=_after(other),
             mode=mode,
@@ -252,7 +261,7 @@ class Changes:
             gid=owner[1],
             mtime_set=is_file,
         )
-        removal = replace(self._commits.new_write(), base=_base(node), after=_after(node))
+        removal = replace(self._commits.new_write(run), base=_base(node), after=_after(node))
         store = node.remote.spec.id
         token = _base(node) or Token("")
         size = node.size if isinstance(node, FileNode) else 0
@@ -296,6 +305,7 @@ class Changes:
         new_name: str,
         node: DirectoryNode,
         other: StoreNode | None,
+        run: RunId,
     ) -> None:
         """A folder moves as one entry.
 
@@ -311,10 +321,10 @@ class Changes:
                 source,
                 Operation.RENAME,
                 source.path_of(name),
-                replace(self._commits.new_write(), mode=node.mode),
+                replace(self._commits.new_write(run), mode=node.mode),
             ),
             target=target.path_of(new_name),
-            removal=self._commits.new_write(),
+            removal=self._commits.new_write(run),
         )
         shown = Entry(
             target.path_of(new_name),
@@ -348,7 +358,7 @@ class Changes:
                 self._expire_tree(child)
 
     async def _check_target(
-        self, node: StoreNode, other: StoreNode, *, replace_target: bool
+        self, node: StoreNode, other: StoreNode, run: RunId, *, replace_target: bool
     ) -> None:
         if not replace_target:
             raise pyfuse3.FUSEError(errno.EEXIST)
@@ -361,7 +371,7 @@ class Changes:
             raise pyfuse3.FUSEError(errno.ENOTDIR)
         elif isinstance(other, SymlinkNode) and isinstance(node, FileNode):
             # A version cannot lie where a link is: the link goes first.
-            await self.remove(other.parent, other.name)
+            await self.remove(other.parent, other.name, run)
 
     def _move(
         self, node: StoreNode, target: DirectoryNode, new_name: str, other: StoreNode | None

@@ -19,9 +19,12 @@ import trio
 from vstorefs import errors
 from vstorefs.clock import Clock
 from vstorefs.model import (
+    CHUNK_BYTES,
+    Content,
     JournalEntry,
     Operation,
     Promise,
+    RunId,
     SessionId,
     VersionId,
     Write,
@@ -42,7 +45,10 @@ _COMPARE_BYTES = 1 << 20
 
 
 class Commits:
-    """Makes versions of what was written; touched by the front's loop only."""
+    """Makes versions of what was written; touched by the front's loop only.
+
+    `published` is told when a file's content has become a version.
+    """
 
     def __init__(
         self,
@@ -53,10 +59,12 @@ class Commits:
         inodes: Inodes,
         clock: Clock,
         scratch: ScratchNames,
+        published: Callable[[FileNode, Content | None], None],
         *,
         through: bool,
     ) -> None:
         self.session = session
+        self._published = published
         self._area = area
         self._uploads = uploads
         self._namespace = namespace
@@ -66,14 +74,15 @@ class Commits:
         self._through = through
         self._on_the_way: dict[WriteId, Draft] = {}
 
-    def new_write(self) -> Write:
-        """The identity of something new."""
+    def new_write(self, run: RunId | None) -> Write:
+        """The identity of something new, made by a run."""
         # A clock before 1970 is wrong in any case, and no name can say it.
-        return Write(WriteId(new_id()), VersionId(new_id()), max(0, self._clock.wall_ns()), None)
+        now_ns = max(0, self._clock.wall_ns())
+        return Write(WriteId(new_id()), VersionId(new_id()), now_ns, None, run=run)
 
     def _write(self, node: FileNode, draft: Draft) -> Write:
         return replace(
-            self.new_write(),
+            self.new_write(node.run),
             base=draft.base,
             after=draft.after,
             size=draft.size,
@@ -178,15 +187,20 @@ class Commits:
             node.pending -= 1
             self._on_the_way.pop(write_id, None)
             version = published.version
+            content = None
             if version is not None and not published.late:
+                content = version.content(node.remote.spec.id)
                 if node.draft is draft:
-                    node.content = version.content(node.remote.spec.id)
+                    node.content = content
+                    # What was written is in the kernel's cache as if it had been read.
+                    node.served = (1 << -(-content.size // CHUNK_BYTES)) - 1
                 for writer in (node, node.draft):
                     if writer is not None and writer.after == write_id:
                         writer.base, writer.after = version.token, None
             if node.draft is draft:
                 node.draft = None
             draft.discard()
+            self._published(node, content)
             self._namespace.settle(parent, name)
             if published.late:
                 self._namespace.expire(parent)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,14 +29,17 @@ from vstorefs.mount.control import Control
 from vstorefs.mount.dotversions.tree import DotVersions
 from vstorefs.mount.hashing import Hashing
 from vstorefs.mount.inodes import ROOT, Inodes, TopNode
+from vstorefs.mount.ledgercalls import LedgerCalls
 from vstorefs.mount.namespace import Namespace
 from vstorefs.mount.operations import Operations
 from vstorefs.mount.pool import Pool
 from vstorefs.mount.remote import Remote
 from vstorefs.mount.report import Report
+from vstorefs.mount.runs import Runs
 from vstorefs.mount.scratch import ScratchNames
 from vstorefs.mount.transfers import Transfers
 from vstorefs.mount.uploads import Settled, Uploads
+from vstorefs.mount.uses import Uses
 from vstorefs.mount.writing import remove_later
 from vstorefs.project import Project
 from vstorefs.state import mounts
@@ -50,6 +53,8 @@ _TASKS = 10_000
 _LAST_DRAIN_S = 3.0
 _NOTE_EVERY_S = 2.0
 _CHECK_S = 10.0
+_ADOPTED_S = 60.0
+_LAST_NOTES_S = 5.0
 _REVIVE_EVERY_S = 1.0
 
 
@@ -127,7 +132,7 @@ class Front:
         """Check, mount, serve, end."""
         options = self._options
         start = messages.Start(
-            options.project.stores,
+            options.project,
             str(options.cache_dir),
             str(options.state_dir),
             options.cache_bytes,
@@ -184,6 +189,8 @@ class Front:
             uploads = Uploads(
                 pool, {remote.spec.id: remote for remote in remotes}, self._clock, nursery
             )
+            runs = Runs(pool, options.project, self._clock, self._mount_point)
+            uses = Uses(pool, options.project, runs, self._clock)
             commits = Commits(
                 self._session.id,
                 self.area,
@@ -192,12 +199,14 @@ class Front:
                 inodes,
                 self._clock,
                 ScratchNames(options.project.scratch),
+                uses.published,
                 through=options.project.write == "through",
             )
             hashing = Hashing(
                 pool,
                 transfers,
                 nursery,
+                runs.warn,
                 whole_below=options.project.hash_whole_below,
                 whole_part=options.project.hash_whole_above_part,
             )
@@ -216,12 +225,15 @@ class Front:
                 hashing,
                 commits,
                 changes,
-                DotVersions(inodes, uploads, self._clock),
+                DotVersions(inodes, uploads, self._clock, pool, uses.settle),
+                uses,
+                runs,
                 pool,
                 self._clock,
                 self._mount_point,
             )
-            await self._adopt(pool, uploads)
+            await runs.begin_own()
+            adopted = await self._adopt(pool, uploads)
             report = Report(
                 self._mount_point,
                 remotes,
@@ -230,10 +242,14 @@ class Front:
                 namespace,
                 self._cache,
                 self._clock,
+                runs,
                 single=options.project.single,
                 read_only=options.read_only,
             )
-            control = Control(mounts.socket_path(self._mount_point), report.handlers())
+            calls = LedgerCalls(pool, options.project, runs, uses, operations, uploads)
+            control = Control(
+                mounts.socket_path(self._mount_point), report.handlers() | calls.handlers()
+            )
             self._mount(operations)
             try:
                 await nursery.start(control.run)
@@ -241,6 +257,8 @@ class Front:
                 nursery.start_soon(self._stop_on_signal)
                 for remote in remotes:
                     nursery.start_soon(self._revive, remote)
+                nursery.start_soon(uses.run)
+                nursery.start_soon(runs.keep, uses.settle, adopted)
                 nursery.start_soon(self._become_ready, operations, remotes, on_ready)
                 await pyfuse3.main(max_tasks=_TASKS)
             finally:
@@ -248,6 +266,9 @@ class Front:
                 mounts.remove(self._mount_point)
             with trio.CancelScope(shield=True):
                 self.left_behind = not await uploads.drain(_LAST_DRAIN_S)
+                with trio.move_on_after(_LAST_NOTES_S):
+                    await uses.settle()
+                await runs.end_all()
             if self.left_behind:
                 log.warning(
                     "%d changes are not in their stores yet; the next mount sends them",
@@ -264,7 +285,8 @@ class Front:
         for remote in remotes:
             top.stores[remote.spec.alias] = namespace.new_root(remote, remote.spec.alias)
 
-    async def _adopt(self, pool: Pool, uploads: Uploads) -> None:
+    async def _adopt(self, pool: Pool, uploads: Uploads) -> Callable[[], Awaitable[None]]:
+        """Take over what dead mounts had promised; gives a way to wait until most of that has been sent."""
         answer = await pool.ask(
             messages.Adopt(tuple(spec.id for spec in self._options.project.stores))
         )
@@ -272,6 +294,12 @@ class Front:
         if answer.entries:
             log.info("%d changes of a mount that ended early are being sent", len(answer.entries))
         uploads.adopt(answer.entries, self._settled_adopted)
+
+        async def sent() -> None:
+            if answer.entries:
+                await uploads.drain(_ADOPTED_S)
+
+        return sent
 
     def _settled_adopted(self, entry: JournalEntry) -> Settled:
         def settled(published: messages.Published) -> None:
@@ -342,7 +370,7 @@ class Front:
             await trio.sleep(_NOTE_EVERY_S)
             noted = transfers.take_noted()
             if noted:
-                await pool.ask(messages.Note(noted))
+                await pool.ask(messages.NoteRecency(noted))
 
     async def _revive(self, remote: Remote) -> None:
         """See that a store that comes back is back, whether or not somebody asks for it."""

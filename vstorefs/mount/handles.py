@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass, field
 
-from vstorefs.model import Content, Entry
+from vstorefs.model import Content, Entry, RunId
 from vstorefs.mount.inodes import DirectoryNode, FileNode, Node
 from vstorefs.mount.opener import Opener
 from vstorefs.mount.reading import Reader
@@ -17,7 +17,8 @@ from vstorefs.mount.transfers import Transfer
 class FileHandle:
     """A file of a store, opened.
 
-    `transfer` is of the content that it read last; a version's handle has no `node`.
+    `transfer` is of the content that it read last; a version's handle has no `node`. `run` is set where it
+    was opened for reading.
     """
 
     node: FileNode | None
@@ -27,6 +28,7 @@ class FileHandle:
     writable: bool = False
     appends: bool = False
     opener: Opener | None = None
+    run: RunId | None = None
     reader: Reader = field(default_factory=Reader)
     transfer: Transfer | None = None
 
@@ -66,6 +68,10 @@ class Handles:
     def get(self, number: int) -> Handle:
         """The handle of a number that the kernel got from us."""
         return self._handles[number]
+
+    def files(self) -> list[FileHandle]:
+        """All open files of stores."""
+        return [one for one in self._handles.values() if isinstance(one, FileHandle)]
 
     def remove(self, number: int) -> Handle:
         """The kernel gave it back."""

@@ -9,10 +9,12 @@ read begins it again.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import trio
 
 from vstorefs import errors
+from vstorefs.ledger.manifest import ChangeWarning
 from vstorefs.model import CHUNK_BYTES, Content
 from vstorefs.mount.pool import Job, Pool
 from vstorefs.mount.transfers import Transfer, Transfers
@@ -31,6 +33,7 @@ class Hashing:
         pool: Pool,
         transfers: Transfers,
         nursery: trio.Nursery,
+        on_warning: Callable[[ChangeWarning], None],
         *,
         whole_below: int,
         whole_part: float,
@@ -38,10 +41,12 @@ class Hashing:
         self._pool = pool
         self._transfers = transfers
         self._nursery = nursery
+        self._on_warning = on_warning
         self._whole_below = whole_below
         self._whole_part = whole_part
         self._known: set[bytes] = set()
         self._jobs: dict[bytes, Job] = {}
+        self._followed: dict[bytes, Transfer] = {}
         self._asking: dict[bytes, trio.Event] = {}
 
     async def begin(self, transfer: Transfer, path: str) -> None:
@@ -83,6 +88,15 @@ class Hashing:
         else:
             self._pool.tell(job, messages.Abandon())
 
+    async def settled(self) -> None:
+        """Wait for the hashes that need no reader any more."""
+        for prefix, job in list(self._jobs.items()):
+            transfer = self._followed[prefix]
+            if transfer.readers == 0 or transfer.frontier >= transfer.chunks:
+                await job.done.wait()
+        # Whoever follows a job learns of its end in the same turn of the loop as this.
+        await trio.lowlevel.checkpoint()
+
     def _start(self, transfer: Transfer, path: str) -> None:
         def on_report(report: messages.Report) -> None:
             if isinstance(report, messages.Hashed):
@@ -92,6 +106,7 @@ class Hashing:
         self._transfers.advance(transfer)
         job = self._pool.start(messages.Hash(transfer.content, transfer.frontier), on_report)
         self._jobs[transfer.prefix] = job
+        self._followed[transfer.prefix] = transfer
         transfer.on_frontier = lambda until: self._pool.tell(job, messages.Available(until))
         transfer.users += 1
         self._nursery.start_soon(self._follow, transfer, job, path)
@@ -106,12 +121,15 @@ class Hashing:
             transfer.hashing = False
             transfer.on_frontier = None
             del self._jobs[transfer.prefix]
+            del self._followed[transfer.prefix]
             self._transfers.hash_passed(transfer, transfer.chunks)
             self._transfers.close(transfer)
         assert isinstance(answer, messages.HashDone)
         if answer.hashes is not None:
             self._note_known(transfer.prefix)
             log_hashes(path, transfer.content, answer)
+        for warning in answer.warnings:
+            self._on_warning(warning)
 
     async def _read_to_the_end(self, transfer: Transfer, job: Job) -> None:
         try:

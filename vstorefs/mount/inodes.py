@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from vstorefs.model import Content, Entry, EntryKind, Key, Token, WriteId, join
+from vstorefs.model import Content, Entry, EntryKind, Key, RunId, Token, WriteId, join
 from vstorefs.mount.remote import Remote
 
 if TYPE_CHECKING:
@@ -114,7 +114,8 @@ class FileNode(Node):
     is the token of the head that this node's content is, `after` the write that is still on its
     way; both None for a new file. `created`: its name is held since it was created, until its first
     version is settled. `removed`: the name is gone, the node lives on for its handles. `mtime_set`: a
-    program chose the time, since the last write.
+    program chose the time, since the last write. `run`: the run that writes it, or wrote it last. `served`:
+    the chunks of `content` that were given to the kernel, a bit each.
     """
 
     remote: Remote = field(kw_only=True)
@@ -133,6 +134,8 @@ class FileNode(Node):
     created: bool = False
     removed: bool = False
     mtime_set: bool = False
+    run: RunId | None = None
+    served: int = 0
 
     @property
     def path(self) -> Key:

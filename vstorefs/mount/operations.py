@@ -19,7 +19,7 @@ import trio
 
 from vstorefs import errors
 from vstorefs.clock import Clock
-from vstorefs.model import VERSIONS_FOLDER, Content
+from vstorefs.model import CHUNK_BYTES, VERSIONS_FOLDER, Content, RunId
 from vstorefs.mount import xattrs
 from vstorefs.mount.attributes import absent, attributes_of
 from vstorefs.mount.changes import Changes, NewAttributes, check_writable
@@ -30,6 +30,7 @@ from vstorefs.mount.dotversions.nodes import (
     TellingFile,
     VersionFile,
     VersionsFolder,
+    WarningsFile,
 )
 from vstorefs.mount.dotversions.tree import DotVersions
 from vstorefs.mount.handles import FileHandle, FolderHandle, Handles, TextHandle
@@ -47,7 +48,9 @@ from vstorefs.mount.namespace import Namespace
 from vstorefs.mount.opener import opener_of, still_writes
 from vstorefs.mount.pool import Pool
 from vstorefs.mount.reading import Reader
+from vstorefs.mount.runs import Runs
 from vstorefs.mount.transfers import Bytes, Transfers
+from vstorefs.mount.uses import Uses
 from vstorefs.mount.writing import Draft
 
 log = logging.getLogger(__name__)
@@ -97,6 +100,8 @@ class Operations(pyfuse3.Operations):
         commits: Commits,
         changes: Changes,
         versions: DotVersions,
+        uses: Uses,
+        runs: Runs,
         pool: Pool,
         clock: Clock,
         mount_point: str,
@@ -109,6 +114,8 @@ class Operations(pyfuse3.Operations):
         self._commits = commits
         self._changes = changes
         self._versions = versions
+        self._uses = uses
+        self._runs = runs
         self._pool = pool
         self._clock = clock
         self._mount_point = mount_point
@@ -119,11 +126,12 @@ class Operations(pyfuse3.Operations):
 
     @upcall
     async def lookup(self, parent_inode: int, name: bytes, ctx: Any) -> pyfuse3.EntryAttributes:
-        del ctx
         parent = self._node(parent_inode)
         text = os.fsdecode(name)
         node = await self._find(parent, text)
         if node is None:
+            if isinstance(parent, DirectoryNode) and text not in parent.local:
+                self._uses.missing(parent.remote, parent.path_of(text), self._runs.run_of(ctx.pid))
             return absent(self._seconds(parent))
         return self._tell(node)
 
@@ -230,14 +238,15 @@ class Operations(pyfuse3.Operations):
         match node:
             case FileNode():
                 return await self._open_file(node, flags, ctx.pid, writing=writing)
-            case VersionFile() | TellingFile() if writing:
+            case VersionFile() | TellingFile() | WarningsFile() if writing:
                 raise pyfuse3.FUSEError(errno.EROFS)
             case VersionFile():
                 content = self._versions.content(node)
+                self._uses.opened_version(content, node.remote, self._runs.run_of(ctx.pid))
                 path = f"{self._mount_point}/{content.key}"
                 handle = FileHandle(None, node.remote, content, f"{path} ({node.name})")
                 return _info(self._handles.add(handle), keep_cache=True)
-            case TellingFile():
+            case TellingFile() | WarningsFile():
                 text = await self._versions.text(node)
                 return _info(self._handles.add(TextHandle(text)), direct_io=True)
             case _:
@@ -247,11 +256,16 @@ class Operations(pyfuse3.Operations):
         self, node: FileNode, flags: int, pid: int, *, writing: bool
     ) -> pyfuse3.FileInfo:
         handle = FileHandle(node, node.remote, None, self._path(node))
+        run = self._runs.run_of(pid)
+        if flags & os.O_ACCMODE != os.O_WRONLY and not (writing and flags & os.O_TRUNC):
+            handle.run = run
+            self._uses.opened(node, run)
         if writing:
             check_writable(node)
             handle.writable = True
             handle.appends = bool(flags & os.O_APPEND)
             handle.opener = opener_of(pid)
+            node.run = run
         node.pins += 1
         node.write_handles += writing
         try:
@@ -270,10 +284,7 @@ class Operations(pyfuse3.Operations):
     async def create(
         self, parent_inode: int, name: bytes, mode: int, flags: int, ctx: Any
     ) -> tuple[pyfuse3.FileInfo, pyfuse3.EntryAttributes]:
-        node = await self._changes.create(
-            self._folder(parent_inode), os.fsdecode(name), stat.S_IMODE(mode)
-        )
-        node.uid, node.gid = _owner(ctx)
+        node = await self._create(parent_inode, name, mode, ctx)
         handle = FileHandle(
             node, node.remote, None, self._path(node), writable=True, opener=opener_of(ctx.pid)
         )
@@ -289,12 +300,18 @@ class Operations(pyfuse3.Operations):
         del rdev
         if not stat.S_ISREG(mode):
             raise pyfuse3.FUSEError(errno.EOPNOTSUPP)
-        node = await self._changes.create(
-            self._folder(parent_inode), os.fsdecode(name), stat.S_IMODE(mode)
-        )
-        node.uid, node.gid = _owner(ctx)
+        node = await self._create(parent_inode, name, mode, ctx)
         await self._commits.commit(node)
         return self._tell(node)
+
+    async def _create(self, parent_inode: int, name: bytes, mode: int, ctx: Any) -> FileNode:
+        run = self._runs.run_of(ctx.pid)
+        node = await self._changes.create(
+            self._folder(parent_inode), os.fsdecode(name), stat.S_IMODE(mode), run
+        )
+        node.uid, node.gid = _owner(ctx)
+        self._uses.changed_name(node.remote, node.path, run)
+        return node
 
     @upcall
     async def read(self, fh: int, off: int, size: int) -> Bytes:  # type: ignore[override]
@@ -318,7 +335,17 @@ class Operations(pyfuse3.Operations):
             handle.transfer.readers += 1
             handle.reader = Reader()
             await self._hashing.begin(handle.transfer, handle.path)
-        handle.reader, data = await self._transfers.read(handle.transfer, handle.reader, start, end)
+        try:
+            handle.reader, data = await self._transfers.read(
+                handle.transfer, handle.reader, start, end
+            )
+        except errors.Changed:
+            if handle.run is not None:
+                self._uses.torn(handle.remote, content, handle.run)
+            raise
+        if handle.node is not None and data:
+            first, last = start // CHUNK_BYTES, (start + len(data) - 1) // CHUNK_BYTES
+            handle.node.served |= ((2 << (last - first)) - 1) << first
         return data
 
     def _is_young(self, handle: FileHandle) -> bool:
@@ -331,6 +358,29 @@ class Operations(pyfuse3.Operations):
             if transfer.readers == 0:
                 self._hashing.last_reader_left(transfer)
             self._transfers.close(transfer)
+
+    def _note_reading(self, handle: FileHandle) -> None:
+        if handle.run is not None and handle.node is not None:
+            content = handle.transfer.content if handle.transfer is not None else None
+            self._uses.read(handle.node, content, handle.run)
+
+    def note_readings(self, run: RunId) -> None:
+        """A run ends: what is known of files whose closing the kernel has not told yet."""
+        for handle in self._handles.files():
+            if handle.run == run:
+                self._note_reading(handle)
+
+    async def hashed(self, bound_s: float) -> None:
+        """Wait until what is being hashed has been, or the time is up."""
+        with trio.move_on_after(bound_s):
+            await self._hashing.settled()
+
+    def note_inherited(self, inodes: Sequence[int], run: RunId) -> None:
+        """A run begins with these files open for reading."""
+        for number in inodes:
+            node = self._inodes.get(number)
+            if isinstance(node, FileNode):
+                self._uses.opened(node, run, inherited=True)
 
     @upcall
     async def write(self, fh: int, off: int, buf: bytes) -> int:
@@ -381,6 +431,7 @@ class Operations(pyfuse3.Operations):
         handle = self._handles.remove(fh)
         if not isinstance(handle, FileHandle):
             return
+        self._note_reading(handle)
         self._stop_reading(handle)
         node = handle.node
         if node is None:
@@ -404,14 +455,15 @@ class Operations(pyfuse3.Operations):
     async def setattr(
         self, inode: int, attr: pyfuse3.EntryAttributes, fields: Any, fh: int | None, ctx: Any
     ) -> pyfuse3.EntryAttributes:
-        del ctx
         node = self._node(inode)
+        run = self._runs.run_of(ctx.pid)
         if not isinstance(node, StoreNode):
             raise pyfuse3.FUSEError(errno.EROFS)
         if fields.update_size:
             if not isinstance(node, FileNode):
                 raise pyfuse3.FUSEError(errno.EISDIR)
             check_writable(node)
+            node.run = run
             await self._truncate(node, attr.st_size)
             if fh is None and node.write_handles == 0:
                 await self._commits.commit_and_wait(node)
@@ -421,26 +473,31 @@ class Operations(pyfuse3.Operations):
             attr.st_gid if fields.update_gid else None,
             attr.st_mtime_ns if fields.update_mtime else None,
         )
-        await self._changes.set_attributes(node, new)
+        await self._changes.set_attributes(node, new, run)
         return attributes_of(node, self._seconds(node))
 
     @upcall
     async def unlink(self, parent_inode: int, name: bytes, ctx: Any) -> None:
-        del ctx
-        await self._changes.remove(self._folder(parent_inode), os.fsdecode(name))
+        folder, text, run = (
+            self._folder(parent_inode),
+            os.fsdecode(name),
+            self._runs.run_of(ctx.pid),
+        )
+        await self._changes.remove(folder, text, run)
+        self._uses.changed_name(folder.remote, folder.path_of(text), run)
 
     @upcall
     async def rmdir(self, parent_inode: int, name: bytes, ctx: Any) -> None:
-        del ctx
-        await self._changes.remove_directory(self._folder(parent_inode), os.fsdecode(name))
+        run = self._runs.run_of(ctx.pid)
+        await self._changes.remove_directory(self._folder(parent_inode), os.fsdecode(name), run)
 
     @upcall
     async def mkdir(
         self, parent_inode: int, name: bytes, mode: int, ctx: Any
     ) -> pyfuse3.EntryAttributes:
-        del ctx
+        run = self._runs.run_of(ctx.pid)
         node = await self._changes.make_directory(
-            self._folder(parent_inode), os.fsdecode(name), stat.S_IMODE(mode)
+            self._folder(parent_inode), os.fsdecode(name), stat.S_IMODE(mode), run
         )
         return self._tell(node)
 
@@ -448,10 +505,9 @@ class Operations(pyfuse3.Operations):
     async def symlink(
         self, parent_inode: int, name: bytes, target: bytes, ctx: Any
     ) -> pyfuse3.EntryAttributes:
-        del ctx
-        folder = self._folder(parent_inode)
+        folder, run = self._folder(parent_inode), self._runs.run_of(ctx.pid)
         return self._tell(
-            await self._changes.make_symlink(folder, os.fsdecode(name), os.fsdecode(target))
+            await self._changes.make_symlink(folder, os.fsdecode(name), os.fsdecode(target), run)
         )
 
     @upcall
@@ -464,16 +520,21 @@ class Operations(pyfuse3.Operations):
         flags: int,
         ctx: Any,
     ) -> None:
-        del ctx
         if flags & ~pyfuse3.RENAME_NOREPLACE:
             raise pyfuse3.FUSEError(errno.EINVAL)
+        run = self._runs.run_of(ctx.pid)
+        source, name = self._folder(parent_inode_old), os.fsdecode(name_old)
+        target, new_name = self._folder(parent_inode_new), os.fsdecode(name_new)
         await self._changes.rename(
-            self._folder(parent_inode_old),
-            os.fsdecode(name_old),
-            self._folder(parent_inode_new),
-            os.fsdecode(name_new),
+            source,
+            name,
+            target,
+            new_name,
+            run,
             replace_target=not flags & pyfuse3.RENAME_NOREPLACE,
         )
+        self._uses.changed_name(source.remote, source.path_of(name), run)
+        self._uses.changed_name(target.remote, target.path_of(new_name), run)
 
     @upcall
     async def link(
@@ -486,10 +547,20 @@ class Operations(pyfuse3.Operations):
     @upcall
     async def getxattr(self, inode: int, name: bytes, ctx: Any) -> bytes:
         del ctx
-        value = await xattrs.value_of(name, self._content_of(self._node(inode)), self._pool)
+        node = self._node(inode)
+        if name == xattrs.WARNING:
+            value = await self._warning(node)
+        else:
+            value = await xattrs.value_of(name, self._content_of(node), self._pool)
         if value is None:
             raise pyfuse3.FUSEError(pyfuse3.ENOATTR)
         return value
+
+    async def _warning(self, node: Node) -> bytes | None:
+        if not isinstance(node, FileNode):
+            return None
+        await self._uses.settle()
+        return await xattrs.warning_of(node.remote.spec.id, node.path, self._pool)
 
     @upcall
     async def listxattr(self, inode: int, ctx: Any) -> Sequence[bytes]:

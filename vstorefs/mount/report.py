@@ -12,6 +12,7 @@ from vstorefs.model import Key, name_of
 from vstorefs.mount.control import Handler
 from vstorefs.mount.namespace import Namespace
 from vstorefs.mount.remote import Remote
+from vstorefs.mount.runs import Runs, skew_text
 from vstorefs.mount.transfers import Transfers
 from vstorefs.mount.uploads import Pending, Uploads
 from vstorefs.versions import history
@@ -32,6 +33,7 @@ class Report:
         namespace: Namespace,
         cache: Cache,
         clock: Clock,
+        runs: Runs,
         *,
         single: bool,
         read_only: bool,
@@ -43,6 +45,7 @@ class Report:
         self._namespace = namespace
         self._cache = cache
         self._clock = clock
+        self._runs = runs
         self._single = single
         self._read_only = read_only
 
@@ -82,6 +85,12 @@ class Report:
                 {"name": name, "why": why} for name, why in sorted(self._namespace.unshown.items())
             ],
             "read_only": self._read_only,
+            "ledger": {
+                "run": self._runs.own.id,
+                "waiting": self._runs.state.waiting,
+                "why": self._runs.state.why,
+                "skewed": [skew_text(*one) for one in self._runs.state.skewed],
+            },
         }
 
     def _pending(self) -> list[dict[str, Any]]:

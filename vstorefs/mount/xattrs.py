@@ -5,11 +5,20 @@ What is known of a file, by name. Not listed, so that copying programs leave the
 
 from __future__ import annotations
 
-from vstorefs.model import Content
+from vstorefs.ledger import changes
+from vstorefs.model import Content, Key, StoreId
 from vstorefs.mount.pool import Pool
 from vstorefs.workers import messages
 
 _PREFIX = b"user.vstorefs."
+WARNING = b"user.vstorefs.warning"
+
+
+async def warning_of(store: StoreId, path: Key, pool: Pool) -> bytes | None:
+    """The newest warning that holds of a path; None where there is none. Raises: Unavailable."""
+    answer = await pool.ask(messages.FindWarnings(store, path, below=False))
+    assert isinstance(answer, messages.Warned)
+    return changes.text(answer.warnings[-1]).encode() if answer.warnings else None
 
 
 async def value_of(name: bytes, content: Content | None, pool: Pool) -> bytes | None:

@@ -410,6 +410,7 @@ class LocalStore:
                 write_id=write.write_id,
                 hashes=write.hashes,
                 marks=write.marks,
+                run=write.run,
             )
             names.stamp(number, path.parent, identity)
             self._step("written")

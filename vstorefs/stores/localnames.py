@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vstorefs import files
-from vstorefs.model import Hashes, Key, Mark, Token, WriteId
+from vstorefs.model import Hashes, Key, Mark, RunId, Token, WriteId
 from vstorefs.stores.ids import to_id
 from vstorefs.stores.localdisk import NOT_THERE
 
@@ -61,6 +61,7 @@ class Identity:
     write_id: WriteId | None = None
     hashes: Hashes | None = None
     marks: tuple[Mark, ...] = field(default=())
+    run: RunId | None = None
 
     def encode(self) -> bytes:
         """The value of the xattr."""
@@ -71,7 +72,12 @@ class Identity:
             "mtime": self.mtime_ns,
             "path": self.path,
         }
-        optional = {"mode": self.mode, "base": self.base, "write": self.write_id}
+        optional = {
+            "mode": self.mode,
+            "base": self.base,
+            "write": self.write_id,
+            "run": self.run,
+        }
         about.update({name: value for name, value in optional.items() if value is not None})
         if self.hashes is not None:
             about.update(
@@ -98,6 +104,7 @@ def decode(value: bytes) -> Identity | None:
             write_id=about.get("write"),
             hashes=hashes,
             marks=tuple(Mark(mark) for mark in about.get("marks", ())),
+            run=about.get("run"),
         )
     except (ValueError, KeyError, TypeError):
         return None

@@ -310,6 +310,7 @@ class PathVersions:
             base=write.base,
             write_id=write.write_id,
             marks=marks,
+            run=write.run,
         )
         scratch = self.folder / f"{write.version}.tmp"
         self._write_empty(scratch, identity)
@@ -406,6 +407,7 @@ def to_version(
         identity.hashes,
         identity.marks,
         is_head,
+        identity.run,
     )
 
 

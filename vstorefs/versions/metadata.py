@@ -1,7 +1,7 @@
 """What travels with an object as its metadata: the fields of `Write` that a listing cannot show. Pure.
 
 Names are `vstorefs-write`, `-base`, `-md5`, `-sha1`, `-sha256`, `-mode` (octal), `-mtime`
-(nanoseconds), `-marks` (JSON), and `-time` (nanoseconds) where a version moved here from the portable
+(nanoseconds), `-marks` (JSON), `-run`, and `-time` (nanoseconds) where a version moved here from the portable
 layout; values are ASCII. An object without `vstorefs-write` was made by
 another tool.
 """
@@ -17,6 +17,7 @@ from vstorefs.model import (
     Hashes,
     Key,
     Mark,
+    RunId,
     Token,
     Version,
     VersionId,
@@ -44,6 +45,7 @@ class About:
     mtime_ns: int | None = None
     time_ns: int | None = None
     marks: tuple[Mark, ...] = (Mark.OUTSIDE,)
+    run: RunId | None = None
 
 
 def encode(write: Write) -> dict[str, str]:
@@ -57,6 +59,8 @@ def encode(write: Write) -> dict[str, str]:
         about["mode"] = f"{write.mode:o}"
     if write.mtime_ns is not None:
         about["mtime"] = str(write.mtime_ns)
+    if write.run is not None:
+        about["run"] = write.run
     if write.marks:
         about["marks"] = json.dumps([mark.value for mark in write.marks])
     return {_PREFIX + name: value for name, value in about.items()}
@@ -81,6 +85,7 @@ def decode(metadata: Mapping[str, str]) -> About:
             int(about["mtime"]) if "mtime" in about else None,
             int(about["time"]) if "time" in about else None,
             tuple(Mark(mark) for mark in json.loads(about.get("marks", "[]"))),
+            RunId(about["run"]) if "run" in about else None,
         )
     except (ValueError, TypeError):
         return About(WriteId(about["write"]), marks=())
@@ -110,4 +115,5 @@ def to_version(
         hashes=about.hashes,
         marks=about.marks,
         is_head=is_head,
+        run=about.run,
     )

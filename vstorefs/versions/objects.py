@@ -21,6 +21,7 @@ from vstorefs.model import (
     EntryKind,
     Key,
     Mark,
+    RunId,
     Token,
     Version,
     VersionId,
@@ -226,6 +227,7 @@ class ObjectStore(Listing):
             gid=gid,
             marks=tuple(mark.name.lower() for mark in write.marks),
             host=_HOST,
+            run=write.run,
         )
 
     def _of_record(
@@ -254,6 +256,7 @@ class ObjectStore(Listing):
             hashes=records.hashes_of(body) if body is not None else None,
             marks=marks,
             is_head=is_head,
+            run=RunId(body.run) if body is not None and body.run is not None else None,
         )
 
     def tidy(self, key: Key) -> None:

@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from vstorefs import errors
 from vstorefs.workers.channel import Channel
-from vstorefs.workers.jobs import fetch, hashing, listing, publish, record
+from vstorefs.workers.jobs import fetch, hashing, ledger, listing, publish, record
 from vstorefs.workers.jobs.setting import Setting
 from vstorefs.workers.jobs.tidying import Tidier
 from vstorefs.workers.messages import (
@@ -29,18 +29,26 @@ from vstorefs.workers.messages import (
     Answer,
     Ask,
     Available,
+    BeginRun,
     Check,
+    CheckInputs,
+    Checkpoint,
+    EndAbandoned,
+    EndRun,
+    ExchangeLedger,
     Failure,
     Fetch,
     Find,
+    FindWarnings,
     Hash,
     History,
     HistoryNames,
     Known,
     ListDirectory,
     LogLine,
-    Note,
     Noted,
+    NoteRecency,
+    NoteUses,
     Progress,
     Publish,
     Record,
@@ -132,6 +140,15 @@ class Worker:
                     number,
                     lambda: fetch.fetch(setting, request, self._report(number), abandoned),
                 )
+            case CheckInputs():
+                self._do(
+                    _in_a_thread,
+                    number,
+                    lambda: ledger.check(setting, request, self._report(number)),
+                )
+            case Checkpoint() | ExchangeLedger():
+                # These wait for a store, and nobody must wait for them.
+                self._do(_in_a_thread, number, lambda: self._answer(request))
             case Check() | ListDirectory() | Find() | History() | HistoryNames():
                 reads = self._reads[request.store]
                 self._do(reads.submit, number, lambda: self._answer(request))
@@ -160,11 +177,31 @@ class Worker:
                 return publish.adopt(setting, request)
             case Known():
                 return hashing.known(setting, request)
-            case Note():
+            case NoteRecency():
                 setting.chunks.note(request.chunks)
                 return Noted()
             case Release():
                 return hashing.release(setting, request)
+            case _:
+                return self._answer_on_runs(request)
+
+    def _answer_on_runs(self, request: Request) -> Answer:
+        setting = self._setting
+        match request:
+            case BeginRun():
+                return ledger.begin(setting, request)
+            case NoteUses():
+                return ledger.note(setting, request)
+            case EndRun():
+                return ledger.end(setting, request)
+            case EndAbandoned():
+                return ledger.end_abandoned(setting)
+            case Checkpoint():
+                return ledger.checkpoint(setting, request)
+            case ExchangeLedger():
+                return ledger.exchange(setting, request)
+            case FindWarnings():
+                return ledger.find_warnings(setting, request)
             case _:
                 raise TypeError(f"no job for {request!r}")
 

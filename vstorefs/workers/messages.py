@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import msgspec
 
+from vstorefs.ledger.ledger import Note
+from vstorefs.ledger.manifest import ChangeWarning, Run, RunStatus
 from vstorefs.model import (
     Capabilities,
     Content,
@@ -17,23 +19,30 @@ from vstorefs.model import (
     Hashes,
     JournalEntry,
     Key,
+    RunId,
     SessionId,
     StoreId,
     StoreSpec,
     Unshown,
     Version,
 )
+from vstorefs.project import Project
 
 
 class Start(msgspec.Struct, frozen=True, tag=True):
     """The first message to a worker: everything it needs to work."""
 
-    stores: tuple[StoreSpec, ...]
+    project: Project
     cache_dir: str
     state_dir: str
     cache_bytes: int
     session: SessionId
     log_level: int
+
+    @property
+    def stores(self) -> tuple[StoreSpec, ...]:
+        """The project's stores."""
+        return self.project.stores
 
 
 # --- requests: front -> worker
@@ -135,7 +144,7 @@ class Adopt(msgspec.Struct, frozen=True, tag=True):
     stores: tuple[StoreId, ...]
 
 
-class Note(msgspec.Struct, frozen=True, tag=True):
+class NoteRecency(msgspec.Struct, frozen=True, tag=True):
     """Recency of chunks that were read (keys as `cache.keys.chunk_key` makes them).
 
     Answer: Noted.
@@ -156,6 +165,61 @@ class Known(msgspec.Struct, frozen=True, tag=True):
     """Has this content been hashed on a first read on this host? Answer: HashesKnown."""
 
     content: Content
+
+
+class BeginRun(msgspec.Struct, frozen=True, tag=True):
+    """A run begins; told again, it takes its place above what came in since. Answer: RunBegun."""
+
+    run: Run
+
+
+class NoteUses(msgspec.Struct, frozen=True, tag=True):
+    """What runs did with inputs. Answer: Warned."""
+
+    notes: tuple[Note, ...]
+
+
+class EndRun(msgspec.Struct, frozen=True, tag=True):
+    """A run ends, and its manifest is made. Answer: RunEnded."""
+
+    run: RunId
+    status: RunStatus
+    exit_status: int | None = None
+
+
+class EndAbandoned(msgspec.Struct, frozen=True, tag=True):
+    """Close the runs of mounts that died. Answer: RunsClosed."""
+
+
+class Checkpoint(msgspec.Struct, frozen=True, tag=True):
+    """Let other hosts see how far a run is. `number` counts its checkpoints. Answer: Noted."""
+
+    run: RunId
+    number: int
+
+
+class ExchangeLedger(msgspec.Struct, frozen=True, tag=True):
+    """Send what waits, then take in what other hosts have written; `whole`: whatever its age. Answer: Exchanged."""
+
+    whole: bool
+
+
+class FindWarnings(msgspec.Struct, frozen=True, tag=True):
+    """The warnings that hold of a path, or with `below` of all paths below it. Answer: Warned."""
+
+    store: StoreId
+    path: Key
+    below: bool
+
+
+class CheckInputs(msgspec.Struct, frozen=True, tag=True):
+    """Compare inputs of a run with what the stores have now. Progress: Compared. Answer: Warned.
+
+    `paths`: only what is at or below these, where any are given, as pairs of store and path.
+    """
+
+    run: RunId
+    paths: tuple[tuple[StoreId, Key], ...]
 
 
 # --- notes about a request under way: front -> worker
@@ -222,12 +286,14 @@ class Found(msgspec.Struct, frozen=True, tag=True):
 class HashDone(msgspec.Struct, frozen=True, tag=True):
     """Answer to Hash.
 
-    `hashes` is None when it was abandoned. `reread` bytes had to be downloaded again.
+    `hashes` is None when it was abandoned. `reread` bytes had to be downloaded again. `warnings` follow from
+    what the hashes, or their absence, tell.
     """
 
     hashes: Hashes | None
     reread: int = 0
     mismatch: bool = False
+    warnings: tuple[ChangeWarning, ...] = ()
 
 
 class Recorded(msgspec.Struct, frozen=True, tag=True):
@@ -279,6 +345,51 @@ class HashesKnown(msgspec.Struct, frozen=True, tag=True):
     hashes: Hashes | None
 
 
+class RunBegun(msgspec.Struct, frozen=True, tag=True):
+    """Answer to BeginRun."""
+
+    run: Run
+
+
+class Warned(msgspec.Struct, frozen=True, tag=True):
+    """Answer to NoteUses, FindWarnings and CheckInputs."""
+
+    warnings: tuple[ChangeWarning, ...]
+
+
+class RunEnded(msgspec.Struct, frozen=True, tag=True):
+    """Answer to EndRun; None where there was nothing to keep."""
+
+    run: Run | None
+    warnings: tuple[ChangeWarning, ...] = ()
+
+
+class RunsClosed(msgspec.Struct, frozen=True, tag=True):
+    """Answer to EndAbandoned."""
+
+    runs: tuple[Run, ...]
+
+
+class Exchanged(msgspec.Struct, frozen=True, tag=True):
+    """Answer to ExchangeLedger.
+
+    `waiting` objects are kept on this host only, with why in `why`. `skewed`: hosts with wrong clocks, and by how many
+    seconds they are ahead of the store's.
+    """
+
+    runs: int = 0
+    waiting: int = 0
+    why: str = ""
+    skewed: tuple[tuple[str, int], ...] = ()
+
+
+class Compared(msgspec.Struct, frozen=True, tag=True):
+    """So many inputs of a run have been compared, of how many."""
+
+    done: int
+    of: int
+
+
 class Failure(msgspec.Struct, frozen=True, tag=True):
     """A request failed with an error of our family, whose class is `kind`, or a "Bug"."""
 
@@ -300,12 +411,20 @@ Request = (
     | History
     | HistoryNames
     | Adopt
-    | Note
+    | NoteRecency
     | Release
     | Known
+    | BeginRun
+    | NoteUses
+    | EndRun
+    | EndAbandoned
+    | Checkpoint
+    | ExchangeLedger
+    | FindWarnings
+    | CheckInputs
 )
 Remark = Available | Abandon
-Report = Arrived | Hashed
+Report = Arrived | Hashed | Compared
 Answer = (
     Checked
     | Fetched
@@ -319,6 +438,11 @@ Answer = (
     | Adopted
     | Noted
     | HashesKnown
+    | RunBegun
+    | Warned
+    | RunEnded
+    | RunsClosed
+    | Exchanged
     | Failure
 )
 

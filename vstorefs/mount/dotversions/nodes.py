@@ -20,6 +20,11 @@ class Telling(Enum):
 
     TABLE = "HISTORY"
     JSON = "history.json"
+    WARNINGS = "WARNINGS"
+
+
+ALL_WARNINGS = "@WARNINGS"
+"""The file that tells all warnings at or below a directory."""
 
 
 @dataclass(slots=True, eq=False)
@@ -28,6 +33,7 @@ class VersionsFolder(Node):
 
     directory: DirectoryNode = field(kw_only=True)
     children: dict[str, FileHistory] = field(default_factory=dict)
+    warnings: WarningsFile | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -68,4 +74,11 @@ class TellingFile(Node):
     telling: Telling = field(kw_only=True)
 
 
-VersionsNode = VersionsFolder | FileHistory | VersionFile | LatestLink | TellingFile
+@dataclass(slots=True, eq=False)
+class WarningsFile(Node):
+    """`DIR/.versions/@WARNINGS`."""
+
+    folder: VersionsFolder = field(kw_only=True)
+
+
+VersionsNode = VersionsFolder | FileHistory | VersionFile | LatestLink | TellingFile | WarningsFile

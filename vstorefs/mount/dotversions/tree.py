@@ -6,12 +6,15 @@ waited for, a few seconds.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from vstorefs import errors
 from vstorefs.clock import Clock
-from vstorefs.model import Content
+from vstorefs.ledger import changes
+from vstorefs.model import Content, Key
 from vstorefs.mount.dotversions.nodes import (
+    ALL_WARNINGS,
     LATEST,
     FileHistory,
     LatestLink,
@@ -20,10 +23,13 @@ from vstorefs.mount.dotversions.nodes import (
     VersionFile,
     VersionsFolder,
     VersionsNode,
+    WarningsFile,
 )
 from vstorefs.mount.inodes import DirectoryNode, Inodes, Node
+from vstorefs.mount.pool import Pool
 from vstorefs.mount.uploads import Uploads
 from vstorefs.versions import history, names
+from vstorefs.workers import messages
 
 _LIFETIME_S = 1.0
 _WAIT_S = 5.0
@@ -33,10 +39,19 @@ N = TypeVar("N", bound=Node)
 class DotVersions:
     """Everything below `.versions`; touched by the front's loop only."""
 
-    def __init__(self, inodes: Inodes, uploads: Uploads, clock: Clock) -> None:
+    def __init__(
+        self,
+        inodes: Inodes,
+        uploads: Uploads,
+        clock: Clock,
+        pool: Pool,
+        settle: Callable[[], Awaitable[None]],
+    ) -> None:
         self._inodes = inodes
         self._uploads = uploads
         self._clock = clock
+        self._pool = pool
+        self._settle = settle
 
     def folder(self, directory: DirectoryNode, name: str) -> VersionsFolder:
         """The `.versions` of a directory."""
@@ -64,13 +79,23 @@ class DotVersions:
             remote, path = node.directory.remote, node.directory.path
             await self._uploads.settled_below(remote.spec.id, path, _WAIT_S)
             found = await remote.history_names(path)
-            return [(names.quote(name), self._history_of(node, name)) for name in found]
+            return [
+                (ALL_WARNINGS, self._warnings_file(node)),
+                *((names.quote(name), self._history_of(node, name)) for name in found),
+            ]
         if isinstance(node, FileHistory):
             return list((await self._contents(node)).items())
         return []
 
-    async def text(self, node: TellingFile) -> bytes:
+    async def text(self, node: TellingFile | WarningsFile) -> bytes:
         """What one of the telling files contains. Raises: a StoreError."""
+        if isinstance(node, WarningsFile):
+            directory = node.folder.directory
+            return await self._warnings(directory, directory.path, below=True)
+        if node.telling is Telling.WARNINGS:
+            directory = node.history.folder.directory
+            path = directory.path_of(node.history.file)
+            return await self._warnings(directory, path, below=False)
         await self._load(node.history)
         write = history.to_table if node.telling is Telling.TABLE else history.to_json
         return write(node.history.file, node.history.versions)
@@ -92,7 +117,23 @@ class DotVersions:
         """What a version's file contains."""
         return node.version.content(node.remote.spec.id)
 
-    async def _find_history(self, node: VersionsFolder, name: str) -> FileHistory | None:
+    async def _warnings(self, directory: DirectoryNode, path: Key, *, below: bool) -> bytes:
+        await self._settle()
+        request = messages.FindWarnings(directory.remote.spec.id, path, below)
+        answer = await self._pool.ask(request)
+        assert isinstance(answer, messages.Warned)
+        return "".join(f"{changes.line(one)}\n" for one in answer.warnings).encode()
+
+    def _warnings_file(self, node: VersionsFolder) -> WarningsFile:
+        if node.warnings is None:
+            node.warnings = WarningsFile(self._inodes.number(), ALL_WARNINGS, folder=node)
+        return node.warnings
+
+    async def _find_history(
+        self, node: VersionsFolder, name: str
+    ) -> FileHistory | WarningsFile | None:
+        if name == ALL_WARNINGS:
+            return self._warnings_file(node)
         file = names.unquote(name)
         if file is None:
             return None

@@ -72,13 +72,13 @@ def hash_content(
         if not done:
             setting.chunks.release(setting.session, _keys(content, 0, chunks))
     if not done:
-        return HashDone(None, reread)
+        return HashDone(None, reread, warnings=setting.ledger.settle(content))
     known = setting.fingerprints.get(content.store, content.key, content.token)
     mismatch = known is not None and known.hashes is not None and known.hashes != hashes
     setting.fingerprints.put(
         content.store, content.key, content.token, Fingerprint(hashes, read=True)
     )
-    return HashDone(hashes, reread, mismatch)
+    return HashDone(hashes, reread, mismatch, setting.ledger.settle(content))
 
 
 def _go_through(

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from vstorefs.model import Hashes, JournalEntry, Key, Version, name_of, parent_of
 from vstorefs.versions.publish import Publisher
+from vstorefs.workers.jobs import ledger
 from vstorefs.workers.jobs.setting import Setting
 from vstorefs.workers.messages import (
     Adopt,
@@ -38,6 +39,7 @@ def publish(setting: Setting, work: Publisher, request: Publish) -> Published:
         # A write that failed may have happened all the same.
         for directory in _directories(request.entry):
             setting.listings.forget(request.entry.store, directory)
+    ledger.note_outputs(setting, request.entry, outcome)
     return Published(outcome.version, outcome.unchanged, outcome.removed, outcome.late)
 
 

@@ -12,6 +12,7 @@ from vstorefs.cache.env import Cache
 from vstorefs.cache.keys import chunk_key, content_prefix
 from vstorefs.cache.listings import Listings
 from vstorefs.clock import SystemClock
+from vstorefs.ledger.opening import ledger_of
 from vstorefs.model import CHUNK_BYTES, Content, StoreId, StoreSpec
 from vstorefs.state.env import State
 from vstorefs.state.fingerprints import Fingerprints
@@ -59,6 +60,7 @@ class Setting:
         self.journal = Journal(self.state)
         self.stores = Stores({spec.id: spec for spec in start.stores}, Probes(self.state))
         self.fingerprints = Fingerprints(self.state)
+        self.ledger = ledger_of(self.state, start.project.default_store)
 
     def read_content(self, content: Content, start: int, end: int) -> Iterator[bytes]:
         """Bytes [start, end) of a content, from the cache where it has them.
