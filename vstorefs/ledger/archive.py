@@ -4,7 +4,7 @@
     .vstorefs/ledger/checkpoints/<time>-<id>@<n>.json   that of one that goes on, the newest `n` counts
     .vstorefs/ledger/bundles/<id>.json.gz               many manifests in short, for hosts that know none
     .vstorefs/ledger/acks/<time>-<id>.json              a change that somebody accepted
-    .vstorefs/ledger/kept/<id>.json                     a run that somebody wants kept; `<id>.dropped` ends that
+    .vstorefs/ledger/kept/<time>-<id>.json              a run that somebody wants kept, or does not any more
 
 Names are below `.vstorefs/`. Nothing here needs more than "create if absent": names are never used twice.
 """

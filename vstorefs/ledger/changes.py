@@ -17,6 +17,7 @@ from vstorefs.ledger.manifest import (
     Seen,
     WarningKind,
 )
+from vstorefs.model import Token
 
 
 class Difference(Enum):
@@ -88,6 +89,19 @@ def text(warning: ChangeWarning) -> str:
     if warning.kind is WarningKind.CHANGED_WHILE_READ:
         head = f"{warning.kind.value} by run {run}, which began with it on {when}"
     return f"{head}: then {content(before.content)}{now}"
+
+
+def is_same(one: ChangeWarning, other: ChangeWarning) -> bool:
+    """Whether two runs were warned of the same change."""
+    return one.kind is other.kind and _tokens(one) == _tokens(other)
+
+
+def _tokens(warning: ChangeWarning) -> tuple[Token | None, Token | None]:
+    before, now = warning.before, warning.now
+    return (
+        before.content.token if before is not None else None,
+        now.token if now is not None else None,
+    )
 
 
 def content(seen: Seen) -> str:

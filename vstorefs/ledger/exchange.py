@@ -26,6 +26,7 @@ from vstorefs.ledger.index import Index
 from vstorefs.ledger.manifest import (
     Acknowledgement,
     Earlier,
+    Kept,
     Manifest,
     Place,
     Run,
@@ -41,12 +42,13 @@ log = logging.getLogger(__name__)
 
 BUNDLED = 100
 _UNSENT, _NAMED, _LOOSE, _HAVE = "unsent", "named", "loose", "have"
-_READ_TO, _SKEW = "read-to", "skew"
+_READ_TO, _SKEW, _KEPT = "read-to", "skew", "kept"
 _AT_ONCE = 8
 _BATCH = 100
 _TIME = "%Y-%m-%dT%H%M%S.%fZ"
 _SKEWED = timedelta(seconds=90)
 _DAY = timedelta(days=1)
+_decide = msgspec.json.Decoder(Kept).decode
 _ack = msgspec.json.Decoder(Acknowledgement).decode
 
 
@@ -164,7 +166,7 @@ class Exchange:
             if abs(behind) > _SKEWED:
                 skewed[one.run.host] = -int(behind.total_seconds())
         self._take_checkpoints(archive)
-        self._take_acks(archive)
+        self._take_decisions(archive)
         with self._state.writing() as txn:
             self._index.mark(txn, _READ_TO, "", began.strftime(_TIME).encode())
             for host, seconds in skewed.items():
@@ -323,16 +325,31 @@ class Exchange:
                     )
                 self._index.mark(txn, _HAVE, name)
 
-    def _take_acks(self, archive: Archive) -> None:
-        for name in self._missing(one.name for one in archive.names(names.ACKS)):
-            try:
-                acknowledgement = _ack(archive.get(name))
-            except msgspec.DecodeError as error:
-                log.warning("the ledger: %s is no readable acknowledgement: %s", name, error)
-                continue
+    def _take_decisions(self, archive: Archive) -> None:
+        """What people have accepted, and want kept."""
+        listed = [one.name for prefix in (names.ACKS, names.KEPT) for one in archive.names(prefix)]
+        for name in self._missing(listed):
+            data = archive.get(name)
             with self._state.writing() as txn:
-                self._index.acknowledge(txn, acknowledgement)
+                try:
+                    if name.startswith(names.ACKS):
+                        self._index.acknowledge(txn, _ack(data))
+                    else:
+                        self.take_kept(txn, _decide(data))
+                except msgspec.DecodeError as error:
+                    log.warning("the ledger: %s cannot be read: %s", name, error)
+                    continue
                 self._index.mark(txn, _HAVE, name)
+
+    def take_kept(self, txn: Any, decision: Kept) -> None:
+        """Take in that a run is to be kept, or not any more; the newest decision counts."""
+        known = dict(self._index.marked(txn, _KEPT)).get(decision.run)
+        if known is None or _decide(known).time <= decision.time:
+            self._index.mark(txn, _KEPT, decision.run, msgspec.json.encode(decision))
+
+    def kept(self, txn: Any) -> list[RunId]:
+        """The runs that somebody wants kept."""
+        return [RunId(run) for run, value in self._index.marked(txn, _KEPT) if _decide(value).kept]
 
     def _missing(self, found: Iterable[str]) -> list[str]:
         with self._state.reading() as txn:

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from vstorefs.ledger import changes
 from vstorefs.ledger.changes import Difference
 from vstorefs.ledger.manifest import (
     ChangeWarning,
@@ -30,6 +31,7 @@ from vstorefs.ledger.manifest import (
 from vstorefs.model import Key, RunId, SessionId, StoreId
 from vstorefs.state.env import State
 
+_FEW = 10
 _RUN, _INPUT, _OUTPUT, _WARNING, _QUESTION = b"=", b"i", b"o", b"w", b"?"
 
 
@@ -168,7 +170,11 @@ class GoingRuns:
             sorted(map(_warning, self._values(txn, run, _WARNING)), key=lambda one: one.time)
         )
         counted = replace(
-            going.run, inputs=len(inputs), outputs=len(outputs), warnings=len(warnings)
+            going.run,
+            inputs=len(inputs),
+            outputs=len(outputs),
+            warnings=len(warnings),
+            warning_texts=tuple(changes.line(one) for one in warnings[:_FEW]),
         )
         return Manifest(
             run=counted, inputs=inputs, outputs=outputs, warnings=warnings, stores=going.stores

@@ -159,9 +159,10 @@ class Index:
     # --- warnings
 
     def put_warning(self, txn: Any, warning: ChangeWarning) -> None:
-        """A warning that holds until somebody acknowledges it."""
-        acknowledged = self.acknowledged(txn, warning.place)
-        if acknowledged is not None and changes.is_accepted(acknowledged, warning.now):
+        """A warning that holds until somebody acknowledges it; a change is told once, whoever met it."""
+        if changes.is_accepted(self.acknowledged(txn, warning.place), warning.now):
+            return
+        if any(changes.is_same(one, warning) for one in self.warnings_of(txn, warning.place)):
             return
         key = self._warning_prefix(warning.place.store, warning.place.path) + b"\0"
         key += _micros(warning.time) + warning.run.encode()[:8]

@@ -8,7 +8,6 @@ tell whether it has changed, and they are not known yet, the question waits unti
 
 from __future__ import annotations
 
-import getpass
 import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -31,6 +30,7 @@ from vstorefs.ledger.manifest import (
     ChangeWarning,
     Earlier,
     Input,
+    Kept,
     Manifest,
     Output,
     Place,
@@ -47,7 +47,6 @@ from vstorefs.stores.ids import new_id
 
 _LARGE_BYTES = 256 << 20
 """Above this nobody waits for the hashes of an input that is known to differ."""
-_KEPT = "kept"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,16 +57,6 @@ class Note:
     use: Input
     gone: bool = False
     torn: bool = False
-
-
-class Kept(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody wants a run's inputs and outputs kept from purges, or does not any more."""
-
-    run: str
-    kept: bool
-    time: datetime
-    user: str
-    host: str
 
 
 class Ledger:
@@ -230,7 +219,12 @@ class Ledger:
         with self._state.reading() as txn:
             for run in self._index.newest_first(txn, before):
                 if not wanted or wanted in _words(run):
-                    yield run
+                    yield self._so_far(txn, run)
+
+    def _so_far(self, txn: Any, run: Run) -> Run:
+        """A run that goes on here, with what it has done by now."""
+        going = self._going.get(txn, run.id) if run.status is RunStatus.RUNNING else None
+        return run if going is None else self._going.manifest(txn, going).run
 
     def find(self, text: str) -> Run:
         """A run by its id, the beginning of it, or its name (the newest of that name).
@@ -310,8 +304,8 @@ class Ledger:
 
     # --- what people decide
 
-    def acknowledge(self, place: Place, content: Seen | None, why: str) -> int:
-        """Accept what a path has now; gives how many warnings that ends. Raises: JournalError."""
+    def acknowledge(self, place: Place, content: Seen | None, why: str, user: str) -> int:
+        """A user accepts what a path has now; gives how many warnings that ends. Raises: JournalError."""
         with self._state.writing() as txn:
             acknowledgement = Acknowledgement(
                 id=new_id(),
@@ -319,7 +313,7 @@ class Ledger:
                 place=place,
                 content=self._known(txn, place, content) if content is not None else None,
                 time=self.now(),
-                user=getpass.getuser(),
+                user=user,
                 host=socket.gethostname(),
                 why=why,
             )
@@ -332,6 +326,18 @@ class Ledger:
         """The newest acknowledgement of a path."""
         with self._state.reading() as txn:
             return self._index.acknowledged(txn, place)
+
+    def keep(self, run: RunId, user: str, *, kept: bool) -> None:
+        """See that purges leave alone what a run used and made, or do not any more. Raises: JournalError."""
+        decision = Kept(run=run, kept=kept, time=self.now(), user=user, host=socket.gethostname())
+        with self._state.writing() as txn:
+            self._exchange.take_kept(txn, decision)
+            self._exchange.to_send(txn, names.KEPT, new_id(), msgspec.json.encode(decision))
+
+    def kept(self) -> list[RunId]:
+        """The runs that somebody wants kept."""
+        with self._state.reading() as txn:
+            return self._exchange.kept(txn)
 
     # --- parts
 

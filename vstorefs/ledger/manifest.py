@@ -49,9 +49,9 @@ class WarningKind(Enum):
 class Run:
     """One run. `project` is the identity of its default store.
 
-    `sequence` is above that of every run that was known when this one began: it orders runs of hosts whose
-    clocks disagree. `command` is empty for a mount. `commit` is that of the folder's git repository, with `+` where
-    files differed from it.
+    `sequence` is above that of every run that was known when this one began: it orders runs of hosts whose clocks
+    disagree. `command` is empty for a mount. `commit` is that of the folder's git repository, with `+` where files
+    differed from it. `warning_texts` are the first few of its warnings, for lists.
     """
 
     id: RunId
@@ -73,6 +73,7 @@ class Run:
     inputs: int = 0
     outputs: int = 0
     warnings: int = 0
+    warning_texts: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -168,6 +169,17 @@ class Acknowledgement:
     user: str
     host: str
     why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """Somebody wants what a run used and made kept from purges, or does not any more."""
+
+    run: RunId
+    kept: bool
+    time: datetime
+    user: str
+    host: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

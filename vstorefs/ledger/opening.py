@@ -39,11 +39,14 @@ def choose(
     *,
     path: str | None = None,
     config: Path | None = None,
+    url: str | None = None,
     state_dir: Path | None = None,
 ) -> Chosen:
-    """The project that is meant. Raises: UsageError where that is not clear."""
+    """The project that is meant: of a project file, of one store, or of a path. Raises: UsageError."""
     if config is not None:
         return _of_project(project.load(config, environ), state_dir, environ)
+    if url is not None:
+        return _of_project(project.for_url(url, environ), state_dir, environ)
     if path is not None:
         record = mounts.find(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100 — not through links
         if record is None:
@@ -81,9 +84,16 @@ def _of_project(found: Project, state_dir: Path | None, environ: Mapping[str, st
 @contextmanager
 def opened(chosen: Chosen) -> Iterator[Ledger]:
     """A project's ledger on this host. Raises: UsageError."""
+    with opened_with_state(chosen) as (ledger, _):
+        yield ledger
+
+
+@contextmanager
+def opened_with_state(chosen: Chosen) -> Iterator[tuple[Ledger, State]]:
+    """A project's ledger, and this host's state that it lies in. Raises: UsageError."""
     state = State.open(chosen.state_dir)
     try:
-        yield ledger_of(state, chosen.project.default_store)
+        yield ledger_of(state, chosen.project.default_store), state
     finally:
         state.close()
 

@@ -4,6 +4,7 @@
 {"op": "run-end", "run", "exit_status"}                                                    the run, its warnings
 {"op": "exchange"}                  sends what waits, takes in what other hosts wrote
 {"op": "settle"}                    answers when everything done until now has been noted
+{"op": "accept", "path", "why", "user"}     what a path has now is what it should have
 {"op": "check", "run", "paths"}     what of a run's inputs is not what it was; paths relative to the mount point
 """
 
@@ -15,7 +16,8 @@ import msgspec
 import trio
 
 from vstorefs.ledger import changes
-from vstorefs.ledger.manifest import ChangeWarning, RunStatus
+from vstorefs.ledger.manifest import RunStatus
+from vstorefs.ledger.telling import told
 from vstorefs.model import Key, RunId
 from vstorefs.mount.control import Handler
 from vstorefs.mount.operations import Operations
@@ -58,6 +60,7 @@ class LedgerCalls:
             "exchange": self._exchange,
             "settle": self._settle,
             "check": self._check,
+            "accept": self._accept,
         }
 
     async def _begin(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -100,6 +103,21 @@ class LedgerCalls:
             await self._uses.settle()
         return {}
 
+    async def _accept(self, request: dict[str, Any]) -> dict[str, Any]:
+        spec, path = self._project.locate(str(request["path"]))
+        await self._uses.settle()
+        answer = await self._pool.ask(
+            messages.Accept(spec.id, path, str(request["why"]), str(request["user"]))
+        )
+        assert isinstance(answer, messages.Accepted)
+        await self._runs.exchange(whole=False)
+        return {
+            "paths": answer.paths,
+            "ended": answer.ended,
+            "waiting": self._runs.state.waiting,
+            "why": self._runs.state.why,
+        }
+
     async def _check(self, request: dict[str, Any]) -> dict[str, Any]:
         paths = []
         for path in request.get("paths", ()):
@@ -113,9 +131,3 @@ class LedgerCalls:
         )
         assert isinstance(answer, messages.Warned)
         return {"warnings": [told(one) for one in answer.warnings]}
-
-
-def told(warning: ChangeWarning) -> dict[str, Any]:
-    """A warning for programs, with its words."""
-    about: dict[str, Any] = msgspec.to_builtins(warning)
-    return about | {"text": changes.text(warning), "path": warning.place.shown}

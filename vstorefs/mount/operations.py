@@ -130,7 +130,7 @@ class Operations(pyfuse3.Operations):
         text = os.fsdecode(name)
         node = await self._find(parent, text)
         if node is None:
-            if isinstance(parent, DirectoryNode) and text not in parent.local:
+            if isinstance(parent, DirectoryNode):
                 self._uses.missing(parent.remote, parent.path_of(text), self._runs.run_of(ctx.pid))
             return absent(self._seconds(parent))
         return self._tell(node)

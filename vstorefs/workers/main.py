@@ -25,6 +25,7 @@ from vstorefs.workers.jobs.setting import Setting
 from vstorefs.workers.jobs.tidying import Tidier
 from vstorefs.workers.messages import (
     Abandon,
+    Accept,
     Adopt,
     Answer,
     Ask,
@@ -146,7 +147,7 @@ class Worker:
                     number,
                     lambda: ledger.check(setting, request, self._report(number)),
                 )
-            case Checkpoint() | ExchangeLedger():
+            case Checkpoint() | ExchangeLedger() | Accept():
                 # These wait for a store, and nobody must wait for them.
                 self._do(_in_a_thread, number, lambda: self._answer(request))
             case Check() | ListDirectory() | Find() | History() | HistoryNames():
@@ -200,6 +201,8 @@ class Worker:
                 return ledger.checkpoint(setting, request)
             case ExchangeLedger():
                 return ledger.exchange(setting, request)
+            case Accept():
+                return ledger.accept(setting, request)
             case FindWarnings():
                 return ledger.find_warnings(setting, request)
             case _:

@@ -222,6 +222,15 @@ class CheckInputs(msgspec.Struct, frozen=True, tag=True):
     paths: tuple[tuple[StoreId, Key], ...]
 
 
+class Accept(msgspec.Struct, frozen=True, tag=True):
+    """Accept what a path has now, or what is warned of below it. Answer: Accepted."""
+
+    store: StoreId
+    path: Key
+    why: str
+    user: str
+
+
 # --- notes about a request under way: front -> worker
 
 
@@ -357,6 +366,13 @@ class Warned(msgspec.Struct, frozen=True, tag=True):
     warnings: tuple[ChangeWarning, ...]
 
 
+class Accepted(msgspec.Struct, frozen=True, tag=True):
+    """Answer to Accept: how many paths were accepted, and how many warnings that ended."""
+
+    paths: int
+    ended: int
+
+
 class RunEnded(msgspec.Struct, frozen=True, tag=True):
     """Answer to EndRun; None where there was nothing to keep."""
 
@@ -422,6 +438,7 @@ Request = (
     | ExchangeLedger
     | FindWarnings
     | CheckInputs
+    | Accept
 )
 Remark = Available | Abandon
 Report = Arrived | Hashed | Compared
@@ -440,6 +457,7 @@ Answer = (
     | HashesKnown
     | RunBegun
     | Warned
+    | Accepted
     | RunEnded
     | RunsClosed
     | Exchanged

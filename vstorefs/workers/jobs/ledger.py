@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from vstorefs import errors
+from vstorefs.ledger import accepting
 from vstorefs.ledger.comparing import Comparison
 from vstorefs.ledger.manifest import Output, Place, Seen
 from vstorefs.model import JournalEntry, Key, Operation, RunId, StoreId, Version
@@ -12,6 +13,8 @@ from vstorefs.state.sessions import is_alive
 from vstorefs.versions.publish import Outcome
 from vstorefs.workers.jobs.setting import Setting
 from vstorefs.workers.messages import (
+    Accept,
+    Accepted,
     BeginRun,
     CheckInputs,
     Checkpoint,
@@ -76,6 +79,15 @@ def find_warnings(setting: Setting, request: FindWarnings) -> Warned:
         return Warned(tuple(setting.ledger.warnings_below(request.store, request.path)))
     place = Place(store=request.store, alias="", path=request.path)
     return Warned(tuple(setting.ledger.warnings_of(place)))
+
+
+def accept(setting: Setting, request: Accept) -> Accepted:
+    """Accept what a path has now. Raises: NotFound; a StoreError."""
+    store = setting.stores.get(request.store)
+    alias = setting.start.project.alias_of(store.spec)
+    return Accepted(
+        *accepting.accept(setting.ledger, store, alias, request.path, request.why, request.user)
+    )
 
 
 def check(setting: Setting, request: CheckInputs, report: Callable[[Report], None]) -> Warned:

@@ -1,0 +1,50 @@
+"""`vstorefs ack`."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+
+from vstorefs import errors
+from vstorefs.state import control, mounts
+
+DESCRIPTION = (
+    "Accept that an input has changed: what the path has now, or that it is gone, is as it should be. "
+    "Recorded with who, when and why, for all hosts of the project; it ends the warnings."
+)
+EXAMPLES = """\
+examples:
+  vstorefs ack ~/data/inputs/train.csv --why "labels corrected by the vendor"
+  vstorefs ack ~/data/inputs --why "the new quarter"      everything below that is warned of
+"""
+
+_ACCEPT_S = 120.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument("path", metavar="PATH", help="a file or a folder in a mount")
+    parser.add_argument("--why", required=True, metavar="TEXT", help="the reason, for the record")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Tell the mount."""
+    if not options.why.strip():
+        raise errors.UsageError("--why is empty; say in a few words why the change is accepted")
+    record = control.mount_of(options.path)
+    answer = control.ask(
+        record,
+        {
+            "op": "accept",
+            "path": mounts.inside(record, options.path),
+            "why": options.why,
+            "user": getpass.getuser(),
+        },
+        timeout_s=_ACCEPT_S,
+    )
+    if not answer["ok"]:
+        raise errors.VstorefsError(answer["error"])
+    print(f"accepted: {answer['paths']} paths, {answer['ended']} warnings ended")
+    if answer["waiting"]:
+        print(f"other hosts do not know yet: {answer['why']}")
+    return 0

@@ -1,0 +1,117 @@
+"""`vstorefs check`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import Any
+
+from vstorefs import errors
+from vstorefs.cli import projects
+from vstorefs.cli.output import show_json
+from vstorefs.ledger.comparing import Comparison
+from vstorefs.ledger.ledger import Ledger
+from vstorefs.ledger.manifest import Run, RunStatus
+from vstorefs.ledger.opening import Chosen, choose
+from vstorefs.ledger.telling import told
+from vstorefs.model import Key, StoreId
+from vstorefs.state import control, mounts
+from vstorefs.state.env import State
+from vstorefs.state.fingerprints import Fingerprints
+from vstorefs.state.probes import Probes
+from vstorefs.stores.base import Store
+from vstorefs.versions.layouts import open_store
+
+DESCRIPTION = (
+    "Compare what a run used with what the stores hold now. Nothing is downloaded where tokens or checksums suffice. "
+    "A change is a warning, not an error."
+)
+EXAMPLES = """\
+examples:
+  vstorefs check                              the newest run's inputs
+  vstorefs check --against baseline           those of another run
+  vstorefs check ~/data/inputs --strict       only those there; exit status 1 if anything has changed
+"""
+
+_CHECK_S = 24 * 3600.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument("paths", nargs="*", metavar="PATH", help="only what is at or below these")
+    projects.add_arguments(parser)
+    parser.add_argument(
+        "--against", metavar="RUN", help="the run to compare with (default: the newest with inputs)"
+    )
+    parser.add_argument(
+        "--strict", action="store_true", help="exit status 1 if there is anything to warn of"
+    )
+    parser.add_argument("--json", action="store_true", help="print a list of objects, for programs")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Compare, and print what differs."""
+    found = _chosen(options)
+    with projects.ledger_of(found) as (ledger, state):
+        against = _against(ledger, options.against)
+        if found.mount is not None:
+            warnings = _by_mount(found, against, options.paths)
+        else:
+            warnings = _here(found, ledger, state, against, options.paths)
+    if options.json:
+        show_json(warnings)
+    else:
+        for one in warnings:
+            print(f"{one['path']}: warning: {one['text']}")
+        count = len(warnings)
+        words = "nothing has" if not count else f"{count} of {against.inputs} inputs have"
+        print(f"{words} changed since run {against.label}")
+    return errors.EXIT_FAILURE if options.strict and warnings else 0
+
+
+def _chosen(options: argparse.Namespace) -> Chosen:
+    if options.paths and not (options.config or options.mount or options.store):
+        return choose(os.environ, path=options.paths[0])
+    return projects.chosen(options)
+
+
+def _against(ledger: Ledger, wanted: str | None) -> Run:
+    if wanted is not None:
+        return ledger.find(wanted)
+    for one in ledger.runs():
+        if one.inputs and one.status is not RunStatus.RUNNING:
+            return one
+    raise errors.NotFound("no run of this project has used an input and ended")
+
+
+def _by_mount(found: Chosen, against: Run, paths: list[str]) -> list[dict[str, Any]]:
+    assert found.mount is not None
+    inside = [mounts.inside(found.mount, path) for path in paths]
+    answer = control.ask(
+        found.mount, {"op": "check", "run": against.id, "paths": inside}, timeout_s=_CHECK_S
+    )
+    if not answer["ok"]:
+        raise errors.VstorefsError(answer["error"])
+    warnings: list[dict[str, Any]] = answer["warnings"]
+    return warnings
+
+
+def _here(
+    found: Chosen, ledger: Ledger, state: State, against: Run, paths: list[str]
+) -> list[dict[str, Any]]:
+    """Without a mount: the stores are asked from here."""
+    opened: dict[StoreId, Store] = {}
+
+    def store_of(wanted: StoreId) -> Store:
+        if wanted not in opened:
+            spec = next((one for one in found.project.stores if one.id == wanted), None)
+            if spec is None:
+                raise errors.NotFound("the project has no such store any more", store=wanted)
+            opened[wanted] = open_store(spec, Probes(state))
+        return opened[wanted]
+
+    places = [found.project.locate(path) for path in paths]
+    asked: tuple[tuple[StoreId, Key], ...] = tuple((spec.id, key) for spec, key in places)
+    comparison = Comparison(ledger, Fingerprints(state), store_of)
+    whole = ledger.manifest(against)
+    return [told(one) for one in comparison.changed(whole, asked) if one is not None]

@@ -1,0 +1,84 @@
+"""The arguments by which commands name a project, and its ledger with what other hosts have written."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from vstorefs import errors
+from vstorefs.ledger.ledger import Ledger
+from vstorefs.ledger.opening import Chosen, choose, opened_with_state
+from vstorefs.state import control
+from vstorefs.state.env import State
+
+_EXCHANGE_S = 90.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments that name a project."""
+    parser.add_argument(
+        "-c",
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="the project's file (default: what is mounted, or vstorefs.toml here)",
+    )
+    parser.add_argument(
+        "--store", metavar="URL", help="the store, where it was mounted by its URL alone"
+    )
+    parser.add_argument("--mount", metavar="DIR", help="a folder in a mount of the project")
+    parser.add_argument(
+        "--state-dir",
+        type=Path,
+        metavar="DIR",
+        help="where this host's state lies (default: ~/.local/state/vstorefs)",
+    )
+
+
+def chosen(options: argparse.Namespace) -> Chosen:
+    """The project that the arguments name. Raises: UsageError."""
+    return choose(
+        os.environ,
+        path=options.mount,
+        config=options.config,
+        url=options.store,
+        state_dir=options.state_dir,
+    )
+
+
+def name_of(found: Chosen) -> str:
+    """What a project is called for people."""
+    project = found.project
+    return project.name or project.default_store.url
+
+
+@contextmanager
+def ledger_of(found: Chosen) -> Iterator[tuple[Ledger, State]]:
+    """Its ledger, up to date where the default store can be asked. Raises: UsageError."""
+    with opened_with_state(found) as (ledger, state):
+        why = _exchange(found, ledger)
+        if why:
+            print(
+                f"vstorefs: what other hosts have done since is not known: {why}", file=sys.stderr
+            )
+        yield ledger, state
+
+
+def _exchange(found: Chosen, ledger: Ledger) -> str:
+    """Send what waits and take in what others wrote; gives why that could not be. A mount has what it needs for it."""
+    if found.mount is not None:
+        try:
+            answer = control.ask(found.mount, {"op": "exchange"}, timeout_s=_EXCHANGE_S)
+        except errors.VstorefsError as error:
+            return str(error)
+        return str(answer.get("why") or answer.get("error") or "")
+    try:
+        ledger.send()
+        ledger.receive()
+    except errors.StoreError as error:
+        return error.message
+    return ""

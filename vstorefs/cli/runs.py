@@ -1,0 +1,101 @@
+"""`vstorefs runs`."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import shlex
+from datetime import UTC
+from typing import Any
+
+from vstorefs.cli import projects
+from vstorefs.cli.output import show_json, show_table
+from vstorefs.ledger.manifest import SHORT_ID, Run
+
+DESCRIPTION = (
+    "The runs of a project, on all its hosts, the newest first. A run with warnings has a mark; `vstorefs show RUN` "
+    "tells all of one."
+)
+EXAMPLES = """\
+examples:
+  vstorefs runs
+  vstorefs runs --limit 100 --search train
+  vstorefs runs --json | jq '.[] | select(.warnings != [])'
+"""
+
+_HEADER = ("", "RUN", "NAME", "STATUS", "STARTED (UTC)", "TOOK", "IN", "OUT", "HOST", "COMMAND")
+_MARK = "!"
+_COMMAND_CHARS = 60
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    projects.add_arguments(parser)
+    parser.add_argument("--limit", type=int, default=20, metavar="N", help="how many (default: 20)")
+    parser.add_argument(
+        "--search", default="", metavar="TEXT", help="only runs in whose words it occurs"
+    )
+    parser.add_argument("--json", action="store_true", help="print a list of objects, for programs")
+
+
+def run(options: argparse.Namespace) -> int:
+    """List them."""
+    chosen = projects.chosen(options)
+    with projects.ledger_of(chosen) as (ledger, _):
+        found = list(itertools.islice(ledger.runs(search=options.search), max(0, options.limit)))
+    if options.json:
+        show_json([about(one) for one in found])
+    elif not found:
+        like = f" that has {options.search!r} in its words" if options.search else ""
+        print(f"no run of {projects.name_of(chosen)} is recorded{like}")
+    else:
+        show_table(_HEADER, [_row(one) for one in found])
+        for one in found:
+            for text in one.warning_texts:
+                print(f"{_MARK} {one.label}: {text}")
+    return 0
+
+
+def about(run: Run) -> dict[str, Any]:
+    """A run for programs."""
+    return {
+        "id": run.id,
+        "name": run.name,
+        "kind": run.kind.value,
+        "status": run.status.value,
+        "started": run.started.astimezone(UTC).isoformat(),
+        "ended": run.ended.astimezone(UTC).isoformat() if run.ended is not None else None,
+        "exit_status": run.exit_status,
+        "command": list(run.command),
+        "folder": run.folder,
+        "commit": run.commit,
+        "user": run.user,
+        "host": run.host,
+        "mount_point": run.mount_point,
+        "inputs": run.inputs,
+        "outputs": run.outputs,
+        "warnings": list(run.warning_texts),
+        "warning_count": run.warnings,
+    }
+
+
+def _row(run: Run) -> tuple[str, ...]:
+    took = f"{(run.ended - run.started).total_seconds():.0f} s" if run.ended is not None else "-"
+    command = shlex.join(run.command) if run.command else f"mount {run.mount_point}"
+    return (
+        _MARK if run.warnings else "",
+        run.id[:SHORT_ID],
+        run.name or "-",
+        status(run),
+        f"{run.started.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
+        took,
+        str(run.inputs),
+        str(run.outputs),
+        run.host,
+        command if len(command) <= _COMMAND_CHARS else command[: _COMMAND_CHARS - 1] + "…",
+    )
+
+
+def status(run: Run) -> str:
+    """How a run stands, with an exit status that is not 0."""
+    return f"{run.status.value} ({run.exit_status})" if run.exit_status else run.status.value

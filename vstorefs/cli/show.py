@@ -1,0 +1,91 @@
+"""`vstorefs show`."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from datetime import UTC, datetime
+
+from vstorefs.cli import projects
+from vstorefs.cli.output import binary_size
+from vstorefs.cli.runs import status
+from vstorefs.ledger import changes, manifest
+from vstorefs.ledger.manifest import Input, Manifest, Output, Seen
+
+DESCRIPTION = (
+    "Everything that is kept of a run: what it used, with versions and hashes, what had changed since it was last "
+    "used, and what the run made."
+)
+EXAMPLES = """\
+examples:
+  vstorefs show 7f3a02b9             a run by its id, or the beginning of it
+  vstorefs show baseline             the newest run of that name
+  vstorefs show baseline --json      its manifest
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument("run_name", metavar="RUN", help="a run's id, the beginning of it, or name")
+    projects.add_arguments(parser)
+    parser.add_argument("--json", action="store_true", help="print the manifest, for programs")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Find it and print it."""
+    with projects.ledger_of(projects.chosen(options)) as (ledger, _):
+        whole = ledger.manifest(ledger.find(options.run_name))
+    print(manifest.encode(whole).decode() if options.json else _text(whole), end="")
+    return 0
+
+
+def _text(whole: Manifest) -> str:
+    one = whole.run
+    lines = [
+        f"run {one.id}" + (f"  {one.name}" if one.name else ""),
+        f"  {status(one)}, started {_time(one.started)}"
+        + (f", ended {_time(one.ended)}" if one.ended is not None else ""),
+        f"  by {one.user} on {one.host}, in {one.mount_point}",
+    ]
+    if one.command:
+        lines += [f"  command  {shlex.join(one.command)}", f"  folder   {one.folder}"]
+    if one.commit:
+        lines.append(f"  commit   {one.commit}")
+    for warning in whole.warnings:
+        lines.append(f"! {changes.line(warning)}")
+    lines.append(f"inputs: {len(whole.inputs)}")
+    for use in whole.inputs:
+        lines += [f"  {use.place.shown}{_remarks(use)}", *_content(use.content)]
+    lines.append(f"outputs: {len(whole.outputs)}")
+    for output in whole.outputs:
+        lines += [f"  {output.place.shown}{_made(output)}", *_content(output.content)]
+    return "\n".join(lines) + "\n"
+
+
+def _remarks(use: Input) -> str:
+    opens = "once" if use.opens == 1 else f"{use.opens} times"
+    words = [f"opened {opens}", f"at most {binary_size(use.read_bytes)} read"]
+    words += ["open at the start"] if use.inherited else []
+    words += ["by its version"] if use.pinned else []
+    return f"  ({', '.join(words)})"
+
+
+def _made(output: Output) -> str:
+    return f"  (made {_time(output.made)})"
+
+
+def _content(content: Seen) -> list[str]:
+    first = f"    {binary_size(content.size)}, version {content.version or content.token}"
+    if content.hashes is None:
+        return [first, "    hashes not known: it was not read to its end"]
+    hashes = content.hashes
+    return [
+        first,
+        f"    md5 {hashes.md5}",
+        f"    sha1 {hashes.sha1}",
+        f"    sha256 {hashes.sha256}",
+    ]
+
+
+def _time(time: datetime) -> str:
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

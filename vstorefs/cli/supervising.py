@@ -1,0 +1,122 @@
+"""Runs a command with its whole process tree: signals go through, orphans are taken in, the exit status comes back.
+
+The kernel gives orphans of the tree to this process (a subreaper), so that a process that forked twice stays in the
+tree for as long as it lives. The run ends when the last of them has. What the terminal sends to a whole group has
+reached the command already; what somebody sends to this process is passed on.
+
+Source: prctl(2), PR_SET_CHILD_SUBREAPER; signal(7); sigaction(2), SI_KERNEL.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from vstorefs import errors
+
+_SET_CHILD_SUBREAPER = 36
+_FROM_KERNEL = 0x80
+_PASSED_ON = (
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGINT,
+    signal.SIGQUIT,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+)
+_NOT_FOUND, _NOT_RUNNABLE, _SIGNALLED = 127, 126, 128
+
+
+def adopt_orphans() -> None:
+    """From now on orphans among this process's descendants become its children."""
+    if ctypes.CDLL(None, use_errno=True).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        raise errors.VstorefsError(
+            f"the kernel does not let this process keep its tree together: {os.strerror(ctypes.get_errno())}"
+        )
+
+
+def supervise(command: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Run a command until its whole tree has ended; gives its exit status, 128 + n where signal n ended it."""
+    watched = {signal.SIGCHLD, *_PASSED_ON}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, watched)
+    try:
+        process = subprocess.Popen(
+            command,
+            env=dict(environ),
+            preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, before),  # noqa: PLW1509 — one thread only
+        )
+    except FileNotFoundError:
+        print(f"vstorefs: there is no command {command[0]!r}", file=sys.stderr)
+        return _NOT_FOUND
+    except OSError as error:
+        print(f"vstorefs: cannot run {command[0]!r}: {error.strerror}", file=sys.stderr)
+        return _NOT_RUNNABLE
+    return _watch(process.pid, watched)
+
+
+def _watch(command: int, watched: set[signal.Signals]) -> int:
+    status: int | None = None
+    while True:
+        ended, is_last = _reap(command)
+        if ended is not None:
+            status = ended
+            if not is_last:
+                print(
+                    "vstorefs: the command has ended, and waits for processes that it has left; ^C ends the wait",
+                    file=sys.stderr,
+                )
+        if is_last:
+            return status if status is not None else 0
+        info = signal.sigwaitinfo(watched)
+        if info.si_signo == signal.SIGCHLD:
+            continue
+        if status is not None:
+            return status
+        if info.si_code != _FROM_KERNEL:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(command, info.si_signo)
+
+
+def _reap(command: int) -> tuple[int | None, bool]:
+    """Take note of children that have ended: the command's exit status, if it is among them; whether none is left."""
+    status = None
+    while True:
+        try:
+            pid, how = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return status, True
+        if pid == 0:
+            return status, False
+        if pid == command:
+            code = os.waitstatus_to_exitcode(how)
+            status = code if code >= 0 else _SIGNALLED - code
+
+
+def inherited(mount_point: str) -> list[int]:
+    """Inode numbers of files of a mount that this process has open for reading.
+
+    The descriptors' links are not followed: that would call into the mount.
+    """
+    ours = set()
+    for line in Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape").splitlines():
+        fields = line.split()
+        if fields[4].encode().decode("unicode_escape") == mount_point:
+            ours.add(fields[0])
+    found = []
+    for file in Path("/proc/self/fdinfo").iterdir():
+        try:
+            lines = file.read_text().splitlines()
+        except OSError:
+            # The descriptor that lists the folder is gone by now.
+            continue
+        about = dict(line.split(":", 1) for line in lines if ":" in line)
+        readable = int(about.get("flags", "0").strip(), 8) & os.O_ACCMODE != os.O_WRONLY
+        if about.get("mnt_id", "").strip() in ours and readable and "ino" in about:
+            found.append(int(about["ino"]))
+    return found
