@@ -26,16 +26,16 @@ _BATCH = 512
 class ChunkView:
     """One chunk in the map, valid until `close`, which ends its read transaction."""
 
-    __slots__ = ("_checksum", "_txn", "data")
+    __slots__ = ("_txn", "checksum", "data")
 
     def __init__(self, txn: Any, value: memoryview) -> None:
         self._txn = txn
-        self._checksum = bytes(value[:8])
+        self.checksum = bytes(value[:8])
         self.data = value[8:]
 
     def checksum_ok(self) -> bool:
         """Whether the content is what was put; reads all of it, so call it off the loop."""
-        return bool(xxhash.xxh3_64_digest(self.data) == self._checksum)
+        return bool(xxhash.xxh3_64_digest(self.data) == self.checksum)
 
     def close(self) -> None:
         """End the transaction; `data` must not be used after it."""

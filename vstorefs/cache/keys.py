@@ -23,9 +23,9 @@ def chunk_key(prefix: bytes, number: int) -> bytes:
     return prefix + number.to_bytes(4, "big")
 
 
-def listing_key(store: StoreId, directory: Key) -> bytes:
-    """The key of a directory's listing: 20 bytes."""
-    return chunk_key(_hash("listing", store, directory), _LISTING)
+def listing_key(store: StoreId, directory: Key, scope: str = "") -> bytes:
+    """The key of a directory's listing: 20 bytes. `scope` tells apart those that do not show what is newest."""
+    return chunk_key(_hash("listing", store, directory, scope), _LISTING)
 
 
 def _hash(*parts: str) -> bytes:

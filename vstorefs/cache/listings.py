@@ -31,18 +31,19 @@ _decode = msgspec.msgpack.Decoder(CachedListing).decode
 
 
 class Listings:
-    """Cached listings; for workers' threads."""
+    """Cached listings; for workers' threads. Those of another `scope` are not seen."""
 
-    def __init__(self, cache: Cache, boot: str) -> None:
+    def __init__(self, cache: Cache, boot: str, scope: str = "") -> None:
         self._chunks = ChunkWriter(cache)
         self._boot = boot
+        self._scope = scope
 
     def get(self, store: StoreId, directory: Key) -> CachedListing | None:
         """The last listing of a directory.
 
         One of an earlier boot is older than anything of this one.
         """
-        data = self._chunks.read(listing_key(store, directory))
+        data = self._chunks.read(listing_key(store, directory, self._scope))
         if data is None:
             return None
         try:
@@ -66,11 +67,11 @@ class Listings:
     ) -> CachedListing:
         """Keep a listing instead of the one before."""
         listing = CachedListing(entries, listed_at, self._boot, complete, unshown)
-        key = listing_key(store, directory)
+        key = listing_key(store, directory, self._scope)
         self._chunks.drop(key)
         self._chunks.put(key, _encode(listing))
         return listing
 
     def forget(self, store: StoreId, directory: Key) -> None:
         """This mount changed the directory."""
-        self._chunks.drop(listing_key(store, directory))
+        self._chunks.drop(listing_key(store, directory, self._scope))

@@ -8,10 +8,11 @@ from typing import Any
 
 from vstorefs import errors
 from vstorefs.cli import projects
+from vstorefs.cli.lock import newest
 from vstorefs.cli.output import show_json
 from vstorefs.ledger.comparing import Comparison
 from vstorefs.ledger.ledger import Ledger
-from vstorefs.ledger.manifest import Run, RunStatus
+from vstorefs.ledger.manifest import Run
 from vstorefs.ledger.opening import Chosen, choose
 from vstorefs.ledger.telling import told
 from vstorefs.model import Key, StoreId
@@ -53,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
     """Compare, and print what differs."""
     found = _chosen(options)
     with projects.ledger_of(found) as (ledger, state):
-        against = _against(ledger, options.against)
+        against = ledger.find(options.against) if options.against else newest(ledger)
         if found.mount is not None:
             warnings = _by_mount(found, against, options.paths)
         else:
@@ -73,15 +74,6 @@ def _chosen(options: argparse.Namespace) -> Chosen:
     if options.paths and not (options.config or options.mount or options.store):
         return choose(os.environ, path=options.paths[0])
     return projects.chosen(options)
-
-
-def _against(ledger: Ledger, wanted: str | None) -> Run:
-    if wanted is not None:
-        return ledger.find(wanted)
-    for one in ledger.runs():
-        if one.inputs and one.status is not RunStatus.RUNNING:
-            return one
-    raise errors.NotFound("no run of this project has used an input and ended")
 
 
 def _by_mount(found: Chosen, against: Run, paths: list[str]) -> list[dict[str, Any]]:

@@ -21,6 +21,7 @@ COMMANDS = {
     "show": "everything about a run",
     "check": "what a run used, beside what there is now",
     "ack": "accept that an input has changed",
+    "lock": "write down which versions a run used",
     "keep": "keep what a run used and made from purges",
     "cache": "show or clear the cache",
     "flush": "wait until everything is in its store",

@@ -12,8 +12,10 @@ from pathlib import Path
 
 from vstorefs import errors, logs, project
 from vstorefs.cli import folders
+from vstorefs.ledger import lockfile
 from vstorefs.project import Project
 from vstorefs.state import mounts
+from vstorefs.versions.locked import Lock
 
 DESCRIPTION = (
     "Show stores as a directory. Returns when the mount works, and leaves it in the background."
@@ -24,6 +26,7 @@ examples:
   vstorefs mount s3://my-bucket/folder ~/data  a bucket with versioning
   vstorefs mount file:///srv/share ~/data      a folder
   vstorefs mount -c vstorefs.toml ~/data       the stores of a project, each as a folder
+  vstorefs mount -c vstorefs.toml --locked inputs.lock ~/then     exactly what a run used
 
 Credentials for S3 are found as by the AWS command line: environment, profiles, instance roles.
 """
@@ -42,6 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--foreground", action="store_true", help="stay in the foreground, log to the terminal"
+    )
+    parser.add_argument(
+        "--locked",
+        type=Path,
+        metavar="FILE",
+        help="show exactly the versions of a lock file, read-only, and check every byte",
     )
     parser.add_argument("--read-only", action="store_true", help="allow no change")
     parser.add_argument(
@@ -73,6 +82,7 @@ def run(options: argparse.Namespace) -> int:
         return _serve(options, point)
     _check_system()
     what = _project(options)
+    _lock(options, what)
     made = _prepare(point)
     try:
         _check_point(point, options)
@@ -83,6 +93,16 @@ def run(options: argparse.Namespace) -> int:
         if made:
             point.rmdir()
         raise
+
+
+def _lock(options: argparse.Namespace, what: Project) -> Lock | None:
+    if options.locked is None:
+        return None
+    try:
+        text = options.locked.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise errors.UsageError(f"cannot read the lock file {options.locked}: {error}") from error
+    return lockfile.read(text, str(options.locked), what)
 
 
 def _project(options: argparse.Namespace) -> Project:
@@ -197,6 +217,7 @@ def _serve(options: argparse.Namespace, point: Path, what: Project | None = None
                 options.allow_other,
                 str(file) if file is not None else None,
                 os.cpu_count() or 2,
+                _lock(options, what),
             ),
             on_ready,
         )
@@ -255,7 +276,7 @@ def _again(options: argparse.Namespace, point: Path) -> list[str]:
     arguments = ["mount"]
     if options.config is not None:
         arguments += ["--config", str(options.config.absolute())]
-    for name in ("cache_dir", "state_dir", "log_file"):
+    for name in ("cache_dir", "state_dir", "log_file", "locked"):
         value = getattr(options, name)
         if value is not None:
             arguments += ["--" + name.replace("_", "-"), os.path.abspath(value.expanduser())]  # noqa: PTH100

@@ -111,7 +111,8 @@ class Seen:
 class Input:
     """What a run read of one version: opened `opens` times, and `read_bytes` of it were read at most.
 
-    `inherited`: it was open when the run began. `pinned`: a version asked for by its name in `.versions/`.
+    `inherited`: it was open when the run began. `pinned`: a chosen version, asked for by its name in `.versions/` or
+    by a lock file, which is compared with nothing.
     """
 
     place: Place

@@ -30,6 +30,7 @@ from vstorefs.mount.dotversions.tree import DotVersions
 from vstorefs.mount.hashing import Hashing
 from vstorefs.mount.inodes import ROOT, Inodes, TopNode
 from vstorefs.mount.ledgercalls import LedgerCalls
+from vstorefs.mount.locked import Locked
 from vstorefs.mount.namespace import Namespace
 from vstorefs.mount.operations import Operations
 from vstorefs.mount.pool import Pool
@@ -45,6 +46,7 @@ from vstorefs.project import Project
 from vstorefs.state import mounts
 from vstorefs.state.sessions import Session
 from vstorefs.state.staging import StagingArea
+from vstorefs.versions.locked import Lock
 from vstorefs.workers import messages
 
 log = logging.getLogger(__name__)
@@ -60,7 +62,10 @@ _REVIVE_EVERY_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class MountOptions:
-    """Everything that a mount is made from. `workers` is how many worker processes."""
+    """Everything that a mount is made from. `workers` is how many worker processes.
+
+    `lock`: show exactly what a lock file says.
+    """
 
     mount_point: Path
     project: Project
@@ -71,6 +76,7 @@ class MountOptions:
     allow_other: bool
     log_file: str | None
     workers: int
+    lock: Lock | None = None
 
 
 def run(options: MountOptions, on_ready: Callable[[str], None]) -> None:
@@ -138,6 +144,7 @@ class Front:
             options.cache_bytes,
             self._session.id,
             log.getEffectiveLevel(),
+            options.lock,
         )
         pool = Pool(start, options.workers)
         async with trio.open_nursery() as nursery:
@@ -190,7 +197,7 @@ class Front:
                 pool, {remote.spec.id: remote for remote in remotes}, self._clock, nursery
             )
             runs = Runs(pool, options.project, self._clock, self._mount_point)
-            uses = Uses(pool, options.project, runs, self._clock)
+            uses = Uses(pool, options.project, runs, self._clock, pinned=options.lock is not None)
             commits = Commits(
                 self._session.id,
                 self.area,
@@ -232,6 +239,8 @@ class Front:
                 self._clock,
                 self._mount_point,
             )
+            if options.lock is not None:
+                operations.locked = Locked(options.lock, hashing)
             await runs.begin_own()
             adopted = await self._adopt(pool, uploads)
             report = Report(
@@ -314,7 +323,7 @@ class Front:
         options = {"fsname=vstorefs", "subtype=vstorefs", "default_permissions"}
         if self._options.allow_other:
             options.add("allow_other")
-        if self._options.read_only:
+        if self._options.read_only or self._options.lock is not None:
             options.add("ro")
         try:
             pyfuse3.init(operations, self._mount_point, options)

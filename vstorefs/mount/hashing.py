@@ -68,7 +68,8 @@ class Hashing:
             if answer.hashes is not None:
                 self._note_known(prefix)
             else:
-                self._start(transfer, path)
+                job = self._start(transfer, sums=False)
+                self._nursery.start_soon(self._follow, transfer, job, path)
         finally:
             self._asking.pop(prefix).set()
 
@@ -97,19 +98,40 @@ class Hashing:
         # Whoever follows a job learns of its end in the same turn of the loop as this.
         await trio.lowlevel.checkpoint()
 
-    def _start(self, transfer: Transfer, path: str) -> None:
+    async def verify(self, transfer: Transfer) -> messages.HashDone:
+        """Read a content to its end and hash it, whatever is known of it. Raises: a StoreError."""
+        job = self._start(transfer, sums=True)
+        transfer.users += 1
+        self._nursery.start_soon(self._read_to_the_end, transfer, job)
+        try:
+            answer = await self._pool.finish(job)
+        finally:
+            self._end(transfer)
+        assert isinstance(answer, messages.HashDone)
+        return answer
+
+    def _start(self, transfer: Transfer, *, sums: bool) -> Job:
         def on_report(report: messages.Report) -> None:
             if isinstance(report, messages.Hashed):
                 self._transfers.hash_passed(transfer, report.until)
 
         transfer.hashing = True
         self._transfers.advance(transfer)
-        job = self._pool.start(messages.Hash(transfer.content, transfer.frontier), on_report)
+        request = messages.Hash(transfer.content, transfer.frontier, sums)
+        job = self._pool.start(request, on_report)
         self._jobs[transfer.prefix] = job
         self._followed[transfer.prefix] = transfer
         transfer.on_frontier = lambda until: self._pool.tell(job, messages.Available(until))
         transfer.users += 1
-        self._nursery.start_soon(self._follow, transfer, job, path)
+        return job
+
+    def _end(self, transfer: Transfer) -> None:
+        transfer.hashing = False
+        transfer.on_frontier = None
+        del self._jobs[transfer.prefix]
+        del self._followed[transfer.prefix]
+        self._transfers.hash_passed(transfer, transfer.chunks)
+        self._transfers.close(transfer)
 
     async def _follow(self, transfer: Transfer, job: Job, path: str) -> None:
         try:
@@ -118,12 +140,7 @@ class Hashing:
             log.warning("%s: cannot be hashed: %s", path, error)
             return
         finally:
-            transfer.hashing = False
-            transfer.on_frontier = None
-            del self._jobs[transfer.prefix]
-            del self._followed[transfer.prefix]
-            self._transfers.hash_passed(transfer, transfer.chunks)
-            self._transfers.close(transfer)
+            self._end(transfer)
         assert isinstance(answer, messages.HashDone)
         if answer.hashes is not None:
             self._note_known(transfer.prefix)

@@ -44,6 +44,7 @@ from vstorefs.mount.inodes import (
     SymlinkNode,
     TopNode,
 )
+from vstorefs.mount.locked import Locked
 from vstorefs.mount.namespace import Namespace
 from vstorefs.mount.opener import opener_of, still_writes
 from vstorefs.mount.pool import Pool
@@ -121,6 +122,7 @@ class Operations(pyfuse3.Operations):
         self._mount_point = mount_point
         self._handles = Handles()
         self.device = ""
+        self.locked: Locked | None = None
 
     # --- names
 
@@ -334,7 +336,10 @@ class Operations(pyfuse3.Operations):
             handle.transfer = self._transfers.open(content, handle.remote, trusted=trusted)
             handle.transfer.readers += 1
             handle.reader = Reader()
-            await self._hashing.begin(handle.transfer, handle.path)
+            if self.locked is not None:
+                await self.locked.check(handle.transfer, handle.path)
+            else:
+                await self._hashing.begin(handle.transfer, handle.path)
         try:
             handle.reader, data = await self._transfers.read(
                 handle.transfer, handle.reader, start, end

@@ -21,6 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import trio
+import xxhash
 
 from vstorefs import errors
 from vstorefs.cache.chunks import ChunkReader, ChunkView
@@ -45,7 +46,8 @@ Bytes = bytes | memoryview
 class Transfer:
     """One content in use.
 
-    `users` are its open handles and tasks, `readers` the handles that read it.
+    `users` are its open handles and tasks, `readers` the handles that read it. `sums`: the checksums that its
+    chunks must have, 8 bytes each, where that is known.
     """
 
     content: Content
@@ -65,6 +67,7 @@ class Transfer:
     hashing: bool = False
     downloaded: int = 0
     on_frontier: Callable[[int], None] | None = None
+    sums: bytes = b""
 
     @property
     def chunks(self) -> int:
@@ -214,11 +217,16 @@ class Transfers:
         key = chunk_key(transfer.prefix, chunk)
         for _ in range(_TRIES):
             if chunk in transfer.inline:
-                return memoryview(transfer.inline[chunk])
+                data = transfer.inline[chunk]
+                if transfer.sums:
+                    checksum = await trio.to_thread.run_sync(xxhash.xxh3_64_digest, data)
+                    _compare_sum(transfer, chunk, checksum)
+                return memoryview(data)
             view = self._find(key)
             if view is not None:
                 if await self._is_sound(key, view):
                     trio.lowlevel.current_trio_token().run_sync_soon(view.close)
+                    _compare_sum(transfer, chunk, view.checksum)
                     self._noted.add(key)
                     return view.data
                 view.close()
@@ -352,3 +360,13 @@ class Transfers:
         if not self._warned:
             self._warned = True
             log.warning("the cache cannot be read (%s); serving without it", error)
+
+
+def _compare_sum(transfer: Transfer, chunk: int, checksum: bytes) -> None:
+    """Raises: Corrupt where a chunk is not what it was when its content was checked."""
+    if transfer.sums and transfer.sums[8 * chunk : 8 * chunk + 8] != checksum:
+        raise errors.Corrupt(
+            f"the store gave other bytes for MiB {chunk} of it than when it was checked",
+            key=transfer.content.key,
+            operation="read",
+        )

@@ -44,9 +44,15 @@ _What = tuple[RunId, str, str, str, bool]
 
 
 class Uses:
-    """The notes of one mount; touched by the front's loop only."""
+    """The notes of one mount; touched by the front's loop only.
 
-    def __init__(self, pool: Pool, project: Project, runs: Runs, clock: Clock) -> None:
+    `pinned`: the mount shows chosen versions, which are compared with nothing.
+    """
+
+    def __init__(
+        self, pool: Pool, project: Project, runs: Runs, clock: Clock, *, pinned: bool
+    ) -> None:
+        self._pinned = pinned
         self._pool = pool
         self._project = project
         self._runs = runs
@@ -189,6 +195,7 @@ class Uses:
             first_used=now,
             last_used=now,
             inherited=inherited,
+            pinned=self._pinned,
         )
 
 

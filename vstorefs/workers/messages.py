@@ -27,6 +27,7 @@ from vstorefs.model import (
     Version,
 )
 from vstorefs.project import Project
+from vstorefs.versions.locked import Lock
 
 
 class Start(msgspec.Struct, frozen=True, tag=True):
@@ -38,6 +39,7 @@ class Start(msgspec.Struct, frozen=True, tag=True):
     cache_bytes: int
     session: SessionId
     log_level: int
+    lock: Lock | None = None
 
     @property
     def stores(self) -> tuple[StoreSpec, ...]:
@@ -93,11 +95,12 @@ class Find(msgspec.Struct, frozen=True, tag=True):
 class Hash(msgspec.Struct, frozen=True, tag=True):
     """Own the hashing of one content. Progress: Hashed. Answer: HashDone.
 
-    The front tells `Available` as chunks arrive in the cache.
+    The front tells `Available` as chunks arrive in the cache. `sums`: tell the checksums of the chunks too.
     """
 
     content: Content
     available: int
+    sums: bool = False
 
 
 class Record(msgspec.Struct, frozen=True, tag=True):
@@ -296,13 +299,14 @@ class HashDone(msgspec.Struct, frozen=True, tag=True):
     """Answer to Hash.
 
     `hashes` is None when it was abandoned. `reread` bytes had to be downloaded again. `warnings` follow from
-    what the hashes, or their absence, tell.
+    what the hashes, or their absence, tell. `sums`: the xxh3 of each chunk, 8 bytes each, where asked for.
     """
 
     hashes: Hashes | None
     reread: int = 0
     mismatch: bool = False
     warnings: tuple[ChangeWarning, ...] = ()
+    sums: bytes = b""
 
 
 class Recorded(msgspec.Struct, frozen=True, tag=True):

@@ -10,6 +10,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+import xxhash
+
 from vstorefs.cache.keys import chunk_key, content_prefix
 from vstorefs.digests import Digests
 from vstorefs.model import CHUNK_BYTES, Content
@@ -65,8 +67,9 @@ def hash_content(
     done = False
     reread = 0
     chunks = -(-content.size // CHUNK_BYTES)
+    sums = bytearray() if request.sums else None
     try:
-        done, reread = _go_through(setting, content, chunks, digests, report, progress)
+        done, reread = _go_through(setting, content, chunks, digests, report, progress, sums)
     finally:
         hashes = digests.finish()
         if not done:
@@ -78,7 +81,7 @@ def hash_content(
     setting.fingerprints.put(
         content.store, content.key, content.token, Fingerprint(hashes, read=True)
     )
-    return HashDone(hashes, reread, mismatch, setting.ledger.settle(content))
+    return HashDone(hashes, reread, mismatch, setting.ledger.settle(content), bytes(sums or b""))
 
 
 def _go_through(
@@ -88,6 +91,7 @@ def _go_through(
     digests: Digests,
     report: Callable[[Report], None],
     progress: Progress,
+    sums: bytearray | None,
 ) -> tuple[bool, int]:
     prefix = content_prefix(content)
     reread = released = 0
@@ -102,6 +106,8 @@ def _go_through(
             )
             reread += len(data)
         digests.update(data)
+        if sums is not None:
+            sums += xxhash.xxh3_64_digest(data)
         if chunk + 1 - released >= _BATCH or chunk + 1 == chunks:
             setting.chunks.release(setting.session, _keys(content, released, chunk + 1))
             released = chunk + 1

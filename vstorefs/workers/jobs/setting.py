@@ -20,14 +20,18 @@ from vstorefs.state.journal import Journal
 from vstorefs.state.probes import Probes
 from vstorefs.stores.base import Store
 from vstorefs.versions.layouts import open_store
+from vstorefs.versions.locked import Lock, LockedStore
 from vstorefs.workers.messages import Start
 
 
 class Stores:
     """Stores by identity, opened when first asked for; a slow opening holds up no other store."""
 
-    def __init__(self, specs: dict[StoreId, StoreSpec], probes: Probes) -> None:
+    def __init__(
+        self, specs: dict[StoreId, StoreSpec], probes: Probes, lock: Lock | None = None
+    ) -> None:
         self._specs = specs
+        self._lock = lock
         self._probes = probes
         self._opening = {store: threading.Lock() for store in specs}
         self._open: dict[StoreId, Store] = {}
@@ -41,7 +45,8 @@ class Stores:
             raise errors.NotFound("this mount does not have that store", store=store)
         with self._opening[store]:
             if store not in self._open:
-                self._open[store] = open_store(self._specs[store], self._probes)
+                found = open_store(self._specs[store], self._probes)
+                self._open[store] = found if self._lock is None else LockedStore(found, self._lock)
             return self._open[store]
 
 
@@ -55,10 +60,12 @@ class Setting:
         self.clock = SystemClock()
         self.cache = Cache.open(Path(start.cache_dir), start.cache_bytes)
         self.chunks = ChunkWriter(self.cache)
-        self.listings = Listings(self.cache, files.boot_id())
+        scope = start.session if start.lock is not None else ""
+        self.listings = Listings(self.cache, files.boot_id(), scope)
         self.state = State.open(self.state_dir)
         self.journal = Journal(self.state)
-        self.stores = Stores({spec.id: spec for spec in start.stores}, Probes(self.state))
+        specs = {spec.id: spec for spec in start.stores}
+        self.stores = Stores(specs, Probes(self.state), start.lock)
         self.fingerprints = Fingerprints(self.state)
         self.ledger = ledger_of(self.state, start.project.default_store)
 
