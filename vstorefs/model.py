@@ -165,7 +165,10 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One version of a path, as its history shows it. Newest last in every list of versions."""
+    """One version of a path, as its history shows it. Newest last in every list of versions.
+
+    `run` made it; `uses` is how many runs used it, as far as this host knows.
+    """
 
     key: Key
     id: VersionId
@@ -182,6 +185,7 @@ class Version:
     marks: tuple[Mark, ...] = ()
     is_head: bool = False
     run: RunId | None = None
+    uses: int = 0
 
     def content(self, store: StoreId) -> Content:
         """Where its bytes are, in the store that it is a version in."""

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from vstorefs.model import Mark, Version, VersionKind
 from vstorefs.versions.names import label, version_names
 
-_HEADER = ("TIME (UTC)", "SIZE", "WHO", "SHA256", "ID", "MARKS")
+_HEADER = ("TIME (UTC)", "SIZE", "WHO", "SHA256", "ID", "USES", "RUN", "MARKS")
 
 
 def items(name: str, versions: Sequence[Version]) -> list[dict[str, object]]:
@@ -30,6 +30,8 @@ def items(name: str, versions: Sequence[Version]) -> list[dict[str, object]]:
             "sha256": version.hashes.sha256 if version.hashes else None,
             "base": version.base,
             "write_id": version.write_id,
+            "run": version.run,
+            "uses": version.uses,
             "marks": [mark.value for mark in version.marks],
             "is_head": version.is_head,
         }
@@ -73,6 +75,8 @@ def _row(item: dict[str, object]) -> tuple[str, ...]:
         "other program" if outside else "vstorefs",
         str(sha256)[:12] if sha256 else "-",
         label(str(item["id"])),
+        str(item["uses"] or "-"),
+        str(item["run"] or "-")[:12],
         ", ".join(words),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from vstorefs.ledger.manifest import Place, Seen
 from vstorefs.model import Hashes, JournalEntry, Key, Version, name_of, parent_of
 from vstorefs.versions.publish import Publisher
 from vstorefs.workers.jobs import ledger
@@ -55,10 +56,17 @@ def history(setting: Setting, request: History) -> Versions:
     prints = setting.fingerprints.get_many(
         request.store, [(one.key, one.token) for one in versions]
     )
+    places = [Place(store=request.store, alias="", path=one.key) for one in versions]
+    contents = [Seen(token=one.token, size=one.size) for one in versions]
+    known = setting.ledger.of_contents(zip(places, contents, strict=True))
     return Versions(
         tuple(
-            _with_hashes(version, found.hashes if found is not None else None)
-            for version, found in zip(versions, prints, strict=True)
+            replace(
+                _with_hashes(version, found.hashes if found is not None else None),
+                run=version.run or about.made_by,
+                uses=about.runs,
+            )
+            for version, found, about in zip(versions, prints, known, strict=True)
         )
     )
 
