@@ -67,6 +67,7 @@ def _text(status: dict[str, Any]) -> str:
         f"{binary_size(transfers['downloaded_bytes'])} downloaded"
     )
     lines += [f"  {one['path']}: {', '.join(one['marks'])}" for one in status["marked"]]
+    lines += _ledger(status["ledger"])
     lines += _unshown(status["unshown"])
     lines.append(f"  log {status['log_file'] or 'on its terminal'}")
     lines.append(f"  pending: {len(status['pending'])}")
@@ -76,6 +77,15 @@ def _text(status: dict[str, Any]) -> str:
             f"    {change['operation']} {change['path']}, for {change['waiting_s']} s{error}"
         )
     return "\n".join(lines)
+
+
+def _ledger(ledger: dict[str, Any]) -> list[str]:
+    """What stands in the way of the ledger; nothing where nothing does."""
+    lines = [f"  ledger: {one}" for one in ledger["skewed"]]
+    if ledger["why"]:
+        what = f"{ledger['waiting']} records are on this machine only" if ledger["waiting"] else ""
+        lines.append(f"  ledger: {what or 'other hosts cannot be seen'}: {ledger['why']}")
+    return lines
 
 
 def _unshown(names: list[dict[str, str]]) -> list[str]:

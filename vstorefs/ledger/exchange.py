@@ -367,7 +367,7 @@ class Exchange:
 
     def _learn(self, txn: Any, place: Place, content: Seen) -> None:
         """Hashes that another host has taken hold here too, and the file is not read again for them."""
-        if content.hashes is None or not content.strong:
+        if content.hashes is None:
             return
         known = self._fingerprints.within(txn, place.store, place.path, content.token)
         if known is not None and known.read:
