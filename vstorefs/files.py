@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 from pathlib import Path
 
@@ -60,6 +61,14 @@ def filesystem_of(path: Path) -> str:
         if inside and (fields[2] == wanted or not best) and len(point) >= len(best):
             best, kind = point, right.split()[0]
     return kind
+
+
+def user_name() -> str:
+    """Who runs this process, for records; the number where the machine has no name for it."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
 
 
 def boot_id() -> str:

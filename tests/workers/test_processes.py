@@ -6,6 +6,7 @@ import hashlib
 import os
 import signal
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -248,7 +249,8 @@ def test_a_worker_ends_with_its_front_whatever_it_waits_for(place, worker, monke
             Settings(endpoint=f"http://127.0.0.1:{silent.getsockname()[1]}", region="us-east-1"),
             environ={},
         )
-        start = msgspec.structs.replace(place.start, stores=(place.spec, spec))
+        both = replace(place.start.project, stores=(place.spec, spec))
+        start = msgspec.structs.replace(place.start, project=both)
         front = worker(start)
         front.ask(Hash(place.content("a", b"never there"), 0))
         front.ask(Check(spec.id))

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 
-from vstorefs import errors
+from vstorefs import errors, files
 from vstorefs.state import control, mounts
 
 DESCRIPTION = (
@@ -38,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
             "op": "accept",
             "path": mounts.inside(record, options.path),
             "why": options.why,
-            "user": getpass.getuser(),
+            "user": files.user_name(),
         },
         timeout_s=_ACCEPT_S,
     )

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 
-from vstorefs import errors
+from vstorefs import errors, files
 from vstorefs.cli import projects
 
 DESCRIPTION = "Keep what a run used and made: `vstorefs purge` refuses to remove it, on every host of the project."
@@ -34,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
             print("\n".join(one.label for one in kept) or "no run is kept")
             return 0
         found = ledger.find(options.run_name)
-        ledger.keep(found.id, getpass.getuser(), kept=not options.drop)
+        ledger.keep(found.id, files.user_name(), kept=not options.drop)
         try:
             ledger.send()
             note = ""

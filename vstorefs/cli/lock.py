@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import sys
 
-from vstorefs import errors
+from vstorefs import errors, files
 from vstorefs.cli import projects
 from vstorefs.ledger import lockfile
 from vstorefs.ledger.ledger import Ledger
@@ -40,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
         found = ledger.find(options.run_name) if options.run_name else newest(ledger)
         whole = ledger.manifest(found)
         text = lockfile.write(whole, chosen.project.stores)
-        ledger.keep(found.id, getpass.getuser(), kept=True)
+        ledger.keep(found.id, files.user_name(), kept=True)
         try:
             ledger.send()
         except errors.StoreError as error:

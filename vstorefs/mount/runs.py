@@ -8,7 +8,6 @@ takes it. Touched by the front's loop only.
 
 from __future__ import annotations
 
-import getpass
 import logging
 import socket
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from typing import Any
 
 import trio
 
-from vstorefs import __version__, errors
+from vstorefs import __version__, errors, files
 from vstorefs.clock import Clock
 from vstorefs.ledger import changes
 from vstorefs.ledger.manifest import ChangeWarning, Run, RunKind, RunStatus
@@ -77,7 +76,7 @@ class Runs:
             kind=kind,
             sequence=0,
             started=datetime.fromtimestamp(self.clock.wall_ns() / 1e9, UTC),
-            user=getpass.getuser(),
+            user=files.user_name(),
             host=socket.gethostname(),
             mount_point=self.mount_point,
             software=__version__,

@@ -124,7 +124,7 @@ class Worker:
             case Record():
                 self._records.put((request, lambda answer: self._reply(number, answer)))
             case Publish():
-                writes = self._writes[request.entry.store]
+                writes = self._writes.get(request.entry.store, self._own)
                 self._do(writes.submit, number, lambda: self._publish(request))
             case Hash():
                 progress = self._hashing[number] = hashing.Progress(request.available)
@@ -137,7 +137,7 @@ class Worker:
             case Fetch():
                 abandoned = self._fetching[number] = threading.Event()
                 self._do(
-                    self._reads[request.content.store].submit,
+                    self._reads.get(request.content.store, self._own).submit,
                     number,
                     lambda: fetch.fetch(setting, request, self._report(number), abandoned),
                 )
@@ -151,7 +151,8 @@ class Worker:
                 # These wait for a store, and nobody must wait for them.
                 self._do(_in_a_thread, number, lambda: self._answer(request))
             case Check() | ListDirectory() | Find() | History() | HistoryNames():
-                reads = self._reads[request.store]
+                # A store that this mount does not have is said by the job.
+                reads = self._reads.get(request.store, self._own)
                 self._do(reads.submit, number, lambda: self._answer(request))
             case _:
                 self._do(self._own.submit, number, lambda: self._answer(request))
