@@ -33,6 +33,13 @@ MOTO_NATIVE = {"s3-native"}
 MOTO = {"s3-native", "s3-portable", "careless-portable"}
 
 
+def _told(version: Version) -> tuple[object, ...]:
+    """What a listing must tell of a version."""
+    late = Mark.LATE in version.marks
+    about = (version.key, version.id, version.kind, version.time_ns, version.token, version.size)
+    return (*about, late, version.is_head)
+
+
 class Box:
     """A store and short ways to use it."""
 
@@ -190,6 +197,30 @@ class TestVersions:
         assert box.contents("c") == [b"content"]
         with pytest.raises((errors.Changed, errors.NotFound)):
             box.store.copy(Key("a"), Token("nothing"), Key("c"), box.write(None))
+
+    def test_all_histories_below_a_folder_are_those_of_its_paths(self, box: Box) -> None:
+        first = box.put("d/f", b"first", mode=0o600)
+        second = box.put("d/f", b"second!", first.token)
+        box.put("d/f", b"late", first.token, overdue=True)
+        gone = box.put("d.txt", b"gone")
+        box.store.remove(Key("d.txt"), box.write(gone.token))
+        box.put("d/e/g", b"")
+        large = box.put("d/large", os.urandom(40_000))
+        box.put("d/large", os.urandom(50_000), large.token)
+        box.store.make_directory(Key("d/empty"), box.write(None))
+        box.store.make_symlink(Key("d/link"), "f", box.write(None))
+        box.store.copy(Key("d/f"), second.token, Key("moved"), box.write(None), version=second.id)
+        box.put(f"d/{'x' * 200}/{'y' * 200}/{'z' * 200}/{'v' * 200}/f", b"deep")
+        for directory in ("", "d", "d/e", "never"):
+            paths = list(box.store.paths(Key(directory)))
+            found = dict(box.store.histories(Key(directory)))
+            assert list(found) == sorted(found)
+            assert set(paths) <= set(found)
+            for path in {*paths, *found}:
+                assert [_told(one) for one in found[path]] == [
+                    _told(one) for one in box.store.history(path)
+                ]
+        assert box.contents("d.txt")[-1] is None
 
     def test_what_never_was_has_no_history(self, box: Box) -> None:
         assert box.store.history(Key("never")) == ()

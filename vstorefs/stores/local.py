@@ -300,6 +300,13 @@ class LocalStore:
                 found = sorted([*found, *cut_short], key=_moment)
         return tuple(found)
 
+    def histories(self, directory: Key) -> Iterator[tuple[Key, tuple[Version, ...]]]:
+        """See `base.Store`. Nothing is missing here."""
+        for key in self.paths(directory):
+            history = self.history(key)
+            if history:
+                yield key, history
+
     def find_write(self, key: Key, write: Write) -> Version | None:
         """See `base.Store`."""
         versions = self._versions(key)

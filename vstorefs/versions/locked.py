@@ -137,6 +137,11 @@ class LockedStore(ReadOnly):
             if one.kind is EntryKind.FILE
         )
 
+    def histories(self, directory: Key) -> Iterator[tuple[Key, tuple[Version, ...]]]:
+        """See `base.Store`. One version of each."""
+        for key in self.paths(directory):
+            yield key, self.history(key)
+
     def paths(self, directory: Key) -> Iterator[Key]:
         """See `base.Store`."""
         prefix = f"{directory}/" if directory else ""

@@ -11,12 +11,15 @@ in `.vstorefs/content/<id>` with a record in `history/`, and joins the list.
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import stat
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from operator import itemgetter
 from pathlib import Path
 
 from vstorefs import errors
@@ -36,7 +39,7 @@ from vstorefs.stores.base import Fix, Same, is_base
 from vstorefs.stores.bucket import Bucket, ListedVersion, Stat
 from vstorefs.versions import metadata, records
 from vstorefs.versions.format import Layout
-from vstorefs.versions.listing import is_name
+from vstorefs.versions.listing import can_be_path, is_name
 from vstorefs.versions.objects import ObjectStore
 from vstorefs.versions.order import Plain, reckon
 from vstorefs.versions.records import Area, Flag, RecordKind, Summary
@@ -125,29 +128,36 @@ class NativeStore(ObjectStore):
             asked = pool.map(
                 lambda pair: self._version(key, pair[1], ask=pair[0] < _LOOKS), enumerate(items)
             )
-            found = list(reversed(list(asked)))
-        # What came late and symlinks stand by their time, which is a host's and not the store's.
-        for record in sorted(self._recorded(key, items), key=lambda one: one.time_ns):
-            place = next(
-                (index for index, one in enumerate(found) if one.time_ns > record.time_ns),
-                len(found),
-            )
-            if Mark.LATE in record.marks:
-                # Never last: what came late is not the head.
-                place = min(place, max(0, len(found) - 1))
-            found.insert(place, record)
-        return tuple(found)
+            found = reversed(list(asked))
+        recorded = [
+            self._of_record(key, one, self._body_or_none(key, one), is_head=is_head)
+            for one, is_head in _recorded(items, self._records.all_of_path(key))
+        ]
+        return _placed(found, recorded)
 
-    def _recorded(self, key: Key, items: list[ListedVersion]) -> Iterator[Version]:
-        """Versions that records alone tell of: what came late, symlinks and their ends."""
-        all_of_path = self._records.all_of_path(key)
-        has_plain = bool(items) and items[0].token is not None
-        head = None if has_plain else reckon(all_of_path, None).head
-        for one in all_of_path:
-            late = Flag.LATE in one.flags
-            if late or (stat.S_ISLNK(one.mode) and one.kind is not RecordKind.ATTRIBUTES):
-                body = self._body_or_none(key, one)
-                yield self._of_record(key, one, body, is_head=one == head)
+    def histories(self, directory: Key) -> Iterator[tuple[Key, tuple[Version, ...]]]:
+        """See `base.Store`. The store's own list, and one of records; who made a version is not asked."""
+        told = self._records.all_below(directory)
+        listed = _by_name(self._bucket.versions(f"{directory}/" if directory else ""))
+        beside = ((key, list[ListedVersion]()) for key in sorted(told))
+        merged = heapq.merge(listed, beside, key=itemgetter(0))
+        for key, pairs in itertools.groupby(merged, key=itemgetter(0)):
+            items = [item for _, some in pairs for item in some]
+            history = self._listed_history(key, items, told.get(key, []))
+            if history and can_be_path(key):
+                yield key, history
+
+    def _listed_history(
+        self, key: Key, items: list[ListedVersion], told: list[Summary]
+    ) -> tuple[Version, ...]:
+        if any(_was_portable(one) for one in told):
+            # The list has the time of the migration; when it was made, only the version itself tells.
+            return self.history(key)
+        found = (self._version(key, item, ask=False) for item in reversed(items))
+        recorded = [
+            self._of_summary(key, one, is_head=is_head) for one, is_head in _recorded(items, told)
+        ]
+        return _placed(found, recorded)
 
     def _version(self, key: Key, item: ListedVersion, *, ask: bool) -> Version:
         if item.token is None:
@@ -419,8 +429,52 @@ def versions_of(bucket: Bucket, key: Key) -> list[ListedVersion]:
         # Names come in order: behind this one there are only longer ones.
         if any(item.name > key for item in page):
             break
-    # The store's own order; what is latest comes first, whatever else a look-alike does.
-    return sorted(found, key=lambda item: not item.is_latest)
+    return _latest_first(found)
+
+
+def _latest_first(items: list[ListedVersion]) -> list[ListedVersion]:
+    """The store's own order; what is latest comes first, whatever else a look-alike does."""
+    return sorted(items, key=lambda item: not item.is_latest)
+
+
+def _by_name(
+    pages: Iterator[tuple[ListedVersion, ...]],
+) -> Iterator[tuple[Key, list[ListedVersion]]]:
+    """Each name with its versions, newest first."""
+    listed = (item for page in pages for item in page)
+    for name, items in itertools.groupby(listed, key=lambda item: item.name):
+        yield Key(name), _latest_first(list(items))
+
+
+def _recorded(items: list[ListedVersion], told: list[Summary]) -> Iterator[tuple[Summary, bool]]:
+    """The records that are versions by themselves: what came late, symlinks and their ends; which is the head."""
+    has_plain = bool(items) and items[0].token is not None
+    head = None if has_plain else reckon(told, None).head
+    for one in told:
+        late = Flag.LATE in one.flags
+        if late or (stat.S_ISLNK(one.mode) and one.kind is not RecordKind.ATTRIBUTES):
+            yield one, one == head
+
+
+def _placed(found: Iterator[Version], recorded: list[Version]) -> tuple[Version, ...]:
+    """The store's own versions, with what records tell of by its time, which is a host's and not the store's."""
+    placed = list(found)
+    for record in sorted(recorded, key=lambda one: one.time_ns):
+        place = next(
+            (index for index, one in enumerate(placed) if one.time_ns > record.time_ns),
+            len(placed),
+        )
+        if Mark.LATE in record.marks:
+            # Never last: what came late is not the head.
+            place = min(place, max(0, len(placed) - 1))
+        placed.insert(place, record)
+    return tuple(placed)
+
+
+def _was_portable(record: Summary) -> bool:
+    """Whether a record is of a version that a migration made one of the bucket's own."""
+    is_late = Flag.LATE in record.flags
+    return record.kind is RecordKind.CONTENT and stat.S_ISREG(record.mode) and not is_late
 
 
 def _of_stat(key: Key, found: Stat, *, is_head: bool) -> Version:

@@ -234,14 +234,24 @@ class ObjectStore(Listing):
         self, key: Key, summary: Summary, body: Body | None, *, is_head: bool
     ) -> Version:
         """A record as a version."""
-        gone = summary.kind is RecordKind.TOMBSTONE
-        marks: tuple[Mark, ...] = (Mark.LATE,) if Flag.LATE in summary.flags else ()
+        version = self._of_summary(key, summary, is_head=is_head)
         if body is None:
-            marks += (Mark.DAMAGED,)
-        else:
-            marks += tuple(Mark[name.upper()] for name in body.marks if name.upper() in _MARKS)
-            if body.store != (self._agreement.id or body.store):
-                marks += (Mark.FOREIGN,)
+            return replace(version, marks=(*version.marks, Mark.DAMAGED))
+        marks = tuple(Mark[name.upper()] for name in body.marks if name.upper() in _MARKS)
+        if body.store != (self._agreement.id or body.store):
+            marks += (Mark.FOREIGN,)
+        return replace(
+            version,
+            base=Token(body.base) if body.base is not None else None,
+            hashes=records.hashes_of(body),
+            marks=version.marks + marks,
+            run=RunId(body.run) if body.run is not None else None,
+        )
+
+    @staticmethod
+    def _of_summary(key: Key, summary: Summary, *, is_head: bool) -> Version:
+        """A record as a version, as far as its name tells."""
+        gone = summary.kind is RecordKind.TOMBSTONE
         return Version(
             key,
             VersionId(summary.id),
@@ -251,12 +261,9 @@ class ObjectStore(Listing):
             size=summary.size,
             mtime_ns=summary.mtime_ns,
             mode=stat.S_IMODE(summary.mode) if not gone else None,
-            base=Token(body.base) if body is not None and body.base is not None else None,
             write_id=WriteId(summary.id),
-            hashes=records.hashes_of(body) if body is not None else None,
-            marks=marks,
+            marks=(Mark.LATE,) if Flag.LATE in summary.flags else (),
             is_head=is_head,
-            run=RunId(body.run) if body is not None and body.run is not None else None,
         )
 
     def tidy(self, key: Key) -> None:

@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import heapq
+import itertools
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from operator import itemgetter
 from pathlib import Path
 
 from vstorefs import errors
@@ -30,10 +33,10 @@ from vstorefs.model import (
     Write,
 )
 from vstorefs.stores.base import Fix, Same
-from vstorefs.stores.bucket import Bucket, Source, Stat
+from vstorefs.stores.bucket import Bucket, Object, Source, Stat
 from vstorefs.versions import metadata, records
 from vstorefs.versions.format import Layout
-from vstorefs.versions.listing import Looked, as_plain
+from vstorefs.versions.listing import Looked, as_plain, can_be_path
 from vstorefs.versions.marks import marks_of
 from vstorefs.versions.objects import ObjectStore
 from vstorefs.versions.order import (
@@ -184,6 +187,48 @@ class PortableStore(ObjectStore):
         """See `base.Store`. The newest versions, up to a bound, with what their records' bodies say."""
         found = self._records.all_of_path(key)
         return self._history(key, found, self._plain_stat(key))
+
+    def histories(self, directory: Key) -> Iterator[tuple[Key, tuple[Version, ...]]]:
+        """See `base.Store`. All records, then plain keys; a body only for what another tool destroyed."""
+        told = self._records.all_below(directory)
+        prefix = f"{directory}/" if directory else ""
+        plain = ((Key(one.name), one) for page in self._bucket.list(prefix) for one in page.objects)
+        beside = ((key, None) for key in sorted(told))
+        merged = heapq.merge(plain, beside, key=itemgetter(0))
+        for key, pairs in itertools.groupby(merged, key=itemgetter(0)):
+            found = next((one for _, one in pairs if one is not None), None)
+            history = self._listed_history(key, told.get(key, []), found)
+            if history and can_be_path(key):
+                yield key, history
+
+    def _listed_history(
+        self, key: Key, told: Sequence[Summary], found: Object | None
+    ) -> tuple[Version, ...]:
+        return tuple(
+            self._listed_place(key, place) for place in timeline(key, told, as_plain(key, found))
+        )
+
+    def _listed_place(self, key: Key, place: Place) -> Version:
+        match place.kind:
+            case PlaceKind.RECORD:
+                assert place.record is not None
+                return self._of_summary(key, place.record, is_head=place.is_head)
+            case PlaceKind.PLAIN:
+                assert place.plain is not None
+                plain = place.plain
+                return Version(
+                    key,
+                    VersionId(plain.id),
+                    VersionKind.CONTENT,
+                    plain.modified_ns,
+                    self._token(plain),
+                    size=plain.size,
+                    is_head=place.is_head,
+                )
+            case PlaceKind.VANISHED:
+                return self._of_place(key, place, self._body_or_none(key, place.record), None)
+            case PlaceKind.DELETED_OUTSIDE:
+                return self._of_place(key, place, None, None)
 
     def history_beside(self, key: Key, origin: Stat | None) -> tuple[Version, ...]:
         """The history as it was with another plain key, or none. Raises: a StoreError."""
