@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
         if options.version is not None:
             entries = iter([exports.one_version(store, path, options.version)])
         elif moment_ns is not None:
-            entries = exports.at_moment(store, moment_ns, path)
+            entries = store.as_of(path, moment_ns)
         else:
             entries = exports.heads(store, path)
         for done in _copied(store, entries, options.target):

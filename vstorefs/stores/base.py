@@ -174,6 +174,15 @@ class Store(Protocol):
         """
         ...
 
+    def as_of(self, directory: Key, moment_ns: int) -> Iterator[Entry]:
+        """Yield everything below `directory` as it was at a moment, with what was deleted since; in no order.
+
+        Files, symlinks, and the folders of which the kind keeps that, each once. Attributes are those of
+        then where they were kept. What nobody kept is missing. What was late never was in force.
+        Raises: Denied, Throttled, Unavailable.
+        """
+        ...
+
     def find_write(self, key: Key, write: Write) -> Version | None:
         """The version that carries `write.write_id`, if this write has happened.
 

@@ -161,6 +161,10 @@ class Retrying:
             else:
                 return
 
+    def as_of(self, directory: Key, moment_ns: int) -> Iterator[Entry]:
+        """See `base.Store`."""
+        return iter(self._again(lambda: list(self._store.as_of(directory, moment_ns))))
+
     def find_write(self, key: Key, write: Write) -> Version | None:
         """See `base.Store`."""
         return self._again(lambda: self._store.find_write(key, write))

@@ -199,6 +199,12 @@ class WebStore(ReadOnly):
         for one in sorted(self._files_below(directory), key=lambda entry: entry.key):
             yield one.key, (_head_of(one),)
 
+    def as_of(self, directory: Key, moment_ns: int) -> Iterator[Entry]:
+        """See `base.Store`. Only what has not changed since is known."""
+        for one in self._files_below(directory):
+            if one.mtime_ns <= moment_ns:
+                yield one
+
     def _files_below(self, directory: Key) -> Iterator[Entry]:
         for page in self.list(directory):
             for one in page.entries:

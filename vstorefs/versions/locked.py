@@ -142,6 +142,12 @@ class LockedStore(ReadOnly):
         for key in self.paths(directory):
             yield key, self.history(key)
 
+    def as_of(self, directory: Key, moment_ns: int) -> Iterator[Entry]:
+        """See `base.Store`. The same at every moment."""
+        del moment_ns
+        for key in self.paths(directory):
+            yield self._entry(self._inputs[key])
+
     def paths(self, directory: Key) -> Iterator[Key]:
         """See `base.Store`."""
         prefix = f"{directory}/" if directory else ""

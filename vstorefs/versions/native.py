@@ -11,15 +11,12 @@ in `.vstorefs/content/<id>` with a record in `history/`, and joins the list.
 
 from __future__ import annotations
 
-import heapq
-import itertools
 import stat
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from operator import itemgetter
 from pathlib import Path
 
 from vstorefs import errors
@@ -39,16 +36,16 @@ from vstorefs.stores.base import Fix, Same, is_base
 from vstorefs.stores.bucket import Bucket, ListedVersion, Stat
 from vstorefs.versions import metadata, records
 from vstorefs.versions.format import Layout
-from vstorefs.versions.listing import can_be_path, is_name
-from vstorefs.versions.objects import ObjectStore
+from vstorefs.versions.listing import is_name
 from vstorefs.versions.order import Plain, reckon
+from vstorefs.versions.past import Past
 from vstorefs.versions.records import Area, Flag, RecordKind, Summary
 
 _LOOKS = 100
 _KNOWN = 10_000
 
 
-class NativeStore(ObjectStore):
+class NativeStore(Past):
     """One bucket and prefix that keeps versions."""
 
     layout = Layout.NATIVE
@@ -135,24 +132,16 @@ class NativeStore(ObjectStore):
         ]
         return _placed(found, recorded)
 
-    def histories(self, directory: Key) -> Iterator[tuple[Key, tuple[Version, ...]]]:
-        """See `base.Store`. The store's own list, and one of records; who made a version is not asked."""
-        told = self._records.all_below(directory)
-        listed = _by_name(self._bucket.versions(f"{directory}/" if directory else ""))
-        beside = ((key, list[ListedVersion]()) for key in sorted(told))
-        merged = heapq.merge(listed, beside, key=itemgetter(0))
-        for key, pairs in itertools.groupby(merged, key=itemgetter(0)):
-            items = [item for _, some in pairs for item in some]
-            history = self._listed_history(key, items, told.get(key, []))
-            if history and can_be_path(key):
-                yield key, history
+    def _listed_below(self, prefix: str) -> Iterator[ListedVersion]:
+        return (item for page in self._bucket.versions(prefix) for item in page)
 
     def _listed_history(
-        self, key: Key, items: list[ListedVersion], told: list[Summary]
+        self, key: Key, listed: Sequence[ListedVersion], told: Sequence[Summary]
     ) -> tuple[Version, ...]:
         if any(_was_portable(one) for one in told):
             # The list has the time of the migration; when it was made, only the version itself tells.
             return self.history(key)
+        items = _latest_first(listed)
         found = (self._version(key, item, ask=False) for item in reversed(items))
         recorded = [
             self._of_summary(key, one, is_head=is_head) for one, is_head in _recorded(items, told)
@@ -432,21 +421,14 @@ def versions_of(bucket: Bucket, key: Key) -> list[ListedVersion]:
     return _latest_first(found)
 
 
-def _latest_first(items: list[ListedVersion]) -> list[ListedVersion]:
+def _latest_first(items: Sequence[ListedVersion]) -> list[ListedVersion]:
     """The store's own order; what is latest comes first, whatever else a look-alike does."""
     return sorted(items, key=lambda item: not item.is_latest)
 
 
-def _by_name(
-    pages: Iterator[tuple[ListedVersion, ...]],
-) -> Iterator[tuple[Key, list[ListedVersion]]]:
-    """Each name with its versions, newest first."""
-    listed = (item for page in pages for item in page)
-    for name, items in itertools.groupby(listed, key=lambda item: item.name):
-        yield Key(name), _latest_first(list(items))
-
-
-def _recorded(items: list[ListedVersion], told: list[Summary]) -> Iterator[tuple[Summary, bool]]:
+def _recorded(
+    items: list[ListedVersion], told: Sequence[Summary]
+) -> Iterator[tuple[Summary, bool]]:
     """The records that are versions by themselves: what came late, symlinks and their ends; which is the head."""
     has_plain = bool(items) and items[0].token is not None
     head = None if has_plain else reckon(told, None).head

@@ -34,7 +34,7 @@ from vstorefs.stores.bucket import Bucket
 from vstorefs.versions import records
 from vstorefs.versions.format import Agreement, Layout
 from vstorefs.versions.listing import Listing, Looked
-from vstorefs.versions.order import Plain, reckon
+from vstorefs.versions.order import Plain
 from vstorefs.versions.records import Area, Body, Flag, RecordKind, Summary
 
 log = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ class ObjectStore(Listing):
         looked = self._look(key)
         state = looked.state
         if state.head is not None:
-            entry = self._file_entry(key, state)
+            entry = self._file_entry(key, state.head, state.attributes)
             kind = stat.S_IFLNK if entry.kind is EntryKind.SYMLINK else stat.S_IFREG
             default = DEFAULT_FILE_MODE
         elif state.directory is not None or self._folder_implied(key):
@@ -137,12 +137,12 @@ class ObjectStore(Listing):
         head = looked.state.head
         if head is not None:
             if head.id == write.write_id:
-                return self._file_entry(key, looked.state)
+                return self._file_entry(key, head, looked.state.attributes)
             raise errors.AlreadyExists(
                 "there is such a name", store=self.spec.alias, key=key, operation="symlink"
             )
         summary = self._link(key, target, write, looked)
-        return self._file_entry(key, reckon([summary], None))
+        return self._file_entry(key, summary, summary)
 
     def _link(self, key: Key, target: str, write: Write, looked: Looked) -> Summary:
         summary = Summary(

@@ -10,13 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import heapq
-import itertools
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from operator import itemgetter
 from pathlib import Path
 
 from vstorefs import errors
@@ -33,12 +30,11 @@ from vstorefs.model import (
     Write,
 )
 from vstorefs.stores.base import Fix, Same
-from vstorefs.stores.bucket import Bucket, Object, Source, Stat
+from vstorefs.stores.bucket import Bucket, ListedVersion, Source, Stat
 from vstorefs.versions import metadata, records
 from vstorefs.versions.format import Layout
-from vstorefs.versions.listing import Looked, as_plain, can_be_path
+from vstorefs.versions.listing import Looked, as_plain
 from vstorefs.versions.marks import marks_of
-from vstorefs.versions.objects import ObjectStore
 from vstorefs.versions.order import (
     Place,
     PlaceKind,
@@ -47,6 +43,7 @@ from vstorefs.versions.order import (
     reckon,
     timeline,
 )
+from vstorefs.versions.past import Past
 from vstorefs.versions.probe import Findings
 from vstorefs.versions.records import Area, Body, Flag, RecordKind, Seen, Summary
 from vstorefs.versions.recordstore import base_id
@@ -56,7 +53,7 @@ _THROUGH_US = 8 << 20
 _BODIES = 100
 
 
-class PortableStore(ObjectStore):
+class PortableStore(Past):
     """One bucket and prefix whose versions vstorefs keeps itself."""
 
     layout = Layout.PORTABLE
@@ -188,25 +185,31 @@ class PortableStore(ObjectStore):
         found = self._records.all_of_path(key)
         return self._history(key, found, self._plain_stat(key))
 
-    def histories(self, directory: Key) -> Iterator[tuple[Key, tuple[Version, ...]]]:
-        """See `base.Store`. All records, then plain keys; a body only for what another tool destroyed."""
-        told = self._records.all_below(directory)
-        prefix = f"{directory}/" if directory else ""
-        plain = ((Key(one.name), one) for page in self._bucket.list(prefix) for one in page.objects)
-        beside = ((key, None) for key in sorted(told))
-        merged = heapq.merge(plain, beside, key=itemgetter(0))
-        for key, pairs in itertools.groupby(merged, key=itemgetter(0)):
-            found = next((one for _, one in pairs if one is not None), None)
-            history = self._listed_history(key, told.get(key, []), found)
-            if history and can_be_path(key):
-                yield key, history
+    def _listed_below(self, prefix: str) -> Iterator[ListedVersion]:
+        for page in self._bucket.list(prefix):
+            for one in page.objects:
+                plain = Plain(Key(one.name), one.token, one.size, one.modified_ns)
+                yield ListedVersion(
+                    one.name,
+                    VersionId(plain.id),
+                    one.modified_ns,
+                    one.size,
+                    one.token,
+                    is_latest=True,
+                )
 
     def _listed_history(
-        self, key: Key, told: Sequence[Summary], found: Object | None
+        self, key: Key, listed: Sequence[ListedVersion], told: Sequence[Summary]
     ) -> tuple[Version, ...]:
-        return tuple(
-            self._listed_place(key, place) for place in timeline(key, told, as_plain(key, found))
+        plain = next(
+            (
+                Plain(key, one.token, one.size, one.modified_ns)
+                for one in listed
+                if one.token is not None
+            ),
+            None,
         )
+        return tuple(self._listed_place(key, place) for place in timeline(key, told, plain))
 
     def _listed_place(self, key: Key, place: Place) -> Version:
         match place.kind:
