@@ -15,6 +15,8 @@ from datetime import UTC, datetime, timedelta
 from vstorefs import errors
 
 EXAMPLES = "2026-11-01T09:00Z, 2026-11-01 (local time), 'yesterday 14:00', '2 hours ago'"
+SETTLED_NS = 10_000_000_000
+"""How old a moment is before what other hosts wrote by then is taken to be in their stores."""
 _SECOND_NS = 1_000_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FRACTION = re.compile(r"(.{8,10}[T ]\d\d:?\d\d:?\d\d)[.,](\d{1,9})(Z|[+-].*|)")
@@ -41,7 +43,8 @@ def moment_ns(text: str, now_ns: int) -> int:
 def to_text(time_ns: int) -> str:
     """A moment in ISO 8601, to the nanosecond: `moment_ns` reads it back as the same."""
     seconds, rest = divmod(time_ns, _SECOND_NS)
-    return f"{_EPOCH + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
+    fraction = f".{rest:09d}" if rest else ""
+    return f"{_EPOCH + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S}{fraction}Z"
 
 
 def _iso(text: str) -> int | None:

@@ -9,7 +9,7 @@ import time
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vstorefs import errors
@@ -55,6 +55,7 @@ def test_a_time_copied_from_a_history_shows_the_version_that_has_it(time_ns: int
     assert time_ns <= moment_ns(str(shown["time"]), NOW) < time_ns + 10**6
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_text_is_a_past_moment_or_refused_by_name(text: str) -> None:
     try:

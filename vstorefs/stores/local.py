@@ -304,6 +304,7 @@ class LocalStore:
 
     def histories(self, directory: Key) -> Iterator[tuple[Key, tuple[Version, ...]]]:
         """See `base.Store`. Nothing is missing here."""
+        self._see_that_it_is_mounted()
         for key in self.paths(directory):
             history = self.history(key)
             if history:
