@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from tests.stores.kinds import KINDS, chosen
 from vstorefs import errors
 from vstorefs.digests import hash_file
 from vstorefs.model import (
+    Entry,
     EntryKind,
     Hashes,
     Key,
@@ -31,6 +34,13 @@ pytestmark = pytest.mark.stores
 
 MOTO_NATIVE = {"s3-native"}
 MOTO = {"s3-native", "s3-portable", "careless-portable"}
+
+
+def _told(version: Version) -> tuple[object, ...]:
+    """What a listing must tell of a version."""
+    late = Mark.LATE in version.marks
+    about = (version.key, version.id, version.kind, version.time_ns, version.token, version.size)
+    return (*about, late, version.is_head)
 
 
 class Box:
@@ -191,6 +201,30 @@ class TestVersions:
         with pytest.raises((errors.Changed, errors.NotFound)):
             box.store.copy(Key("a"), Token("nothing"), Key("c"), box.write(None))
 
+    def test_all_histories_below_a_folder_are_those_of_its_paths(self, box: Box) -> None:
+        first = box.put("d/f", b"first", mode=0o600)
+        second = box.put("d/f", b"second!", first.token)
+        box.put("d/f", b"late", first.token, overdue=True)
+        gone = box.put("d.txt", b"gone")
+        box.store.remove(Key("d.txt"), box.write(gone.token))
+        box.put("d/e/g", b"")
+        large = box.put("d/large", os.urandom(40_000))
+        box.put("d/large", os.urandom(50_000), large.token)
+        box.store.make_directory(Key("d/empty"), box.write(None))
+        box.store.make_symlink(Key("d/link"), "f", box.write(None))
+        box.store.copy(Key("d/f"), second.token, Key("moved"), box.write(None), version=second.id)
+        box.put(f"d/{'x' * 200}/{'y' * 200}/{'z' * 200}/{'v' * 200}/f", b"deep")
+        for directory in ("", "d", "d/e", "never"):
+            paths = list(box.store.paths(Key(directory)))
+            found = dict(box.store.histories(Key(directory)))
+            assert list(found) == sorted(found)
+            assert set(paths) <= set(found)
+            for path in {*paths, *found}:
+                assert [_told(one) for one in found[path]] == [
+                    _told(one) for one in box.store.history(path)
+                ]
+        assert box.contents("d.txt")[-1] is None
+
     def test_what_never_was_has_no_history(self, box: Box) -> None:
         assert box.store.history(Key("never")) == ()
 
@@ -289,6 +323,47 @@ class TestListing:
         if request.node.callspec.params["box"] not in MOTO_NATIVE:
             # moto goes on naming prefixes of deleted keys.
             assert box.names() == {}
+
+
+class TestPast:
+    def test_as_of_now_is_what_is_listed(self, box: Box) -> None:
+        first = box.put("d/f", b"first", mode=0o600)
+        box.put("d/f", b"second!", first.token, mode=0o640)
+        box.put("d/f", b"late", first.token, overdue=True)
+        gone = box.put("gone", b"gone")
+        box.store.remove(Key("gone"), box.write(gone.token))
+        box.put("d/e/g", b"")
+        box.store.set_attributes(
+            Key("d/e/g"), box.write(None, mode=0o604, mtime_ns=1_600_000_000_000_000_000)
+        )
+        box.store.make_directory(Key("empty"), box.write(None, mode=0o700))
+        box.store.make_directory(Key("removed"), box.write(None))
+        box.store.remove_directory(Key("removed"), box.write(None))
+        link = box.store.make_symlink(Key("d/link"), "f", box.write(None))
+        box.store.make_symlink(Key("d/old"), "g", box.write(None))
+        box.store.remove(Key("d/old"), box.write(_token(box, "d/old")))
+        assert link.target == "f"
+        found = {entry.key: entry for entry in box.store.as_of(Key(""), time.time_ns())}
+        for key in ("d", "d/e", "d/f", "d/e/g", "d/link", "empty"):
+            assert _shown(found.pop(key)) == _shown(_listed(box, key)), key
+        assert found == {}
+        below = [entry.key for entry in box.store.as_of(Key("d"), time.time_ns())]
+        assert sorted(below) == ["d/e", "d/e/g", "d/f", "d/link"]
+        assert list(box.store.as_of(Key(""), 10**18)) == []
+
+
+def _listed(box: Box, key: str) -> Entry:
+    folder = Key(key.rpartition("/")[0])
+    return next(one for page in box.store.list(folder) for one in page.entries if one.key == key)
+
+
+def _token(box: Box, key: str) -> Token:
+    return _listed(box, key).token
+
+
+def _shown(entry: Entry) -> Entry:
+    """A past says which version it is where a listing does not; folders keep no owners of versions."""
+    return replace(entry, version=None, uid=None, gid=None)
 
 
 def test_a_store_says_what_it_can_do(box: Box) -> None:

@@ -47,6 +47,12 @@ class Shaky:
                 self._fail()
             yield bytes([at])
 
+    def histories(self, directory: Key) -> Iterator[tuple[Key, tuple[()]]]:
+        for at, name in enumerate("abcdef"):
+            if at % 3 == 2:
+                self._fail()
+            yield Key(name), ()
+
     def sleep(self, seconds: float) -> None:
         self.now += seconds
 
@@ -83,3 +89,11 @@ def test_a_body_that_ends_early_goes_on_where_it_stopped() -> None:
     store = Shaky(2)
     assert b"".join(retrying(store).read(Key("k"), Token("t"), 0, 8)) == bytes(range(8))
     assert store.asked == [0, 2, 2]
+
+
+def test_histories_go_on_where_they_stopped() -> None:
+    found = [key for key, _ in retrying(Shaky(3)).histories(Key(""))]
+    assert found == list("abcdef")
+    away = Shaky(10**6)
+    with pytest.raises(errors.Unavailable):
+        list(retrying(away).histories(Key("")))

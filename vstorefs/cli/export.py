@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 from vstorefs import errors
-from vstorefs.cli import opening
+from vstorefs.cli import at, opening
 from vstorefs.cli.output import binary_size
 from vstorefs.model import Entry, Key
 from vstorefs.stores.base import Store
@@ -26,6 +25,7 @@ examples:
   vstorefs export s3://my-bucket/folder ~/copy
   vstorefs export s3://my-bucket/folder s3://their-bucket/gift
   vstorefs export --at 2026-11-01T09:00Z s3://my-bucket/folder ~/as-it-was
+  vstorefs export --at 'yesterday 14:00' s3://my-bucket/folder ~/as-it-was
   vstorefs export --path train.csv --version k3v9x0 s3://my-bucket/folder ~/old
 
 An export that stopped goes on where it was when it is given again.
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "target", metavar="DIR|URL", help="where to: a folder, made if it is not there, or a bucket"
     )
-    parser.add_argument("--at", metavar="TIME", help="as it was then: 2026-11-01T09:00Z")
+    at.add_argument(parser)
     parser.add_argument(
         "--path", metavar="PATH", help="only what is at or below this path in the store"
     )
@@ -51,16 +51,16 @@ def run(options: argparse.Namespace) -> int:
         raise errors.UsageError("--version is of one file; name it with --path")
     if options.version is not None and options.at is not None:
         raise errors.UsageError("give --at or --version, not both")
-    moment_ns = _moment(options.at) if options.at is not None else None
+    moment_ns = at.moment_of(options.at) if options.at is not None else None
     path = Key((options.path or "").strip("/"))
     count = size = 0
-    with opening.opened(options) as at:
-        store = at.store()
+    with opening.opened(options) as place:
+        store = place.store()
         store.capabilities()
         if options.version is not None:
             entries = iter([exports.one_version(store, path, options.version)])
         elif moment_ns is not None:
-            entries = exports.at_moment(store, moment_ns, path)
+            entries = store.as_of(path, moment_ns)
         else:
             entries = exports.heads(store, path)
         for done in _copied(store, entries, options.target):
@@ -89,13 +89,3 @@ def _written(store: Store, entries: Iterator[Entry], target: Path) -> Iterator[e
         raise errors.VstorefsError(
             f"cannot write to {target}: {error.strerror or error}; what is done is done, and the same command goes on"
         ) from error
-
-
-def _moment(text: str) -> int:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise errors.UsageError(f"{text!r} is no time; write it as 2026-11-01T09:00Z") from error
-    if moment.tzinfo is None:
-        moment = moment.astimezone()
-    return int(moment.astimezone(UTC).timestamp() * 1_000_000) * 1000

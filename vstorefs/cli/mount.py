@@ -11,8 +11,9 @@ import sys
 from pathlib import Path
 
 from vstorefs import errors, logs, project
-from vstorefs.cli import folders
+from vstorefs.cli import at, folders
 from vstorefs.ledger import lockfile
+from vstorefs.moments import to_text
 from vstorefs.project import Project
 from vstorefs.state import mounts
 from vstorefs.versions.locked import Lock
@@ -27,6 +28,8 @@ examples:
   vstorefs mount file:///srv/share ~/data      a folder
   vstorefs mount -c vstorefs.toml ~/data       the stores of a project, each as a folder
   vstorefs mount -c vstorefs.toml --locked inputs.lock ~/then     exactly what a run used
+  vstorefs mount --at 'yesterday 14:00' -c vstorefs.toml ~/then
+                                               the same as they were, deleted files included
 
 Credentials for S3 are found as by the AWS command line: environment, profiles, instance roles.
 """
@@ -53,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="show exactly the versions of a lock file, read-only, and check every byte",
     )
     parser.add_argument("--read-only", action="store_true", help="allow no change")
+    at.add_argument(parser)
     parser.add_argument(
         "--allow-other", action="store_true", help="let other users in, as file modes allow"
     )
@@ -80,6 +84,11 @@ def run(options: argparse.Namespace) -> int:
     point = Path(os.path.abspath(Path(options.where[-1]).expanduser()))  # noqa: PTH100 — a dead mount cannot be resolved
     if options.ready_fd is not None:
         return _serve(options, point)
+    if options.at is not None and options.locked is not None:
+        raise errors.UsageError("give --at or --locked, not both: a lock file says which versions")
+    if options.at is not None:
+        # Read once: the process in the background must not read "2 hours ago" at another time.
+        options.at = to_text(at.moment_of(options.at))
     _check_system()
     what = _project(options)
     _lock(options, what)
@@ -202,7 +211,8 @@ def _serve(options: argparse.Namespace, point: Path, what: Project | None = None
             os.close(options.ready_fd)
         else:
             print(
-                f"mounted on {point}; end it with ^C or: vstorefs umount {point}", file=sys.stderr
+                f"mounted on {point}{_then(options)}; end it with ^C or: vstorefs umount {point}",
+                file=sys.stderr,
             )
 
     try:
@@ -213,11 +223,12 @@ def _serve(options: argparse.Namespace, point: Path, what: Project | None = None
                 cache,
                 folders.state_dir(options.state_dir),
                 folders.cache_bytes(options.cache_size, what.cache_bytes, cache),
-                options.read_only,
+                options.read_only or options.at is not None,
                 options.allow_other,
                 str(file) if file is not None else None,
                 os.cpu_count() or 2,
                 _lock(options, what),
+                at.moment_of(options.at) if options.at is not None else None,
             ),
             on_ready,
         )
@@ -260,15 +271,23 @@ def _in_background(options: argparse.Namespace, point: Path, what: Project) -> i
         return status or errors.EXIT_FAILURE
     process.stderr.close()
     names = ", ".join(spec.url for spec in what.stores)
-    print(f"{names} is mounted on {point}")
+    print(f"{names} is mounted on {point}{_then(options)}")
     for note in said.decode().split("\n"):
         if note:
             print(f"note: {note}")
     print(f"log: {file}")
-    print(
-        f"try: ls {point}; cp a file there twice and look into {point}/.versions/; end with: vstorefs umount {point}"
+    again = (
+        ""
+        if options.at is not None
+        else f"cp a file there twice and look into {point}/.versions/; "
     )
+    print(f"try: ls {point}; {again}end with: vstorefs umount {point}")
     return 0
+
+
+def _then(options: argparse.Namespace) -> str:
+    """What a line that says "mounted" adds for a mount of the past."""
+    return f", read-only, as it was at {options.at}" if options.at is not None else ""
 
 
 def _again(options: argparse.Namespace, point: Path) -> list[str]:
@@ -282,6 +301,8 @@ def _again(options: argparse.Namespace, point: Path) -> list[str]:
             arguments += ["--" + name.replace("_", "-"), os.path.abspath(value.expanduser())]  # noqa: PTH100
     if options.cache_size is not None:
         arguments += ["--cache-size", options.cache_size]
+    if options.at is not None:
+        arguments += ["--at", options.at]
     for name in ("read_only", "allow_other", "verbose"):
         if getattr(options, name):
             arguments.append("--" + name.replace("_", "-"))

@@ -53,6 +53,8 @@ def _text(status: dict[str, Any]) -> str:
     lines = [f"{status['mount_point']}  (process {status['pid']})"]
     if not status["ok"]:
         return "\n".join([*lines, f"  {status['error']}"])
+    if status.get("at"):
+        lines.append(f"  read-only, as it was at {status['at']}")
     for store in status["stores"]:
         why = f": {store['why']}" if store["why"] else ""
         lines.append(f"  store {store['alias']}: {store['url']}  {store['state']}{why}")

@@ -64,7 +64,7 @@ _REVIVE_EVERY_S = 1.0
 class MountOptions:
     """Everything that a mount is made from. `workers` is how many worker processes.
 
-    `lock`: show exactly what a lock file says.
+    `lock`: show exactly what a lock file says. `moment_ns`: show the stores as they were then.
     """
 
     mount_point: Path
@@ -77,6 +77,7 @@ class MountOptions:
     log_file: str | None
     workers: int
     lock: Lock | None = None
+    moment_ns: int | None = None
 
 
 def run(options: MountOptions, on_ready: Callable[[str], None]) -> None:
@@ -150,6 +151,8 @@ class Front:
         async with trio.open_nursery() as nursery:
             await nursery.start(pool.run)
             remotes = [Remote(spec, pool, self._clock) for spec in options.project.stores]
+            if options.moment_ns is not None:
+                remotes = [remote.as_of(options.moment_ns) for remote in remotes]
             await self._check(remotes)
             await self._serve(pool, remotes, on_ready)
             nursery.cancel_scope.cancel()
@@ -254,6 +257,7 @@ class Front:
                 runs,
                 single=options.project.single,
                 read_only=options.read_only,
+                moment_ns=options.moment_ns,
             )
             calls = LedgerCalls(pool, options.project, runs, uses, operations, uploads)
             control = Control(
@@ -296,9 +300,10 @@ class Front:
 
     async def _adopt(self, pool: Pool, uploads: Uploads) -> Callable[[], Awaitable[None]]:
         """Take over what dead mounts had promised; gives a way to wait until most of that has been sent."""
-        answer = await pool.ask(
-            messages.Adopt(tuple(spec.id for spec in self._options.project.stores))
-        )
+        # A mount of the past sends nothing.
+        is_past = self._options.moment_ns is not None
+        stores = () if is_past else self._options.project.stores
+        answer = await pool.ask(messages.Adopt(tuple(spec.id for spec in stores)))
         assert isinstance(answer, messages.Adopted)
         if answer.entries:
             log.info("%d changes of a mount that ended early are being sent", len(answer.entries))

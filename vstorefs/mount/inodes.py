@@ -96,6 +96,11 @@ class DirectoryNode(Node):
         """The key of this directory in its store; empty for its root."""
         return join(self.parent.path, self.name) if self.parent is not None else Key("")
 
+    @property
+    def is_root(self) -> bool:
+        """Whether it is there as long as the mount."""
+        return self.parent is None
+
     def path_of(self, name: str) -> Key:
         """The key of a name in this directory."""
         return join(self.path, name)
@@ -251,5 +256,5 @@ def _held(node: Node) -> bool:
     if node.number == ROOT or node.in_use:
         return True
     if isinstance(node, DirectoryNode):
-        return node.parent is None or bool(node.children) or bool(node.local)
+        return node.is_root or bool(node.children) or bool(node.local)
     return isinstance(node, FileNode) and node.busy

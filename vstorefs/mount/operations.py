@@ -32,6 +32,7 @@ from vstorefs.mount.dotversions.nodes import (
     VersionsFolder,
     WarningsFile,
 )
+from vstorefs.mount.dotversions.snapshot import SnapshotFolder
 from vstorefs.mount.dotversions.tree import DotVersions
 from vstorefs.mount.handles import FileHandle, FolderHandle, Handles, TextHandle
 from vstorefs.mount.hashing import Hashing
@@ -140,7 +141,7 @@ class Operations(pyfuse3.Operations):
     async def _find(self, parent: Node, name: str) -> Node | None:
         match parent:
             case DirectoryNode():
-                if name == VERSIONS_FOLDER:
+                if name == VERSIONS_FOLDER and parent.remote.moment_ns is None:
                     return self._versions.folder(parent, name)
                 return await self._namespace.find(parent, name)
             case TopNode():
@@ -157,6 +158,8 @@ class Operations(pyfuse3.Operations):
     def _seconds(self, node: Node) -> float:
         """For how long the kernel may keep what it is told of a node."""
         match node:
+            case SnapshotFolder():
+                return 0.0
             case FileNode() | SymlinkNode():
                 return self._namespace.seconds_left(node.parent)
             case DirectoryNode():
@@ -618,6 +621,8 @@ class Operations(pyfuse3.Operations):
         top: DirectoryNode = node.parent
         while top.parent is not None:
             top = top.parent
+        if isinstance(top, SnapshotFolder):
+            return f"{self._mount_point.rstrip('/')}/{node.path} ({top.name})"
         return "/".join(
             part for part in (self._mount_point.rstrip("/"), top.name, node.path) if part
         )

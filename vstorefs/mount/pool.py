@@ -164,6 +164,9 @@ class Pool:
         if isinstance(job.request, messages.Record):
             # One worker takes all records: their order is the journal's, and they commit together.
             worker = self._workers[0]
+        elif isinstance(job.request, messages.Past):
+            # Likewise: it keeps what it has found out.
+            worker = self._workers[-1]
         else:
             worker = min(self._workers, key=lambda one: len(one.jobs))
         self._numbers += 1

@@ -6,6 +6,7 @@ Its description, its health, and questions asked through the pool.
 from __future__ import annotations
 
 import contextlib
+import copy
 import logging
 from typing import TypeVar
 
@@ -15,6 +16,7 @@ import trio
 from vstorefs import errors
 from vstorefs.clock import Clock
 from vstorefs.model import Capabilities, Entry, Key, StoreSpec, Version
+from vstorefs.moments import SETTLED_NS, to_text
 from vstorefs.mount.health import Health
 from vstorefs.mount.pool import OnReport, Pool
 from vstorefs.workers import messages
@@ -22,17 +24,19 @@ from vstorefs.workers import messages
 log = logging.getLogger(__name__)
 
 _BOUND_S = 60.0
+_PAST_BOUND_S = 600.0
 _AWAY = (errors.Unavailable, errors.Throttled)
 A = TypeVar("A")
 
 
 class Remote:
-    """One store of the mount; every method is called from the front's loop."""
+    """One store of the mount, or as it was at `moment_ns`; every method is called from the front's loop."""
 
     def __init__(self, spec: StoreSpec, pool: Pool, clock: Clock) -> None:
         self.spec = spec
         self.health = Health(spec.alias, clock)
         self.capabilities = Capabilities(writable=False, why_read_only="not checked yet")
+        self.moment_ns: int | None = None
         self._pool = pool
         self._clock = clock
         self._checked = False
@@ -41,9 +45,17 @@ class Remote:
     @property
     def read_only(self) -> str:
         """Why nothing can be written here, empty if it can."""
+        if self.moment_ns is not None:
+            return f"it shows the past, {to_text(self.moment_ns)}"
         if self.spec.read_only:
             return "mounted read-only"
         return "" if self.capabilities.writable else self.capabilities.why_read_only
+
+    def as_of(self, moment_ns: int) -> Remote:
+        """The same store as it was at a moment: nothing can be written there."""
+        past = copy.copy(self)
+        past.moment_ns = moment_ns
+        return past
 
     async def check(self, bound_s: float = _BOUND_S) -> None:
         """Ask the store what it can do. Raises: NotFound, Denied, Unavailable; a StoreError."""
@@ -81,6 +93,8 @@ class Remote:
 
         Raises: a StoreError.
         """
+        if self.moment_ns is not None:
+            return await self._list_past(directory, self.moment_ns)
         request = messages.ListDirectory(self.spec.id, directory, not_before)
         try:
             listed = await self.ask(request, messages.Listed)
@@ -95,6 +109,15 @@ class Remote:
                 self.health.why or "no reason given",
                 directory or "its top folder",
             )
+        return listed
+
+    async def _list_past(self, directory: Key, moment_ns: int) -> messages.Listed:
+        request = messages.Past(self.spec.id, directory, moment_ns)
+        listed = await self.ask(request, messages.Listed, bound_s=_PAST_BOUND_S)
+        if self._clock.wall_ns() - moment_ns < SETTLED_NS:
+            # Other hosts may have written by then what is not in the store yet: asked again soon.
+            early = self._clock.monotonic_s() - self.spec.listing_seconds + 1
+            return msgspec.structs.replace(listed, listed_at=min(listed.listed_at, early))
         return listed
 
     async def _from_cache(self, directory: Key) -> messages.Listed:

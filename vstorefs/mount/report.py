@@ -9,6 +9,7 @@ from vstorefs import errors
 from vstorefs.cache.env import Cache
 from vstorefs.clock import Clock
 from vstorefs.model import Key, name_of
+from vstorefs.moments import to_text
 from vstorefs.mount.control import Handler
 from vstorefs.mount.namespace import Namespace
 from vstorefs.mount.remote import Remote
@@ -37,6 +38,7 @@ class Report:
         *,
         single: bool,
         read_only: bool,
+        moment_ns: int | None,
     ) -> None:
         self._mount_point = mount_point
         self._remotes = remotes
@@ -48,6 +50,7 @@ class Report:
         self._runs = runs
         self._single = single
         self._read_only = read_only
+        self._moment_ns = moment_ns
 
     def handlers(self) -> dict[str, Handler]:
         """What the control socket serves."""
@@ -91,6 +94,7 @@ class Report:
                 "why": self._runs.state.why,
                 "skewed": [skew_text(*one) for one in self._runs.state.skewed],
             },
+            "at": to_text(self._moment_ns) if self._moment_ns is not None else None,
         }
 
     def _pending(self) -> list[dict[str, Any]]:

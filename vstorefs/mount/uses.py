@@ -95,6 +95,8 @@ class Uses:
 
     def missing(self, remote: Remote, path: Key, run: RunId) -> None:
         """A program asked for a name that is not there; that is told a moment later, unless it makes it."""
+        if remote.moment_ns is not None:
+            return
         what = (run, remote.spec.id, path)
         if what not in self._own:
             use = replace(self._use(remote, path, None), opens=0)
@@ -195,7 +197,7 @@ class Uses:
             first_used=now,
             last_used=now,
             inherited=inherited,
-            pinned=self._pinned,
+            pinned=self._pinned or remote.moment_ns is not None,
         )
 
 

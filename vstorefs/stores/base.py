@@ -164,6 +164,25 @@ class Store(Protocol):
         """
         ...
 
+    def histories(self, directory: Key) -> Iterator[tuple[Key, tuple[Version, ...]]]:
+        """Yield every path below `directory` that has, or had, versions, with its history; sorted by key, each once.
+
+        A history is what `history` gives, in a few requests for all of them together. So what a listing does
+        not tell may be missing: hashes, base, write id, mode, mtime, and marks but for LATE and
+        REPLACED_OUTSIDE. Key, id, kind, time, token, size and `is_head` are right.
+        Raises: Denied, Throttled, Unavailable.
+        """
+        ...
+
+    def as_of(self, directory: Key, moment_ns: int) -> Iterator[Entry]:
+        """Yield everything below `directory` as it was at a moment, with what was deleted since; in no order.
+
+        Files, symlinks, and the folders of which the kind keeps that, each once. Attributes are those of
+        then where they were kept. What nobody kept is missing. What was late never was in force.
+        Raises: Denied, Throttled, Unavailable.
+        """
+        ...
+
     def find_write(self, key: Key, write: Write) -> Version | None:
         """The version that carries `write.write_id`, if this write has happened.
 

@@ -35,6 +35,7 @@ from vstorefs.model import (
     Write,
     join,
     name_of,
+    parent_of,
 )
 from vstorefs.stores import localnames as names
 from vstorefs.stores.base import Fix, Page, Same
@@ -42,6 +43,7 @@ from vstorefs.stores.ids import new_id
 from vstorefs.stores.localdisk import can_exchange, copy_file, rename_absent, translated
 from vstorefs.stores.localnames import Identity
 from vstorefs.stores.localversions import Filed, PathVersions, Step, to_version
+from vstorefs.stores.past import as_entry, version_at
 
 log = logging.getLogger(__name__)
 
@@ -299,6 +301,49 @@ class LocalStore:
                 cut_short = [*_destroyed(versions, head), to_version(key, head, time_ns)]
                 found = sorted([*found, *cut_short], key=_moment)
         return tuple(found)
+
+    def histories(self, directory: Key) -> Iterator[tuple[Key, tuple[Version, ...]]]:
+        """See `base.Store`. Nothing is missing here."""
+        self._see_that_it_is_mounted()
+        for key in self.paths(directory):
+            history = self.history(key)
+            if history:
+                yield key, history
+
+    def as_of(self, directory: Key, moment_ns: int) -> Iterator[Entry]:
+        """See `base.Store`.
+
+        Folders and links have no versions: what has not been touched since was there; other folders, where
+        something was in them.
+        """
+        used: set[Key] = set()
+        for key, history in self.histories(directory):
+            version = version_at(history, moment_ns)
+            if version is not None:
+                used.add(parent_of(key))
+                yield as_entry(version)
+        yield from self._beside_files(directory, moment_ns, used)
+
+    def _beside_files(self, directory: Key, moment_ns: int, used: set[Key]) -> Iterator[Entry]:
+        """Folders and links of now that were there at a moment; `used` are folders that had files in them."""
+        above = {key for one in used for key in _with_parents(one)}
+        waiting = [directory]
+        while waiting:
+            folder = waiting.pop()
+            for page in self.list(folder) if (self.root / folder).is_dir() else ():
+                for entry in page.entries:
+                    if entry.kind is EntryKind.FILE:
+                        continue
+                    if entry.kind is EntryKind.DIRECTORY:
+                        waiting.append(entry.key)
+                    if entry.key in above or self._is_untouched(entry.key, moment_ns):
+                        yield entry
+
+    def _is_untouched(self, key: Key, moment_ns: int) -> bool:
+        try:
+            return (self.root / key).lstat().st_ctime_ns <= moment_ns
+        except (FileNotFoundError, NotADirectoryError):
+            return False
 
     def find_write(self, key: Key, write: Write) -> Version | None:
         """See `base.Store`."""
@@ -579,6 +624,12 @@ def _to_entry(path: Path, about: os.stat_result, key: Key, folder: Path) -> Entr
         owner[0],
         owner[1],
     )
+
+
+def _with_parents(key: Key) -> Iterator[Key]:
+    while key:
+        yield key
+        key = parent_of(key)
 
 
 def _printable(key: str) -> str:

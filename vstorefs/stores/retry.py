@@ -141,6 +141,30 @@ class Retrying:
         """See `base.Store`."""
         return self._again(lambda: self._store.history(key))
 
+    def histories(self, directory: Key) -> Iterator[tuple[Key, tuple[Version, ...]]]:
+        """See `base.Store`; where it stopped it goes on, as keys come in order."""
+        last: Key | None = None
+        until = self._now() + self._deadline_s
+        pause = _FIRST_PAUSE_S
+        while True:
+            try:
+                for key, history in self._store.histories(directory):
+                    if last is None or key > last:
+                        last = key
+                        until = self._now() + self._deadline_s
+                        yield key, history
+            except errors.RETRIED:
+                if self._now() + pause > until:
+                    raise
+                self._sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE_S)
+            else:
+                return
+
+    def as_of(self, directory: Key, moment_ns: int) -> Iterator[Entry]:
+        """See `base.Store`."""
+        return iter(self._again(lambda: list(self._store.as_of(directory, moment_ns))))
+
     def find_write(self, key: Key, write: Write) -> Version | None:
         """See `base.Store`."""
         return self._again(lambda: self._store.find_write(key, write))

@@ -426,7 +426,7 @@ def _in_order(answer: dict[str, Any]) -> list[dict[str, Any]]:
     items = [next(lists[kind]) for kind in answer["Kinds"]]
     # Within a key a listing goes back in time; one that lists markers apart does not, and is put right by time.
     items.sort(key=lambda item: item["LastModified"], reverse=True)
-    return items
+    return sorted(items, key=lambda item: item["Key"])
 
 
 def _token(etag: str) -> Token:

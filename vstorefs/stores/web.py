@@ -194,6 +194,25 @@ class WebStore(ReadOnly):
                 else:
                     yield one.key
 
+    def histories(self, directory: Key) -> Iterator[tuple[Key, tuple[Version, ...]]]:
+        """See `base.Store`. What the server has now is all that it tells."""
+        for one in sorted(self._files_below(directory), key=lambda entry: entry.key):
+            yield one.key, (_head_of(one),)
+
+    def as_of(self, directory: Key, moment_ns: int) -> Iterator[Entry]:
+        """See `base.Store`. Only what has not changed since is known."""
+        for one in self._files_below(directory):
+            if one.mtime_ns <= moment_ns:
+                yield one
+
+    def _files_below(self, directory: Key) -> Iterator[Entry]:
+        for page in self.list(directory):
+            for one in page.entries:
+                if one.kind is EntryKind.DIRECTORY:
+                    yield from self._files_below(one.key)
+                else:
+                    yield one
+
     # --- reading
 
     def read(
@@ -327,6 +346,21 @@ class _Whole:
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
+
+
+def _head_of(entry: Entry) -> Version:
+    assert entry.version is not None
+    return Version(
+        entry.key,
+        entry.version,
+        VersionKind.CONTENT,
+        entry.mtime_ns,
+        entry.token,
+        entry.strong,
+        entry.size,
+        entry.mtime_ns,
+        is_head=True,
+    )
 
 
 def _is_strong(etag: str) -> bool:

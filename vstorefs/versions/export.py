@@ -16,12 +16,10 @@ from vstorefs.model import (
     Entry,
     EntryKind,
     Key,
-    Mark,
-    Version,
-    VersionKind,
 )
 from vstorefs.stores.base import Store
 from vstorefs.stores.bucket import Bucket
+from vstorefs.stores.past import as_entry
 from vstorefs.versions import metadata
 
 ROOT = Key("")
@@ -46,38 +44,6 @@ def heads(store: Store, directory: Key = ROOT) -> Iterator[Entry]:
                 yield entry
                 if entry.kind is EntryKind.DIRECTORY:
                     waiting.append(entry.key)
-
-
-def at_moment(store: Store, moment_ns: int, directory: Key = ROOT) -> Iterator[Entry]:
-    """Every file as it was at a moment, deleted ones included. Raises: a StoreError."""
-    for path in store.paths(directory):
-        version = version_at(store.history(path), moment_ns)
-        if version is not None:
-            yield as_entry(version)
-
-
-def version_at(history: tuple[Version, ...], moment_ns: int) -> Version | None:
-    """The version that was in force at a moment; None where there was none, or its content is gone."""
-    in_force = None
-    for version in history:
-        if Mark.LATE not in version.marks and version.time_ns <= moment_ns:
-            in_force = version
-    if in_force is None or in_force.kind is VersionKind.TOMBSTONE or not in_force.token:
-        return None
-    return in_force
-
-
-def as_entry(version: Version) -> Entry:
-    """A version as a listing would show it."""
-    return Entry(
-        version.key,
-        EntryKind.FILE,
-        version.size,
-        version.mtime_ns or version.time_ns,
-        version.token,
-        version=version.id,
-        mode=version.mode,
-    )
 
 
 def export(store: Store, entries: Iterator[Entry], target: Path) -> Iterator[Exported]:

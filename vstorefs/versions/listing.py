@@ -94,16 +94,14 @@ class Listing(ABC):
         state = reckon(summaries, plain)
         entries = []
         if state.head is not None:
-            entries.append(self._file_entry(key, state))
+            entries.append(self._file_entry(key, state.head, state.attributes))
         if state.directory is not None and (
             state.directory.kind is RecordKind.DIRECTORY or self._lives(key)
         ):
             entries.append(self._folder_entry(key, state))
         return entries
 
-    def _file_entry(self, key: Key, state: Reckoning) -> Entry:
-        head, about = state.head, state.attributes
-        assert head is not None
+    def _file_entry(self, key: Key, head: Summary | Plain, about: Summary | None) -> Entry:
         if isinstance(head, Plain):
             token, size, mtime_ns, mode = self._token(head), head.size, head.modified_ns, None
             version = self._version_id(head)

@@ -137,6 +137,17 @@ class LockedStore(ReadOnly):
             if one.kind is EntryKind.FILE
         )
 
+    def histories(self, directory: Key) -> Iterator[tuple[Key, tuple[Version, ...]]]:
+        """See `base.Store`. One version of each."""
+        for key in self.paths(directory):
+            yield key, self.history(key)
+
+    def as_of(self, directory: Key, moment_ns: int) -> Iterator[Entry]:
+        """See `base.Store`. The same at every moment."""
+        del moment_ns
+        for key in self.paths(directory):
+            yield self._entry(self._inputs[key])
+
     def paths(self, directory: Key) -> Iterator[Key]:
         """See `base.Store`."""
         prefix = f"{directory}/" if directory else ""

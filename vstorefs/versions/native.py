@@ -14,7 +14,7 @@ from __future__ import annotations
 import stat
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -37,15 +37,15 @@ from vstorefs.stores.bucket import Bucket, ListedVersion, Stat
 from vstorefs.versions import metadata, records
 from vstorefs.versions.format import Layout
 from vstorefs.versions.listing import is_name
-from vstorefs.versions.objects import ObjectStore
 from vstorefs.versions.order import Plain, reckon
+from vstorefs.versions.past import Past
 from vstorefs.versions.records import Area, Flag, RecordKind, Summary
 
 _LOOKS = 100
 _KNOWN = 10_000
 
 
-class NativeStore(ObjectStore):
+class NativeStore(Past):
     """One bucket and prefix that keeps versions."""
 
     layout = Layout.NATIVE
@@ -125,29 +125,28 @@ class NativeStore(ObjectStore):
             asked = pool.map(
                 lambda pair: self._version(key, pair[1], ask=pair[0] < _LOOKS), enumerate(items)
             )
-            found = list(reversed(list(asked)))
-        # What came late and symlinks stand by their time, which is a host's and not the store's.
-        for record in sorted(self._recorded(key, items), key=lambda one: one.time_ns):
-            place = next(
-                (index for index, one in enumerate(found) if one.time_ns > record.time_ns),
-                len(found),
-            )
-            if Mark.LATE in record.marks:
-                # Never last: what came late is not the head.
-                place = min(place, max(0, len(found) - 1))
-            found.insert(place, record)
-        return tuple(found)
+            found = reversed(list(asked))
+        recorded = [
+            self._of_record(key, one, self._body_or_none(key, one), is_head=is_head)
+            for one, is_head in _recorded(items, self._records.all_of_path(key))
+        ]
+        return _placed(found, recorded)
 
-    def _recorded(self, key: Key, items: list[ListedVersion]) -> Iterator[Version]:
-        """Versions that records alone tell of: what came late, symlinks and their ends."""
-        all_of_path = self._records.all_of_path(key)
-        has_plain = bool(items) and items[0].token is not None
-        head = None if has_plain else reckon(all_of_path, None).head
-        for one in all_of_path:
-            late = Flag.LATE in one.flags
-            if late or (stat.S_ISLNK(one.mode) and one.kind is not RecordKind.ATTRIBUTES):
-                body = self._body_or_none(key, one)
-                yield self._of_record(key, one, body, is_head=one == head)
+    def _listed_below(self, prefix: str) -> Iterator[ListedVersion]:
+        return (item for page in self._bucket.versions(prefix) for item in page)
+
+    def _listed_history(
+        self, key: Key, listed: Sequence[ListedVersion], told: Sequence[Summary]
+    ) -> tuple[Version, ...]:
+        if any(_was_portable(one) for one in told):
+            # The list has the time of the migration; when it was made, only the version itself tells.
+            return self.history(key)
+        items = _latest_first(listed)
+        found = (self._version(key, item, ask=False) for item in reversed(items))
+        recorded = [
+            self._of_summary(key, one, is_head=is_head) for one, is_head in _recorded(items, told)
+        ]
+        return _placed(found, recorded)
 
     def _version(self, key: Key, item: ListedVersion, *, ask: bool) -> Version:
         if item.token is None:
@@ -419,8 +418,45 @@ def versions_of(bucket: Bucket, key: Key) -> list[ListedVersion]:
         # Names come in order: behind this one there are only longer ones.
         if any(item.name > key for item in page):
             break
-    # The store's own order; what is latest comes first, whatever else a look-alike does.
-    return sorted(found, key=lambda item: not item.is_latest)
+    return _latest_first(found)
+
+
+def _latest_first(items: Sequence[ListedVersion]) -> list[ListedVersion]:
+    """The store's own order; what is latest comes first, whatever else a look-alike does."""
+    return sorted(items, key=lambda item: not item.is_latest)
+
+
+def _recorded(
+    items: list[ListedVersion], told: Sequence[Summary]
+) -> Iterator[tuple[Summary, bool]]:
+    """The records that are versions by themselves: what came late, symlinks and their ends; which is the head."""
+    has_plain = bool(items) and items[0].token is not None
+    head = None if has_plain else reckon(told, None).head
+    for one in told:
+        late = Flag.LATE in one.flags
+        if late or (stat.S_ISLNK(one.mode) and one.kind is not RecordKind.ATTRIBUTES):
+            yield one, one == head
+
+
+def _placed(found: Iterator[Version], recorded: list[Version]) -> tuple[Version, ...]:
+    """The store's own versions, with what records tell of by its time, which is a host's and not the store's."""
+    placed = list(found)
+    for record in sorted(recorded, key=lambda one: one.time_ns):
+        place = next(
+            (index for index, one in enumerate(placed) if one.time_ns > record.time_ns),
+            len(placed),
+        )
+        if Mark.LATE in record.marks:
+            # Never last: what came late is not the head.
+            place = min(place, max(0, len(placed) - 1))
+        placed.insert(place, record)
+    return tuple(placed)
+
+
+def _was_portable(record: Summary) -> bool:
+    """Whether a record is of a version that a migration made one of the bucket's own."""
+    is_late = Flag.LATE in record.flags
+    return record.kind is RecordKind.CONTENT and stat.S_ISREG(record.mode) and not is_late
 
 
 def _of_stat(key: Key, found: Stat, *, is_head: bool) -> Version:

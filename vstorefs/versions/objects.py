@@ -34,7 +34,7 @@ from vstorefs.stores.bucket import Bucket
 from vstorefs.versions import records
 from vstorefs.versions.format import Agreement, Layout
 from vstorefs.versions.listing import Listing, Looked
-from vstorefs.versions.order import Plain, reckon
+from vstorefs.versions.order import Plain
 from vstorefs.versions.records import Area, Body, Flag, RecordKind, Summary
 
 log = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ class ObjectStore(Listing):
         looked = self._look(key)
         state = looked.state
         if state.head is not None:
-            entry = self._file_entry(key, state)
+            entry = self._file_entry(key, state.head, state.attributes)
             kind = stat.S_IFLNK if entry.kind is EntryKind.SYMLINK else stat.S_IFREG
             default = DEFAULT_FILE_MODE
         elif state.directory is not None or self._folder_implied(key):
@@ -137,12 +137,12 @@ class ObjectStore(Listing):
         head = looked.state.head
         if head is not None:
             if head.id == write.write_id:
-                return self._file_entry(key, looked.state)
+                return self._file_entry(key, head, looked.state.attributes)
             raise errors.AlreadyExists(
                 "there is such a name", store=self.spec.alias, key=key, operation="symlink"
             )
         summary = self._link(key, target, write, looked)
-        return self._file_entry(key, reckon([summary], None))
+        return self._file_entry(key, summary, summary)
 
     def _link(self, key: Key, target: str, write: Write, looked: Looked) -> Summary:
         summary = Summary(
@@ -234,14 +234,24 @@ class ObjectStore(Listing):
         self, key: Key, summary: Summary, body: Body | None, *, is_head: bool
     ) -> Version:
         """A record as a version."""
-        gone = summary.kind is RecordKind.TOMBSTONE
-        marks: tuple[Mark, ...] = (Mark.LATE,) if Flag.LATE in summary.flags else ()
+        version = self._of_summary(key, summary, is_head=is_head)
         if body is None:
-            marks += (Mark.DAMAGED,)
-        else:
-            marks += tuple(Mark[name.upper()] for name in body.marks if name.upper() in _MARKS)
-            if body.store != (self._agreement.id or body.store):
-                marks += (Mark.FOREIGN,)
+            return replace(version, marks=(*version.marks, Mark.DAMAGED))
+        marks = tuple(Mark[name.upper()] for name in body.marks if name.upper() in _MARKS)
+        if body.store != (self._agreement.id or body.store):
+            marks += (Mark.FOREIGN,)
+        return replace(
+            version,
+            base=Token(body.base) if body.base is not None else None,
+            hashes=records.hashes_of(body),
+            marks=version.marks + marks,
+            run=RunId(body.run) if body.run is not None else None,
+        )
+
+    @staticmethod
+    def _of_summary(key: Key, summary: Summary, *, is_head: bool) -> Version:
+        """A record as a version, as far as its name tells."""
+        gone = summary.kind is RecordKind.TOMBSTONE
         return Version(
             key,
             VersionId(summary.id),
@@ -251,12 +261,9 @@ class ObjectStore(Listing):
             size=summary.size,
             mtime_ns=summary.mtime_ns,
             mode=stat.S_IMODE(summary.mode) if not gone else None,
-            base=Token(body.base) if body is not None and body.base is not None else None,
             write_id=WriteId(summary.id),
-            hashes=records.hashes_of(body) if body is not None else None,
-            marks=marks,
+            marks=(Mark.LATE,) if Flag.LATE in summary.flags else (),
             is_head=is_head,
-            run=RunId(body.run) if body is not None and body.run is not None else None,
         )
 
     def tidy(self, key: Key) -> None:

@@ -30,12 +30,11 @@ from vstorefs.model import (
     Write,
 )
 from vstorefs.stores.base import Fix, Same
-from vstorefs.stores.bucket import Bucket, Source, Stat
+from vstorefs.stores.bucket import Bucket, ListedVersion, Source, Stat
 from vstorefs.versions import metadata, records
 from vstorefs.versions.format import Layout
 from vstorefs.versions.listing import Looked, as_plain
 from vstorefs.versions.marks import marks_of
-from vstorefs.versions.objects import ObjectStore
 from vstorefs.versions.order import (
     Place,
     PlaceKind,
@@ -44,6 +43,7 @@ from vstorefs.versions.order import (
     reckon,
     timeline,
 )
+from vstorefs.versions.past import Past
 from vstorefs.versions.probe import Findings
 from vstorefs.versions.records import Area, Body, Flag, RecordKind, Seen, Summary
 from vstorefs.versions.recordstore import base_id
@@ -53,7 +53,7 @@ _THROUGH_US = 8 << 20
 _BODIES = 100
 
 
-class PortableStore(ObjectStore):
+class PortableStore(Past):
     """One bucket and prefix whose versions vstorefs keeps itself."""
 
     layout = Layout.PORTABLE
@@ -184,6 +184,54 @@ class PortableStore(ObjectStore):
         """See `base.Store`. The newest versions, up to a bound, with what their records' bodies say."""
         found = self._records.all_of_path(key)
         return self._history(key, found, self._plain_stat(key))
+
+    def _listed_below(self, prefix: str) -> Iterator[ListedVersion]:
+        for page in self._bucket.list(prefix):
+            for one in page.objects:
+                plain = Plain(Key(one.name), one.token, one.size, one.modified_ns)
+                yield ListedVersion(
+                    one.name,
+                    VersionId(plain.id),
+                    one.modified_ns,
+                    one.size,
+                    one.token,
+                    is_latest=True,
+                )
+
+    def _listed_history(
+        self, key: Key, listed: Sequence[ListedVersion], told: Sequence[Summary]
+    ) -> tuple[Version, ...]:
+        plain = next(
+            (
+                Plain(key, one.token, one.size, one.modified_ns)
+                for one in listed
+                if one.token is not None
+            ),
+            None,
+        )
+        return tuple(self._listed_place(key, place) for place in timeline(key, told, plain))
+
+    def _listed_place(self, key: Key, place: Place) -> Version:
+        match place.kind:
+            case PlaceKind.RECORD:
+                assert place.record is not None
+                return self._of_summary(key, place.record, is_head=place.is_head)
+            case PlaceKind.PLAIN:
+                assert place.plain is not None
+                plain = place.plain
+                return Version(
+                    key,
+                    VersionId(plain.id),
+                    VersionKind.CONTENT,
+                    plain.modified_ns,
+                    self._token(plain),
+                    size=plain.size,
+                    is_head=place.is_head,
+                )
+            case PlaceKind.VANISHED:
+                return self._of_place(key, place, self._body_or_none(key, place.record), None)
+            case PlaceKind.DELETED_OUTSIDE:
+                return self._of_place(key, place, None, None)
 
     def history_beside(self, key: Key, origin: Stat | None) -> tuple[Version, ...]:
         """The history as it was with another plain key, or none. Raises: a StoreError."""

@@ -101,6 +101,39 @@ class RecordStore:
                     found.setdefault(path, []).append(parsed.summary)
         return found
 
+    def all_below(self, directory: Key) -> dict[Key, list[Summary]]:
+        """Records of everything below a directory, in force and superseded, by path. Raises: a StoreError.
+
+        In this order, what moves meanwhile is seen. Records of long paths lie together at the top.
+        """
+        found: dict[Key, dict[str, Summary]] = {}
+        for area in Area:
+            prefixes = [self.names.folder(area, directory)]
+            if directory:
+                prefixes.append(f"{area.value}~")
+            for name in (
+                one.name
+                for prefix in prefixes
+                for page in self.bucket.list(prefix)
+                for one in page.objects
+            ):
+                parsed = self.names.parse(name)
+                path = self._path_of(name) if parsed is not None else None
+                if parsed is not None and path is not None and is_below(path, directory):
+                    found.setdefault(path, {})[parsed.summary.encode()] = parsed.summary
+        return {path: list(summaries.values()) for path, summaries in found.items()}
+
+    def _path_of(self, name: str) -> Key | None:
+        """The path that a record is of, from its body where its name does not tell."""
+        path = self.names.path_of(name)
+        if path is not None:
+            return path
+        try:
+            body = self._read(name)
+        except errors.NotFound:
+            return None
+        return Key(body.path) if body is not None else None
+
     # --- bodies
 
     def body(self, path: Key, summary: Summary) -> Body:
@@ -208,6 +241,11 @@ class RecordStore:
             return False
         self.bucket.delete(source)
         return True
+
+
+def is_below(path: Key, directory: Key) -> bool:
+    """Whether a path is anywhere below a directory; the root is above all."""
+    return not directory or path.startswith(f"{directory}/")
 
 
 def base_id(token: str | None) -> str | None:

@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from vstorefs import errors
 from vstorefs.workers.channel import Channel
-from vstorefs.workers.jobs import fetch, hashing, ledger, listing, publish, record
+from vstorefs.workers.jobs import fetch, hashing, ledger, listing, past, publish, record
 from vstorefs.workers.jobs.setting import Setting
 from vstorefs.workers.jobs.tidying import Tidier
 from vstorefs.workers.messages import (
@@ -46,10 +46,13 @@ from vstorefs.workers.messages import (
     HistoryNames,
     Known,
     ListDirectory,
+    Listed,
     LogLine,
+    Moment,
     Noted,
     NoteRecency,
     NoteUses,
+    Past,
     Progress,
     Publish,
     Record,
@@ -83,6 +86,7 @@ class Worker:
         self._setting = Setting(start)
         self._publisher = publish.publisher(self._setting)
         self._tidier = Tidier(self._setting)
+        self._snapshots = past.Snapshots(self._setting.clock)
         # Threads are started as they are needed.
         self._reads = {
             spec.id: ThreadPoolExecutor(spec.concurrency, "read") for spec in start.stores
@@ -150,6 +154,11 @@ class Worker:
             case Checkpoint() | ExchangeLedger() | Accept():
                 # These wait for a store, and nobody must wait for them.
                 self._do(_in_a_thread, number, lambda: self._answer(request))
+            case Past():
+                # It may take long, and others wait for it: no thread of a pool may.
+                self._do(_in_a_thread, number, lambda: self._list_past(request))
+            case Moment():
+                self._do(self._own.submit, number, lambda: past.find_moment(request, setting.clock))
             case Check() | ListDirectory() | Find() | History() | HistoryNames():
                 # A store that this mount does not have is said by the job.
                 reads = self._reads.get(request.store, self._own)
@@ -208,6 +217,12 @@ class Worker:
                 return ledger.find_warnings(setting, request)
             case _:
                 raise TypeError(f"no job for {request!r}")
+
+    def _list_past(self, request: Past) -> Listed:
+        store = self._setting.stores.get(request.store)
+        listed_at = self._setting.clock.monotonic_s()
+        entries = self._snapshots.list(store, request.directory, request.moment_ns)
+        return Listed(entries, listed_at)
 
     def _tell(self, number: int, remark: Available | Abandon) -> None:
         progress, event = self._hashing.get(number), self._fetching.get(number)

@@ -85,6 +85,20 @@ class ListDirectory(msgspec.Struct, frozen=True, tag=True):
     not_before: float
 
 
+class Past(msgspec.Struct, frozen=True, tag=True):
+    """One directory as it was at a moment. Answer: Listed, which then does not change."""
+
+    store: StoreId
+    directory: Key
+    moment_ns: int
+
+
+class Moment(msgspec.Struct, frozen=True, tag=True):
+    """What a text calls a moment. Answer: MomentFound."""
+
+    text: str
+
+
 class Find(msgspec.Struct, frozen=True, tag=True):
     """One name of a directory whose listing is not complete. Answer: Found."""
 
@@ -295,6 +309,12 @@ class Found(msgspec.Struct, frozen=True, tag=True):
     entry: Entry | None
 
 
+class MomentFound(msgspec.Struct, frozen=True, tag=True):
+    """Answer to Moment; None for what is no time, or in the future."""
+
+    moment_ns: int | None
+
+
 class HashDone(msgspec.Struct, frozen=True, tag=True):
     """Answer to Hash.
 
@@ -424,6 +444,8 @@ Request = (
     Check
     | Fetch
     | ListDirectory
+    | Past
+    | Moment
     | Find
     | Hash
     | Record
@@ -451,6 +473,7 @@ Answer = (
     | Fetched
     | Listed
     | Found
+    | MomentFound
     | HashDone
     | Recorded
     | Published

@@ -25,6 +25,7 @@ from vstorefs.mount.dotversions.nodes import (
     VersionsNode,
     WarningsFile,
 )
+from vstorefs.mount.dotversions.snapshot import SnapshotFolder, Snapshots
 from vstorefs.mount.inodes import DirectoryNode, Inodes, Node
 from vstorefs.mount.pool import Pool
 from vstorefs.mount.uploads import Uploads
@@ -52,6 +53,7 @@ class DotVersions:
         self._clock = clock
         self._pool = pool
         self._settle = settle
+        self._snapshots = Snapshots(inodes, uploads, pool, clock)
 
     def folder(self, directory: DirectoryNode, name: str) -> VersionsFolder:
         """The `.versions` of a directory."""
@@ -59,10 +61,15 @@ class DotVersions:
             directory.versions = VersionsFolder(self._inodes.number(), name, directory=directory)
         return directory.versions
 
-    async def find(self, node: VersionsNode, name: str) -> VersionsNode | None:
+    async def find(self, node: VersionsNode, name: str) -> VersionsNode | SnapshotFolder | None:
         """A name in one of the folders. Raises: a StoreError."""
         if isinstance(node, VersionsFolder):
-            return await self._find_history(node, name)
+            if name == ALL_WARNINGS:
+                return self._warnings_file(node)
+            file = names.unquote(name)
+            if file is None:
+                return await self._snapshots.find(node, name)
+            return await self._find_history(node, file)
         if isinstance(node, FileHistory):
             asked_at = node.asked_at
             found = (await self._contents(node)).get(name)
@@ -129,14 +136,7 @@ class DotVersions:
             node.warnings = WarningsFile(self._inodes.number(), ALL_WARNINGS, folder=node)
         return node.warnings
 
-    async def _find_history(
-        self, node: VersionsFolder, name: str
-    ) -> FileHistory | WarningsFile | None:
-        if name == ALL_WARNINGS:
-            return self._warnings_file(node)
-        file = names.unquote(name)
-        if file is None:
-            return None
+    async def _find_history(self, node: VersionsFolder, file: str) -> FileHistory | None:
         found = self._history_of(node, file)
         await self._load(found)
         return found if found.versions else None
