@@ -198,6 +198,7 @@ class Operation(Enum):
     PUT = "put"
     REMOVE = "remove"
     RENAME = "rename"
+    COPY = "copy"
     MAKE_DIRECTORY = "mkdir"
     REMOVE_DIRECTORY = "rmdir"
     ATTRIBUTES = "attributes"
@@ -232,10 +233,11 @@ class JournalEntry:
     """One promised change, in a strict queue per path.
 
     `seq` orders all entries of a state; 0 until the journal gave it one. `target` is the new path
-    of a rename, `link` the text of a symlink. `source` is the content that the rename of a file
-    moves; its token is empty where the content was still on its way, then `removal.after` names its
-    write. A rename without `source` moves a directory. `removal` is the identity of the tombstone
-    that a rename leaves.
+    of a rename or a copy (a copy's may be its own path: an old version comes back), `link` the text
+    of a symlink. `source` is the content that a copy or the rename of a file takes; its token is
+    empty where the content was still on its way, then `removal.after` names its write. A rename
+    without `source` moves a directory. `removal` is the identity of the tombstone that a rename
+    leaves.
     """
 
     seq: int
