@@ -81,6 +81,8 @@ class Mark(Enum):
     DELETED_WHILE_WRITTEN = "deleted while it was written"
     DAMAGED = "its record is damaged"
     FOREIGN = "its record is of another store"
+    PURGED = "purged"
+    PURGING = "its purge is not finished"
 
 
 @dataclass(frozen=True, slots=True)

@@ -260,6 +260,10 @@ def test_what_history_takes(mount: Mount) -> None:
     assert [row["path"] for row in rows(mount, "du", "--depth", "0", mount / "d")] == [
         str(mount / "d")
     ]
+    planned = rows(mount, "du", "--history", "--keep", "1", "--older-than", "90d", mount / "d")
+    assert planned[-1]["freed"] == {"keep:1": 100, "older-than:90d": 0}
+    assert "keep:1" in run(mount, "du", "--history", "--keep", "1", mount / "d")
+    assert "names no versions" in refused(mount, "du", "--history", "--keep", "x", mount / "d")
     assert "1.1 KiB" in run(mount, "du", "--history", mount / "d")
 
 

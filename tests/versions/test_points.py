@@ -13,6 +13,7 @@ from vstorefs.versions.cost import costs
 from vstorefs.versions.names import label, version_names
 from vstorefs.versions.points import NOW, Point, in_force, resolve, same_content
 from vstorefs.versions.restore import Action, Step, Wanted, steps
+from vstorefs.versions.selection import Rule, Selection
 
 F = Key("d/f")
 
@@ -157,8 +158,13 @@ def test_now_changes_nothing() -> None:
 
 def test_costs_by_folder() -> None:
     other = Key("d/deep/g")
-    found = dict(costs([(F, HISTORY), (other, (version(1, "12345", other),))], Key("d"), 1))
+    head = replace(HISTORY[-1], is_head=True)
+    histories = [(F, (*HISTORY[:-1], head)), (other, (version(1, "12345", other, is_head=True),))]
+    purges = [Selection(Rule.KEEP, keep=2), Selection(Rule.OLDER, older_ns=10)]
+    found = dict(costs(histories, Key("d"), 1, purges, 1015))
     assert (found["f"].head_bytes, found["f"].history_bytes, found["f"].versions) == (3, 6, 4)
     assert found["deep"].head_bytes == 5
     assert (found[""].files, found[""].head_bytes, found[""].history_bytes) == (2, 8, 6)
+    assert found[""].freed == [3, 6]
+    assert found["deep"].freed == [0, 0]
     assert list(found)[-1] == ""

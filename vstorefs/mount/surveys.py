@@ -2,7 +2,7 @@
 
     {"op": "log", "path": "a", "limit": 100}
     {"op": "diff", "path": "a", "from": POINT, "to": POINT}
-    {"op": "cost", "path": "a", "depth": 1}
+    {"op": "cost", "path": "a", "depth": 1, "purges": ["keep:5"]}
 
 A point is `{"text": "k3v9x0", "moment_ns": null}`: what was typed, and the moment that it says, if
 any. A worker goes through the histories and writes the rows; here they only pass by.
@@ -21,6 +21,7 @@ from vstorefs import errors
 from vstorefs.mount.control import Answer, Pager, Send
 from vstorefs.mount.places import Places
 from vstorefs.mount.remote import Remote
+from vstorefs.versions import selection
 from vstorefs.versions.points import Point
 from vstorefs.workers import messages
 
@@ -49,7 +50,8 @@ class Surveys:
 
     async def _cost(self, request: dict[str, Any], send: Send) -> Answer:
         remote, key = await self._places.settled(str(request["path"]))
-        question = messages.Cost(remote.spec.id, key, int(request["depth"]))
+        purges = tuple(selection.parse([str(word)]) for word in request["purges"])
+        question = messages.Cost(remote.spec.id, key, int(request["depth"]), purges)
         return await _relay(remote, question, send)
 
 

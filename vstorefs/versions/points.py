@@ -13,6 +13,7 @@ from typing import TypeGuard
 from vstorefs import errors
 from vstorefs.model import Key, Mark, Version, VersionKind
 from vstorefs.versions.names import label
+from vstorefs.versions.selection import has_bytes, is_named
 
 LATEST_NS = (1 << 63) - 1
 _SHORTEST_ID = 4
@@ -80,11 +81,7 @@ def is_content(version: Version | None) -> TypeGuard[Version]:
 
 def is_kept(version: Version) -> bool:
     """Whether the store has a version's content."""
-    return (
-        version.kind is VersionKind.CONTENT
-        and bool(version.token)
-        and Mark.REPLACED_OUTSIDE not in version.marks
-    )
+    return bool(version.token) and has_bytes(version)
 
 
 def same_content(one: Version, other: Version) -> bool | None:
@@ -109,9 +106,7 @@ def _with_id(key: Key, history: Sequence[Version], wanted: str) -> Version | Non
     if len(named) < _SHORTEST_ID:
         return None
     exact = [one for one in history if named in {one.id, label(one.id)}]
-    found = exact or [
-        one for one in history if one.id.startswith(named) or label(one.id).startswith(named)
-    ]
+    found = exact or [one for one in history if is_named(one, named)]
     if len(found) > 1:
         raise errors.NotFound(
             f"{len(found)} versions have an id that begins with {wanted}; give more of it", key=key

@@ -30,6 +30,7 @@ from vstorefs.project import Project
 from vstorefs.versions.locked import Lock
 from vstorefs.versions.points import Point
 from vstorefs.versions.restore import Step, Wanted
+from vstorefs.versions.selection import Selection
 
 
 class Start(msgspec.Struct, frozen=True, tag=True):
@@ -191,11 +192,15 @@ class PlanRestore(msgspec.Struct, frozen=True, tag=True):
 
 
 class Cost(msgspec.Struct, frozen=True, tag=True):
-    """What the history of everything at or below a path costs. Progress: Rows. Answer: Surveyed."""
+    """What the history of everything at or below a path costs. Progress: Rows. Answer: Surveyed.
+
+    `purges`: what each of these would free, were it done now.
+    """
 
     store: StoreId
     path: Key
     depth: int
+    purges: tuple[Selection, ...] = ()
 
 
 class Adopt(msgspec.Struct, frozen=True, tag=True):

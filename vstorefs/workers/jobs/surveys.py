@@ -112,7 +112,7 @@ def survey(setting: Setting, request: Survey, tell: Tell, abandoned: threading.E
             case PlanRestore():
                 _plan(setting, histories, request, tell, abandoned)
             case Cost():
-                _tell_rows(_cost(histories, request), tell)
+                _tell_rows(_cost(histories, request, setting.clock.wall_ns()), tell)
     except Abandoned:
         pass
     return Surveyed(histories.files)
@@ -166,8 +166,8 @@ def _plan(
         tell(Planned(tuple(page)))
 
 
-def _cost(histories: Histories, request: Cost) -> Iterable[dict[str, Any]]:
-    found = costs(histories, request.path, request.depth)
+def _cost(histories: Histories, request: Cost, now_ns: int) -> Iterable[dict[str, Any]]:
+    found = costs(histories, request.path, request.depth, request.purges, now_ns)
     return ({"path": path, **asdict(cost)} for path, cost in found)
 
 
