@@ -81,6 +81,8 @@ class Mark(Enum):
     DELETED_WHILE_WRITTEN = "deleted while it was written"
     DAMAGED = "its record is damaged"
     FOREIGN = "its record is of another store"
+    PURGED = "purged"
+    PURGING = "its purge is not finished"
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +200,7 @@ class Operation(Enum):
     PUT = "put"
     REMOVE = "remove"
     RENAME = "rename"
+    COPY = "copy"
     MAKE_DIRECTORY = "mkdir"
     REMOVE_DIRECTORY = "rmdir"
     ATTRIBUTES = "attributes"
@@ -232,10 +235,11 @@ class JournalEntry:
     """One promised change, in a strict queue per path.
 
     `seq` orders all entries of a state; 0 until the journal gave it one. `target` is the new path
-    of a rename, `link` the text of a symlink. `source` is the content that the rename of a file
-    moves; its token is empty where the content was still on its way, then `removal.after` names its
-    write. A rename without `source` moves a directory. `removal` is the identity of the tombstone
-    that a rename leaves.
+    of a rename or a copy (a copy's may be its own path: an old version comes back), `link` the text
+    of a symlink. `source` is the content that a copy or the rename of a file takes; its token is
+    empty where the content was still on its way, then `removal.after` names its write. A rename
+    without `source` moves a directory. `removal` is the identity of the tombstone that a rename
+    leaves.
     """
 
     seq: int

@@ -64,6 +64,16 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
         yield Place(Mount(one, mount.path / "data", mount.log_file), client, bucket)
 
 
+def test_a_rename_to_a_deleted_name_keeps_what_was_there(place: Place) -> None:
+    for name in ("old", "new"):
+        (place.mount / name).write_text(name)
+    (place.mount / "old").unlink()
+    place.mount.host.run("flush", place.mount.path)
+    (place.mount / "new").rename(place.mount / "old")
+    place.mount.host.run("flush", place.mount.path)
+    assert place.mount.contents("old") == [b"old", None, b"new"]
+
+
 def test_nothing_is_overwritten_and_everything_comes_back(place: Place) -> None:
     mount = place.mount
     for text in ("one", "two", "three" * 10_000):

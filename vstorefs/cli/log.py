@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import argparse
+import heapq
+import json
+import sys
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from vstorefs import errors
-from vstorefs.cli.output import show_json
+from vstorefs.cli.output import show_json, shown_path
+from vstorefs.model import VersionKind
 from vstorefs.state import control, mounts
 from vstorefs.versions.history import table
+from vstorefs.versions.names import label
 
-DESCRIPTION = "The history of a file in a mount, oldest version first; of a deleted one too."
+DESCRIPTION = (
+    "The history of files in a mount, oldest version first, of deleted ones too. Of a folder: every version of "
+    "everything below it, one line each, the newest last."
+)
 EXAMPLES = """\
 examples:
   vstorefs log ~/data/train.csv
   vstorefs log ~/data/train.csv --json
+  vstorefs log --limit 20 ~/data          the 20 newest versions of anything in the mount
+  vstorefs log ~/data/models ~/data/train.csv
 
 Each version is a file: ls ~/data/.versions/train.csv
 """
@@ -21,24 +34,93 @@ Each version is a file: ls ~/data/.versions/train.csv
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    parser.add_argument("path", metavar="PATH", help="a file in a mount")
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="a file or folder in a mount")
+    parser.add_argument("--limit", type=_count, metavar="N", help="only the newest N versions")
     parser.add_argument("--json", action="store_true", help="print a list of objects, for programs")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Ask the file's mount for its history."""
-    record = control.mount_of(options.path)
-    answer = control.ask(
-        record, {"op": "history", "path": mounts.inside(record, options.path)}, timeout_s=90
-    )
+    """Ask the mounts for the histories."""
+    if len(options.paths) == 1 and _print_file(options, options.paths[0]):
+        return 0
+    found = [_Rows(path, options.limit) for path in options.paths]
+    rows: Iterable[dict[str, Any]] = heapq.merge(*found, key=lambda row: str(row["time"]))
+    if options.limit is not None:
+        rows = deque(rows, maxlen=options.limit)
+    (_print_json if options.json else _print_lines)(rows)
+    for one in found:
+        one.check()
+    return 0
+
+
+def _print_file(options: argparse.Namespace, path: str) -> bool:
+    """Print the history of one file; False where the path is none."""
+    record = control.mount_of(path)
+    inside = mounts.inside(record, path)
+    if not inside:
+        return False
+    answer = control.ask(record, {"op": "history", "path": inside}, timeout_s=90)
     if not answer["ok"]:
         raise errors.VstorefsError(answer["error"])
+    versions = answer["versions"][-(options.limit or 0) :]
+    if not versions:
+        return False
     if options.json:
-        show_json(answer["versions"])
-    elif answer["versions"]:
-        print(table(answer["versions"]), end="")
+        show_json(versions)
     else:
-        raise errors.VstorefsError(
-            f"{options.path} has no versions: there is no such file, and there never was"
+        print(table(versions), end="")
+    return True
+
+
+class _Rows:
+    """The rows of one path that was given, oldest first."""
+
+    def __init__(self, path: str, limit: int | None) -> None:
+        self._path = path
+        record = control.mount_of(path)
+        question = {"op": "log", "path": mounts.inside(record, path), "limit": limit}
+        self._pages = control.Pages(record, question)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for row in self._pages:
+            row["path"] = shown_path(self._path, row["path"])
+            yield row
+
+    def check(self) -> None:
+        """Raises: VstorefsError where there is nothing of that name."""
+        if not self._pages.end.get("files"):
+            raise errors.VstorefsError(
+                f"{self._path} has no versions: there is no such file, and there never was"
+            )
+
+
+def _print_json(rows: Iterable[dict[str, Any]]) -> None:
+    """A list, printed as it comes: it may be long."""
+    before = "[\n"
+    for row in rows:
+        sys.stdout.write(before + json.dumps(row, sort_keys=True))
+        before = ",\n"
+    print("[]" if before == "[\n" else "\n]")
+
+
+def _print_lines(rows: Iterable[dict[str, Any]]) -> None:
+    for number, row in enumerate(rows):
+        if number == 0:
+            print(f"{'TIME (UTC)':23}  {'SIZE':>12}  {'SHA256':12}  {'ID':12}  PATH")
+        deleted = row["kind"] == VersionKind.TOMBSTONE.value
+        words = [*row["marks"], *(["head"] if row["is_head"] else [])]
+        print(
+            f"{str(row['time']).replace('T', ' ').removesuffix('Z'):23}",
+            f"{'deleted' if deleted else row['size']:>12}",
+            f"{(row['sha256'] or '-')[:12]:12}",
+            f"{label(row['id']):12}",
+            row["path"] + (f"  ({', '.join(words)})" if words else ""),
+            sep="  ",
         )
-    return 0
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("give a number from 1 on")
+    return number

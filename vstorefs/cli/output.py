@@ -28,3 +28,8 @@ def binary_size(size: int) -> str:
             return f"{size} B" if unit == "B" else f"{value:.1f} {unit}"
         value /= 1024
     return f"{value:.1f} TiB"
+
+
+def shown_path(given: str, below: str) -> str:
+    """A path below one that was given, as somebody would type it."""
+    return f"{given.rstrip('/')}/{below}" if below else given

@@ -25,6 +25,7 @@ from vstorefs.model import (
     Operation,
     RunId,
     Token,
+    Version,
     Write,
     WriteId,
 )
@@ -32,6 +33,7 @@ from vstorefs.mount.commits import Commits
 from vstorefs.mount.inodes import DirectoryNode, FileNode, Inodes, StoreNode, SymlinkNode
 from vstorefs.mount.namespace import Namespace
 from vstorefs.mount.uploads import Pending, Settled, Uploads
+from vstorefs.stores.past import as_entry
 from vstorefs.workers.messages import Published
 
 _NAME_BYTES = 255
@@ -181,6 +183,67 @@ class Changes:
             await self._rename_unsent(target, new_name, node, other)
         else:
             await self._rename_sent(target, new_name, node, other, run)
+
+    async def put_back(
+        self, directory: DirectoryNode, name: str, version: Version, run: RunId
+    ) -> Pending:
+        """An old version of a file becomes the newest one at a name, copied inside the store.
+
+        What is there goes on for those who have it open, as under a rename. Raises: FUSEError, a
+        StoreError.
+        """
+        self._check_name(directory, name)
+        other = await self._namespace.find(directory, name)
+        if isinstance(other, DirectoryNode):
+            raise pyfuse3.FUSEError(errno.EISDIR)
+        if isinstance(other, FileNode) and (other.write_handles or is_unsent(other)):
+            raise pyfuse3.FUSEError(errno.EBUSY)
+        if isinstance(other, SymlinkNode):
+            # A version cannot lie where a link is: the link goes first.
+            await self.remove(directory, name, run)
+            other = None
+        store = directory.remote.spec.id
+        write = replace(
+            self._commits.new_write(run),
+            base=_base(other),
+            after=_after(other),
+            mode=version.mode,
+            mtime_ns=version.mtime_ns or None,
+            mtime_set=bool(version.mtime_ns),
+            hashes=version.hashes,
+        )
+        entry = replace(
+            self._entry(directory, Operation.COPY, version.key, write),
+            target=directory.path_of(name),
+            source=version.content(store),
+        )
+        shown = replace(as_entry(version), key=directory.path_of(name))
+        if other is not None:
+            self._detach(directory, name, other)
+            self._let_go(other)
+        node = self._namespace.node(directory, name, shown)
+        assert isinstance(node, FileNode)
+        node.content, node.base, node.after = version.content(store), None, write.write_id
+        node.pending += 1
+        self._namespace.hold(directory, name, shown)
+
+        def settled(published: Published) -> None:
+            node.pending -= 1
+            made = published.version
+            if made is not None and node.after == write.write_id:
+                node.base, node.after = made.token, None
+                if node.draft is None or node.draft.frozen:
+                    node.content = made.content(store)
+                    node.mode, node.mtime_ns = made.mode, made.mtime_ns or node.mtime_ns
+            self._namespace.settle(directory, name)
+            self._inodes.let_go(node)
+
+        try:
+            return await self._promise_or_undo(entry, settled, [(directory, name)])
+        except errors.VstorefsError:
+            node.pending -= 1
+            self._detach(directory, name, node)
+            raise
 
     async def set_attributes(self, node: StoreNode, new: NewAttributes, run: RunId) -> None:
         """chmod, chown, utime. Raises: FUSEError, a StoreError."""

@@ -5,7 +5,8 @@
     {"op": "drain", "seconds": 30}            the same, for so long at most
     {"op": "history", "path": "a/b"}          all versions of a path, relative to the mount point
 
-Every answer has `ok`, and `error` where that is false.
+Every answer has `ok`, and `error` where that is false. A long one comes in pages before it, each a line
+that holds a list: what is asked of all histories below a path (`surveys.py`).
 """
 
 from __future__ import annotations
@@ -26,16 +27,21 @@ log = logging.getLogger(__name__)
 
 Answer = dict[str, Any]
 Handler = Callable[[dict[str, Any]], Awaitable[Answer]]
+Send = Callable[[bytes], Awaitable[None]]
+"""Sends one page: a list in JSON, on one line."""
+Pager = Callable[[dict[str, Any], Send], Awaitable[Answer]]
+"""Answers in pages, and then says how it ended."""
 
 _LINE_BYTES = 1 << 16
 
 
 class Control:
-    """Serves the socket; `handlers` by the name of the operation."""
+    """Serves the socket; `handlers` and `pagers` by the name of the operation."""
 
-    def __init__(self, path: Path, handlers: dict[str, Handler]) -> None:
+    def __init__(self, path: Path, handlers: dict[str, Handler], pagers: dict[str, Pager]) -> None:
         self._path = path
         self._handlers = handlers
+        self._pagers = pagers
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Listen until cancelled."""
@@ -60,7 +66,8 @@ class Control:
                 buffer += data
                 while b"\n" in buffer:
                     line, _, buffer = buffer.partition(b"\n")
-                    await stream.send_all(json.dumps(await self._answer(line)).encode() + b"\n")
+                    answer = await self._answer(line, stream)
+                    await stream.send_all(json.dumps(answer).encode() + b"\n")
                 if len(buffer) > _LINE_BYTES:
                     return
         except trio.BrokenResourceError:
@@ -68,10 +75,12 @@ class Control:
         finally:
             await trio.aclose_forcefully(stream)
 
-    async def _answer(self, line: bytes) -> Answer:
+    async def _answer(self, line: bytes, stream: trio.SocketStream) -> Answer:
         try:
             request = json.loads(line)
-            handler = self._handlers[request["op"]]
+            handler = self._handlers.get(request["op"]) or _paged(
+                self._pagers[request["op"]], stream
+            )
         except (ValueError, KeyError, TypeError):
             return {"ok": False, "error": "not a request that this version knows"}
         try:
@@ -84,3 +93,21 @@ class Control:
                 "ok": False,
                 "error": f"an error inside vstorefs: {type(error).__name__}; the log has the details",
             }
+
+
+def _paged(pager: Pager, stream: trio.SocketStream) -> Handler:
+    async def handler(request: dict[str, Any]) -> Answer:
+        with trio.CancelScope() as scope:
+
+            async def send(page: bytes) -> None:
+                try:
+                    await stream.send_all(page + b"\n")
+                except trio.BrokenResourceError:
+                    # Nobody listens any more; what is under way is given up.
+                    scope.cancel()
+                    await trio.lowlevel.checkpoint()
+
+            return await pager(request, send)
+        return {}
+
+    return handler

@@ -21,23 +21,26 @@ from vstorefs import errors, files
 from vstorefs.cache.chunks import ChunkReader
 from vstorefs.cache.env import Cache
 from vstorefs.clock import SystemClock
-from vstorefs.model import HIDDEN_FOLDER, VERSIONS_FOLDER, JournalEntry
+from vstorefs.model import HIDDEN_FOLDER, VERSIONS_FOLDER, JournalEntry, StoreId
 from vstorefs.mount import kernel
 from vstorefs.mount.changes import Changes
 from vstorefs.mount.commits import Commits
 from vstorefs.mount.control import Control
 from vstorefs.mount.dotversions.tree import DotVersions
 from vstorefs.mount.hashing import Hashing
-from vstorefs.mount.inodes import ROOT, Inodes, TopNode
+from vstorefs.mount.inodes import ROOT, DirectoryNode, Inodes, TopNode
 from vstorefs.mount.ledgercalls import LedgerCalls
 from vstorefs.mount.locked import Locked
 from vstorefs.mount.namespace import Namespace
 from vstorefs.mount.operations import Operations
+from vstorefs.mount.places import Places
 from vstorefs.mount.pool import Pool
 from vstorefs.mount.remote import Remote
 from vstorefs.mount.report import Report
+from vstorefs.mount.restores import Restores
 from vstorefs.mount.runs import Runs
 from vstorefs.mount.scratch import ScratchNames
+from vstorefs.mount.surveys import Surveys
 from vstorefs.mount.transfers import Transfers
 from vstorefs.mount.uploads import Settled, Uploads
 from vstorefs.mount.uses import Uses
@@ -194,7 +197,7 @@ class Front:
         async with trio.open_nursery() as nursery:
             inodes = Inodes()
             namespace = Namespace(inodes, self._clock)
-            self._make_roots(inodes, namespace, remotes)
+            roots = self._make_roots(inodes, namespace, remotes)
             transfers = Transfers(ChunkReader(self._cache), self._cache.limit_bytes, pool, nursery)
             uploads = Uploads(
                 pool, {remote.spec.id: remote for remote in remotes}, self._clock, nursery
@@ -259,10 +262,14 @@ class Front:
                 read_only=options.read_only,
                 moment_ns=options.moment_ns,
             )
-            calls = LedgerCalls(pool, options.project, runs, uses, operations, uploads)
-            control = Control(
-                mounts.socket_path(self._mount_point), report.handlers() | calls.handlers()
+            places = Places(remotes, uploads, single=options.project.single)
+            restores = Restores(
+                places, roots, namespace, changes, uploads, runs, read_only=options.read_only
             )
+            calls = LedgerCalls(pool, options.project, runs, uses, operations, uploads)
+            handlers = report.handlers() | calls.handlers()
+            pagers = Surveys(places).pagers() | restores.pagers()
+            control = Control(mounts.socket_path(self._mount_point), handlers, pagers)
             self._mount(operations)
             try:
                 await nursery.start(control.run)
@@ -289,14 +296,18 @@ class Front:
                 )
             nursery.cancel_scope.cancel()
 
-    def _make_roots(self, inodes: Inodes, namespace: Namespace, remotes: list[Remote]) -> None:
+    def _make_roots(
+        self, inodes: Inodes, namespace: Namespace, remotes: list[Remote]
+    ) -> dict[StoreId, DirectoryNode]:
         if self._options.project.single:
-            assert namespace.new_root(remotes[0]).number == ROOT
-            return
+            root = namespace.new_root(remotes[0])
+            assert root.number == ROOT
+            return {remotes[0].spec.id: root}
         top = TopNode(inodes.number(), "")
         inodes.add(top)
         for remote in remotes:
             top.stores[remote.spec.alias] = namespace.new_root(remote, remote.spec.alias)
+        return {root.remote.spec.id: root for root in top.stores.values()}
 
     async def _adopt(self, pool: Pool, uploads: Uploads) -> Callable[[], Awaitable[None]]:
         """Take over what dead mounts had promised; gives a way to wait until most of that has been sent."""

@@ -118,7 +118,7 @@ class Report:
         }
 
     async def _history(self, request: dict[str, Any]) -> dict[str, Any]:
-        remote, key = self._locate(str(request.get("path", "")))
+        remote, key = located(self._remotes, str(request.get("path", "")), single=self._single)
         await self._uploads.settled_at(remote.spec.id, key, _HISTORY_WAIT_S)
         versions = await remote.history(key)
         return {
@@ -126,14 +126,17 @@ class Report:
             "versions": history.items(name_of(key), versions),
         }
 
-    def _locate(self, path: str) -> tuple[Remote, Key]:
-        if self._single:
-            return self._remotes[0], Key(path)
-        alias, _, key = path.partition("/")
-        for remote in self._remotes:
-            if remote.spec.alias == alias:
-                return remote, Key(key)
-        raise errors.NotFound("no store of that name in this mount", key=alias)
+
+def located(remotes: list[Remote], path: str, *, single: bool) -> tuple[Remote, Key]:
+    """The store that a path in the mount leads to, and its key there. Raises: NotFound."""
+    if single:
+        return remotes[0], Key(path)
+    alias, _, key = path.partition("/")
+    for remote in remotes:
+        if remote.spec.alias == alias:
+            return remote, Key(key)
+    names = ", ".join(remote.spec.alias for remote in remotes)
+    raise errors.NotFound(f"name a path in one of the stores of this mount: {names}", key=alias)
 
 
 def _store(remote: Remote) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import socket
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +28,46 @@ def ask(
                 line = answers.readline()
         answer: dict[str, Any] = json.loads(line)
     except (OSError, ValueError) as error:
-        raise errors.VstorefsError(
-            f"the mount on {record.mount_point} (process {record.pid}) does not answer: {error}"
-        ) from error
+        raise _silent(record, error) from error
     return answer
+
+
+@dataclass
+class Pages:
+    """A long answer: the rows as they come, then `end`, which says how it ended."""
+
+    record: MountRecord
+    request: dict[str, Any]
+    end: dict[str, Any] = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """One row after the other.
+
+        Raises: VstorefsError where the mount does not answer, or answers that it cannot.
+        """
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+                sock.connect(self.record.socket)
+                sock.sendall(json.dumps(self.request).encode() + b"\n")
+                with sock.makefile("rb") as answers:
+                    for line in answers:
+                        answer = json.loads(line)
+                        if isinstance(answer, dict):
+                            self.end = answer
+                            break
+                        yield from answer
+        except (OSError, ValueError) as error:
+            raise _silent(self.record, error) from error
+        if not self.end:
+            raise _silent(self.record, "it ended before it had said everything")
+        if not self.end["ok"]:
+            raise errors.VstorefsError(self.end["error"])
+
+
+def _silent(record: MountRecord, why: object) -> errors.VstorefsError:
+    return errors.VstorefsError(
+        f"the mount on {record.mount_point} (process {record.pid}) does not answer: {why}"
+    )
 
 
 def mount_of(path: str) -> MountRecord:

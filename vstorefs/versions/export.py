@@ -21,6 +21,7 @@ from vstorefs.stores.base import Store
 from vstorefs.stores.bucket import Bucket
 from vstorefs.stores.past import as_entry
 from vstorefs.versions import metadata
+from vstorefs.versions.points import version_of
 
 ROOT = Key("")
 _AT_ONCE = 8
@@ -142,8 +143,7 @@ def _write(store: Store, entry: Entry, path: Path) -> Exported:
 
 def one_version(store: Store, key: Key, wanted: str) -> Entry:
     """One version of a file, by its id or the first characters of it. Raises: NotFound."""
-    found = [one for one in store.history(key) if one.id.startswith(wanted) and one.token]
-    if len(found) != 1:
-        why = "no version" if not found else f"{len(found)} versions"
-        raise errors.NotFound(f"{why} with an id that begins with {wanted}", key=key)
-    return as_entry(found[0])
+    found = version_of(key, store.history(key), wanted)
+    if not found.token:
+        raise errors.NotFound(f"version {wanted} has no content in the store", key=key)
+    return as_entry(found)

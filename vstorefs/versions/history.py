@@ -22,9 +22,9 @@ def items(name: str, versions: Sequence[Version]) -> list[dict[str, object]]:
             "id": version.id,
             "name": shown,
             "kind": version.kind.value,
-            "time": _iso(version.time_ns),
+            "time": iso(version.time_ns),
             "size": version.size,
-            "mtime": _iso(version.mtime_ns) if version.mtime_ns else None,
+            "mtime": iso(version.mtime_ns) if version.mtime_ns else None,
             "md5": version.hashes.md5 if version.hashes else None,
             "sha1": version.hashes.sha1 if version.hashes else None,
             "sha256": version.hashes.sha256 if version.hashes else None,
@@ -81,6 +81,7 @@ def _row(item: dict[str, object]) -> tuple[str, ...]:
     )
 
 
-def _iso(time_ns: int) -> str:
+def iso(time_ns: int) -> str:
+    """A time for programs, to the millisecond."""
     seconds, rest = divmod(time_ns, 1_000_000_000)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest // 1_000_000:03d}Z"

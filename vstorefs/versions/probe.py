@@ -49,7 +49,6 @@ def probe(bucket: Bucket, name: str = FORMAT_KEY) -> tuple[Trial, ...]:
     Raises: Unavailable, Throttled, where nothing could be found out.
     """
     data = bucket.get(name)
-    there = bucket.stat(name)
     trials = (
         _refused(
             "put",
@@ -73,7 +72,8 @@ def probe(bucket: Bucket, name: str = FORMAT_KEY) -> tuple[Trial, ...]:
             lambda: bucket.copy(
                 name,
                 name,
-                source=replace(there, version=None),
+                # One of the trials before may have put it there anew.
+                source=replace(bucket.stat(name), version=None),
                 metadata={},
                 content_type=JSON,
                 absent=True,
@@ -87,6 +87,7 @@ def probe(bucket: Bucket, name: str = FORMAT_KEY) -> tuple[Trial, ...]:
             lambda: list(bucket.read(name, 0, 1, token=_NOBODY)),
             "a reader never gets two contents mixed",
             "every answer's ETag is compared, so that a reader never gets two contents mixed",
+            refusal=errors.Changed,
         ),
     )
     return trials if bucket.atomic else tuple(_not_relied_on(trial) for trial in trials)
@@ -109,10 +110,18 @@ def findings(trials: tuple[Trial, ...]) -> Findings:
     return Findings(**{trial.field: trial.holds for trial in trials})
 
 
-def _refused(field: str, tried: str, request: Callable[[], object], yes: str, no: str) -> Trial:
+def _refused(
+    field: str,
+    tried: str,
+    request: Callable[[], object],
+    yes: str,
+    no: str,
+    *,
+    refusal: type[errors.StoreError] = errors.AlreadyExists,
+) -> Trial:
     try:
         request()
-    except (errors.AlreadyExists, errors.Changed):
+    except refusal:
         return Trial(field, tried, "refused, as it should be", True, yes)
     except (errors.Unavailable, errors.Throttled):
         raise

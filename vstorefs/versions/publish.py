@@ -83,6 +83,7 @@ class Publisher:
         steps: dict[Operation, Callable[[Store, JournalEntry, bool, bool], Outcome]] = {
             Operation.PUT: self._put,
             Operation.RENAME: self._rename,
+            Operation.COPY: self._copy,
             Operation.REMOVE: self._remove,
             Operation.MAKE_DIRECTORY: self._make_directory,
             Operation.REMOVE_DIRECTORY: self._remove_directory,
@@ -194,21 +195,33 @@ class Publisher:
         made = store.find_write(entry.target, entry.write) if look else None
         if made is None:
             source = self._source(store, entry)
-            made = store.copy(
-                entry.path,
-                source.token,
-                entry.target,
-                entry.write,
-                version=source.version,
-                fix=self._fix(entry),
-            )
-            self._copy_fingerprint(store, entry, source.token, made)
+            made = self._copied(store, entry, source, entry.target)
             removal = replace(entry.removal, base=source.token)
         else:
             removal = entry.removal
         removed = store.remove(entry.path, removal, fix=self._fix(entry, removal=True))
         store.keep_directory(parent_of(entry.path), removal)
         return Outcome(made, removed=removed)
+
+    def _copy(self, store: Store, entry: JournalEntry, look: bool, overdue: bool) -> Outcome:
+        """An old version becomes the newest one, of its own path or of another."""
+        del overdue
+        assert entry.target is not None
+        assert entry.source is not None
+        made = store.find_write(entry.target, entry.write) if look else None
+        return Outcome(made or self._copied(store, entry, entry.source, entry.target))
+
+    def _copied(self, store: Store, entry: JournalEntry, source: Content, target: Key) -> Version:
+        made = store.copy(
+            entry.path,
+            source.token,
+            target,
+            entry.write,
+            version=source.version,
+            fix=self._fix(entry),
+        )
+        self._copy_fingerprint(store, entry, source.token, made)
+        return made
 
     def _source(self, store: Store, entry: JournalEntry) -> Content:
         assert entry.source is not None

@@ -20,7 +20,16 @@ from concurrent.futures import ThreadPoolExecutor
 
 from vstorefs import errors
 from vstorefs.workers.channel import Channel
-from vstorefs.workers.jobs import fetch, hashing, ledger, listing, past, publish, record
+from vstorefs.workers.jobs import (
+    fetch,
+    hashing,
+    ledger,
+    listing,
+    past,
+    publish,
+    record,
+    surveys,
+)
 from vstorefs.workers.jobs.setting import Setting
 from vstorefs.workers.jobs.tidying import Tidier
 from vstorefs.workers.messages import (
@@ -34,6 +43,8 @@ from vstorefs.workers.messages import (
     Check,
     CheckInputs,
     Checkpoint,
+    Compare,
+    Cost,
     EndAbandoned,
     EndRun,
     ExchangeLedger,
@@ -47,12 +58,14 @@ from vstorefs.workers.messages import (
     Known,
     ListDirectory,
     Listed,
+    Log,
     LogLine,
     Moment,
     Noted,
     NoteRecency,
     NoteUses,
     Past,
+    PlanRestore,
     Progress,
     Publish,
     Record,
@@ -61,6 +74,7 @@ from vstorefs.workers.messages import (
     Report,
     Request,
     Start,
+    Survey,
     Tell,
     ToWorker,
 )
@@ -95,7 +109,7 @@ class Worker:
         self._own = ThreadPoolExecutor(_OWN, "own")
         self._records: queue.Queue[record.Waiting] = queue.Queue()
         self._hashing: dict[int, hashing.Progress] = {}
-        self._fetching: dict[int, threading.Event] = {}
+        self._abandoned: dict[int, threading.Event] = {}
         self._busy_at = time.monotonic()
 
     def run(self, messages: list[ToWorker]) -> None:
@@ -138,13 +152,8 @@ class Worker:
                     number,
                     lambda: hashing.hash_content(setting, request, self._report(number), progress),
                 )
-            case Fetch():
-                abandoned = self._fetching[number] = threading.Event()
-                self._do(
-                    self._reads.get(request.content.store, self._own).submit,
-                    number,
-                    lambda: fetch.fetch(setting, request, self._report(number), abandoned),
-                )
+            case Fetch() | Log() | Compare() | PlanRestore() | Cost():
+                self._read_on(number, request)
             case CheckInputs():
                 self._do(
                     _in_a_thread,
@@ -165,6 +174,19 @@ class Worker:
                 self._do(reads.submit, number, lambda: self._answer(request))
             case _:
                 self._do(self._own.submit, number, lambda: self._answer(request))
+
+    def _read_on(self, number: int, request: Fetch | Survey) -> None:
+        """Begin what reads from a store for long, and ends early when nobody needs it any more."""
+        abandoned = self._abandoned[number] = threading.Event()
+        setting, report = self._setting, self._report(number)
+        if isinstance(request, Fetch):
+            reads = self._reads.get(request.content.store, self._own)
+            self._do(reads.submit, number, lambda: fetch.fetch(setting, request, report, abandoned))
+        else:
+            reads = self._reads.get(request.store, self._own)
+            self._do(
+                reads.submit, number, lambda: surveys.survey(setting, request, report, abandoned)
+            )
 
     def _publish(self, request: Publish) -> Answer:
         published = publish.publish(self._setting, self._publisher, request)
@@ -225,7 +247,7 @@ class Worker:
         return Listed(entries, listed_at)
 
     def _tell(self, number: int, remark: Available | Abandon) -> None:
-        progress, event = self._hashing.get(number), self._fetching.get(number)
+        progress, event = self._hashing.get(number), self._abandoned.get(number)
         if isinstance(remark, Available):
             if progress is not None:
                 progress.available(remark.until)
@@ -262,7 +284,7 @@ class Worker:
 
     def _reply(self, number: int, answer: Answer) -> None:
         self._hashing.pop(number, None)
-        self._fetching.pop(number, None)
+        self._abandoned.pop(number, None)
         self._send(Reply(number, answer))
 
     def _send(self, message: Reply | Progress) -> None:

@@ -28,6 +28,9 @@ from vstorefs.model import (
 )
 from vstorefs.project import Project
 from vstorefs.versions.locked import Lock
+from vstorefs.versions.points import Point
+from vstorefs.versions.restore import Step, Wanted
+from vstorefs.versions.selection import Selection
 
 
 class Start(msgspec.Struct, frozen=True, tag=True):
@@ -155,6 +158,51 @@ class HistoryNames(msgspec.Struct, frozen=True, tag=True):
     directory: Key
 
 
+class Log(msgspec.Struct, frozen=True, tag=True):
+    """All versions of everything at or below a path, or the newest `limit`. Progress: Rows, oldest first.
+
+    Answer: Surveyed.
+    """
+
+    store: StoreId
+    path: Key
+    limit: int | None = None
+
+
+class Compare(msgspec.Struct, frozen=True, tag=True):
+    """What differs at or below a path between two points. Progress: Rows. Answer: Surveyed."""
+
+    store: StoreId
+    path: Key
+    one: Point
+    other: Point
+
+
+class PlanRestore(msgspec.Struct, frozen=True, tag=True):
+    """What a restore of what is at or below a path has to do. Progress: Planned. Answer: Surveyed.
+
+    `to` is where it comes back in the same store; None for a place outside, where nothing is known to be.
+    """
+
+    store: StoreId
+    path: Key
+    to: Key | None
+    wanted: Wanted
+    delete: bool
+
+
+class Cost(msgspec.Struct, frozen=True, tag=True):
+    """What the history of everything at or below a path costs. Progress: Rows. Answer: Surveyed.
+
+    `purges`: what each of these would free, were it done now.
+    """
+
+    store: StoreId
+    path: Key
+    depth: int
+    purges: tuple[Selection, ...] = ()
+
+
 class Adopt(msgspec.Struct, frozen=True, tag=True):
     """Take over the journal entries of dead sessions for these stores. Answer: Adopted."""
 
@@ -277,6 +325,18 @@ class Hashed(msgspec.Struct, frozen=True, tag=True):
     until: int
 
 
+class Rows(msgspec.Struct, frozen=True, tag=True):
+    """Some more rows of an answer, as they go to the command line: a list in JSON."""
+
+    rows: bytes
+
+
+class Planned(msgspec.Struct, frozen=True, tag=True):
+    """Some more steps of a restore."""
+
+    steps: tuple[Step, ...]
+
+
 class Checked(msgspec.Struct, frozen=True, tag=True):
     """Answer to Check."""
 
@@ -359,6 +419,12 @@ class Names(msgspec.Struct, frozen=True, tag=True):
     """Answer to HistoryNames: names (not keys), sorted."""
 
     names: tuple[str, ...]
+
+
+class Surveyed(msgspec.Struct, frozen=True, tag=True):
+    """Answer to Log, Compare, PlanRestore, Cost: how many files were looked at."""
+
+    files: int
 
 
 class Adopted(msgspec.Struct, frozen=True, tag=True):
@@ -452,6 +518,10 @@ Request = (
     | Publish
     | History
     | HistoryNames
+    | Log
+    | Compare
+    | PlanRestore
+    | Cost
     | Adopt
     | NoteRecency
     | Release
@@ -466,8 +536,9 @@ Request = (
     | CheckInputs
     | Accept
 )
+Survey = Log | Compare | PlanRestore | Cost
 Remark = Available | Abandon
-Report = Arrived | Hashed | Compared
+Report = Arrived | Hashed | Rows | Planned | Compared
 Answer = (
     Checked
     | Fetched
@@ -479,6 +550,7 @@ Answer = (
     | Published
     | Versions
     | Names
+    | Surveyed
     | Adopted
     | Noted
     | HashesKnown

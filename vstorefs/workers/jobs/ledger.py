@@ -108,8 +108,8 @@ def note_outputs(setting: Setting, entry: JournalEntry, outcome: Outcome) -> Non
     run = entry.write.run
     if run is None:
         return
-    if entry.operation is Operation.PUT and outcome.version is not None:
-        _made(setting, run, entry.store, entry.path, outcome.version)
+    if entry.operation in {Operation.PUT, Operation.COPY} and outcome.version is not None:
+        _made(setting, run, entry.store, entry.target or entry.path, outcome.version)
     elif entry.operation is Operation.REMOVE:
         setting.ledger.removed(run, _place(setting, entry.store, entry.path))
     elif entry.operation is Operation.RENAME and entry.target is not None:

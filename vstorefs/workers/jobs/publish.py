@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from vstorefs.ledger.manifest import Place, Seen
-from vstorefs.model import Hashes, JournalEntry, Key, Version, name_of, parent_of
+from vstorefs.model import Hashes, JournalEntry, Key, StoreId, Version, name_of, parent_of
 from vstorefs.versions.publish import Publisher
 from vstorefs.workers.jobs import ledger
 from vstorefs.workers.jobs.setting import Setting
@@ -53,21 +53,26 @@ def adopt(setting: Setting, request: Adopt) -> Adopted:
 def history(setting: Setting, request: History) -> Versions:
     """All versions of a path, with the hashes that this host knows. Raises: a StoreError."""
     versions = setting.stores.get(request.store).history(request.key)
-    prints = setting.fingerprints.get_many(
-        request.store, [(one.key, one.token) for one in versions]
-    )
+    versions = with_known_hashes(setting, request.store, versions)
     places = [Place(store=request.store, alias="", path=one.key) for one in versions]
     contents = [Seen(token=one.token, size=one.size) for one in versions]
     known = setting.ledger.of_contents(zip(places, contents, strict=True))
     return Versions(
         tuple(
-            replace(
-                _with_hashes(version, found.hashes if found is not None else None),
-                run=version.run or about.made_by,
-                uses=about.runs,
-            )
-            for version, found, about in zip(versions, prints, known, strict=True)
+            replace(version, run=version.run or about.made_by, uses=about.runs)
+            for version, about in zip(versions, known, strict=True)
         )
+    )
+
+
+def with_known_hashes(
+    setting: Setting, store: StoreId, versions: tuple[Version, ...]
+) -> tuple[Version, ...]:
+    """Versions, with the hashes that this host knows of them."""
+    prints = setting.fingerprints.get_many(store, [(one.key, one.token) for one in versions])
+    return tuple(
+        _with_hashes(version, found.hashes if found is not None else None)
+        for version, found in zip(versions, prints, strict=True)
     )
 
 

@@ -1,0 +1,108 @@
+"""`vstorefs du`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from vstorefs import errors
+from vstorefs.cli.output import binary_size, show_json, shown_path
+from vstorefs.state import control, mounts
+from vstorefs.versions import selection
+from vstorefs.versions.selection import Rule
+
+DESCRIPTION = (
+    "What the files at or below a path take in their store, and what their history adds: the bytes of older "
+    "versions and of deleted files."
+)
+EXAMPLES = """\
+examples:
+  vstorefs du --history ~/data
+  vstorefs du --history --depth 2 ~/data/models
+  vstorefs du --history --older-than 90d --keep 5 ~/data    and what each of these purges would free
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument("path", metavar="PATH", help="a file or folder in a mount")
+    parser.add_argument(
+        "--history", action="store_true", help="also what older versions and deleted files take"
+    )
+    parser.add_argument(
+        "--older-than",
+        metavar="AGE",
+        help="also what a purge of versions replaced before that would free: 90d, 12h, 4w",
+    )
+    parser.add_argument(
+        "--keep",
+        metavar="N",
+        help="also what a purge of all but the N newest versions of each file would free",
+    )
+    parser.add_argument(
+        "--depth", type=int, default=1, metavar="N", help="levels of folders to show (default: 1)"
+    )
+    parser.add_argument("--json", action="store_true", help="print a list of objects, for programs")
+
+
+_COLUMNS = (
+    ("head_bytes", "NOW"),
+    ("files", "FILES"),
+    ("deleted", "DELETED"),
+    ("versions", "VERSIONS"),
+    ("history_bytes", "HISTORY"),
+)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Ask the mount, and print a line for each part."""
+    purges = _purges(options)
+    record = control.mount_of(options.path)
+    question = {
+        "op": "cost",
+        "path": mounts.inside(record, options.path),
+        "depth": max(0, options.depth),
+        "purges": purges,
+    }
+    pages = control.Pages(record, question)
+    rows = [row | {"path": shown_path(options.path, row["path"])} for row in pages]
+    if not pages.end.get("files"):
+        raise errors.VstorefsError(f"{options.path} has no versions: nothing is or was there")
+    columns = _COLUMNS if options.history else _COLUMNS[:2]
+    found = [
+        {"path": row["path"]}
+        | {key: row[key] for key, _ in columns}
+        | ({"freed": dict(zip(purges, row["freed"], strict=True))} if purges else {})
+        for row in rows
+    ]
+    if options.json:
+        show_json(found)
+    else:
+        _print_table(found, [*(title for _, title in columns), *purges])
+    return 0
+
+
+def _purges(options: argparse.Namespace) -> list[str]:
+    """The purges to plan, as `vstorefs purge --versions` takes them. Raises: UsageError."""
+    given = ((Rule.OLDER, options.older_than), (Rule.KEEP, options.keep))
+    purges = [f"{rule.value}:{value}" for rule, value in given if value is not None]
+    if purges and not options.history:
+        raise errors.UsageError("--older-than and --keep go with --history")
+    for purge in purges:
+        selection.parse([purge])
+    return purges
+
+
+def _print_table(rows: list[dict[str, Any]], titles: list[str]) -> None:
+    cells = [titles]
+    for row in rows:
+        numbers = [_cell(key, value) for key, value in row.items() if key not in {"path", "freed"}]
+        cells.append([*numbers, *(binary_size(size) for size in row.get("freed", {}).values())])
+    widths = [max(10, *(len(line[at]) for line in cells)) for at in range(len(titles))]
+    for line, path in zip(cells, ["PATH", *(row["path"] for row in rows)], strict=True):
+        padded = (cell.rjust(width) for cell, width in zip(line, widths, strict=True))
+        print("  ".join(padded), "", path)
+
+
+def _cell(key: str, value: int) -> str:
+    return binary_size(value) if key.endswith("_bytes") else str(value)

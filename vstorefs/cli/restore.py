@@ -1,0 +1,175 @@
+"""`vstorefs restore`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from vstorefs import errors
+from vstorefs.cli import points
+from vstorefs.cli.output import binary_size, shown_path
+from vstorefs.cli.versionfiles import history_of, version_file
+from vstorefs.state import control, mounts
+from vstorefs.state.mounts import MountRecord
+from vstorefs.versions.names import label
+from vstorefs.versions.restore import Action
+
+DESCRIPTION = (
+    "Bring back an old version of a file, or a folder as it was. What comes back is a new version on top of the "
+    "others; nothing is taken out of any history. Deleted files come back too."
+)
+EXAMPLES = """\
+examples:
+  vstorefs restore ~/data/train.csv                               undo the last change, or the deletion
+  vstorefs restore ~/data/train.csv --version k3v9x0q2            a version (see vstorefs log)
+  vstorefs restore ~/data/train.csv --at 'yesterday 14:00' --to ~/data/train-old.csv
+  vstorefs restore ~/data/models --at 2026-11-01T09:00Z --dry-run
+  vstorefs restore ~/data/models --at 2026-11-01T09:00Z --delete  and remove what was not there then
+
+A restore that stopped goes on where it was when it is given again.
+"""
+
+_EVERY = 500
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument(
+        "path", metavar="PATH", help="a file or folder in a mount, there or deleted"
+    )
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--version", metavar="ID", help="this version of a file, or the first characters of its id"
+    )
+    which.add_argument("--at", metavar="TIME", help="as it was then: a time, or run:ID")
+    parser.add_argument("--to", metavar="P", help="bring it back there, not in its own place")
+    parser.add_argument(
+        "--delete", action="store_true", help="with --at: remove what was not there then"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="say what would be done, change nothing"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Ask the mount to restore, and tell what it does."""
+    if options.delete and options.at is None:
+        raise errors.UsageError("--delete goes with --at: it removes what was not there then")
+    at = points.moment(options.at) if options.at is not None else None
+    record = control.mount_of(options.path)
+    place = _place(record, options.path, options.to)
+    if place.inside is None and options.delete:
+        raise errors.UsageError("--delete works within one store; --to names another place")
+    pages = control.Pages(
+        record,
+        {
+            "op": "restore",
+            "path": mounts.inside(record, options.path),
+            "to": place.inside,
+            "version": options.version,
+            "at": at,
+            "delete": options.delete,
+            "dry_run": options.dry_run,
+            "pid": os.getpid(),
+        },
+    )
+    rows: Iterator[dict[str, Any]] = iter(pages)
+    if place.inside is None and not options.dry_run:
+        rows = _copied(record, options.path, place.shown, rows)
+    counts = _tell(rows, place.shown)
+    if not pages.end.get("files"):
+        raise errors.VstorefsError(f"{options.path} has no versions: nothing is or was there")
+    counts[Action.SAME.value] = pages.end["counts"].get(Action.SAME.value, 0)
+    _summary(counts, dry_run=options.dry_run)
+    return 1 if counts["failed"] or counts[Action.LOST.value] else 0
+
+
+class _Place:
+    """Where it comes back: `inside` the mount's store, or None for elsewhere."""
+
+    def __init__(self, shown: str, inside: str | None) -> None:
+        self.shown = shown
+        self.inside = inside
+
+
+def _place(record: MountRecord, path: str, to: str | None) -> _Place:
+    source = mounts.inside(record, path)
+    if to is None:
+        return _Place(path, source)
+    if Path(to).expanduser().is_dir() and history_of(record, path):
+        to = os.path.join(to, os.path.basename(source))  # noqa: PTH118, PTH119 — as it was typed
+    absolute = os.path.abspath(Path(to).expanduser())  # noqa: PTH100 — without following links into a mount
+    other = mounts.find(absolute)
+    if other is None or other.mount_point != record.mount_point:
+        return _Place(to, None)
+    target = mounts.inside(record, to)
+    if not record.project.single and target.partition("/")[0] != source.partition("/")[0]:
+        return _Place(to, None)
+    return _Place(to, target)
+
+
+def _copied(
+    record: MountRecord, path: str, to: str, rows: Iterator[dict[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    """Copy what comes back to a place that its store cannot copy to."""
+    for row in rows:
+        if row["action"] == Action.CREATE.value:
+            target = Path(shown_path(to, row["path"])).expanduser()
+            try:
+                source = version_file(record, shown_path(path, row["path"]), row["id"])
+                _copy(source, target)
+            except (errors.VstorefsError, OSError) as error:
+                row |= {"outcome": "failed", "error": str(error)}
+        yield row
+
+
+def _copy(source: Path, target: Path) -> None:
+    absolute = os.path.abspath(target)  # noqa: PTH100 — without following links into a mount
+    if mounts.find(absolute) is None and target.exists():
+        raise errors.VstorefsError("it is there already, and outside a mount nothing would keep it")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
+    about = source.stat()
+    os.utime(target, ns=(about.st_mtime_ns, about.st_mtime_ns))
+
+
+def _tell(rows: Iterator[dict[str, Any]], to: str) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    size = 0
+    for number, row in enumerate(rows, 1):
+        counts[row["outcome"]] += 1
+        size += row["size"] or 0
+        path = shown_path(to, row["path"])
+        if row["error"]:
+            print(f"{path}: not restored: {row['error']}", file=sys.stderr)
+        elif row["outcome"] == Action.LOST.value:
+            print(f"{path}: the store does not have that content any more", file=sys.stderr)
+        else:
+            print(f"{row['outcome']:11}  {path}{_origin(row)}")
+        if number % _EVERY == 0:
+            print(f"{number} files, {binary_size(size)}", file=sys.stderr)
+    return counts
+
+
+def _origin(row: dict[str, Any]) -> str:
+    if row["id"] is None:
+        return ""
+    time = datetime.fromisoformat(row["time"])
+    return (
+        f"  {binary_size(row['size'])}, version {label(row['id'])} of {time:%Y-%m-%d %H:%M:%S} UTC"
+    )
+
+
+def _summary(counts: Counter[str], *, dry_run: bool) -> None:
+    told = [f"{counts[one.value]} {one.value}" for one in Action if counts[one.value]]
+    told += [f"{counts['failed']} failed"] if counts["failed"] else []
+    left = " (--delete removes what was not there then)" if counts[Action.LEFT.value] else ""
+    would = "nothing was changed; it would be: " if dry_run else ""
+    print(f"{would}{', '.join(told) or 'there was nothing then'}{left}")

@@ -1,0 +1,198 @@
+"""Log, Compare, PlanRestore, Cost: questions about all histories at or below a path.
+
+What there is to say goes out in pages while the store is still being read, except where an order
+has to be made of everything first.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
+from typing import Any
+
+import msgspec
+
+from vstorefs import errors
+from vstorefs.model import Key, StoreId, Version, name_of
+from vstorefs.versions import history
+from vstorefs.versions.compare import Difference, differences
+from vstorefs.versions.cost import costs
+from vstorefs.versions.points import head_of, same_content
+from vstorefs.versions.restore import steps
+from vstorefs.workers.jobs.publish import with_known_hashes
+from vstorefs.workers.jobs.setting import Setting
+from vstorefs.workers.messages import (
+    Compare,
+    Cost,
+    Log,
+    Planned,
+    PlanRestore,
+    Report,
+    Rows,
+    Survey,
+    Surveyed,
+)
+
+_PAGE = 200
+_encode = msgspec.json.Encoder().encode
+
+Path = tuple[Key, tuple[Version, ...]]
+Tell = Callable[[Report], None]
+
+
+class Abandoned(Exception):
+    """Nobody waits for the answer any more."""
+
+
+class Comparison:
+    """Whether versions have equal content; where a listing does not tell, both are looked at.
+
+    Safe from any thread.
+    """
+
+    def __init__(self, setting: Setting, store: StoreId) -> None:
+        self._setting = setting
+        self._store = store
+
+    def same(self, one: Version, other: Version) -> bool | None:
+        """See `points.Same`. Raises: a StoreError."""
+        known = same_content(one, other)
+        if known is not None or (one.hashes and other.hashes):
+            return known
+        return same_content(self._full(one), self._full(other))
+
+    def _full(self, version: Version) -> Version:
+        if version.hashes is not None:
+            return version
+        try:
+            found = self._setting.stores.get(self._store).stat(version.key, version.id)
+        except errors.NotFound:
+            return version
+        return with_known_hashes(self._setting, self._store, (found,))[0]
+
+
+class Histories:
+    """All histories at or below a path, with the hashes that this host knows; counts them."""
+
+    def __init__(
+        self, setting: Setting, store: StoreId, path: Key, abandoned: threading.Event
+    ) -> None:
+        self._setting = setting
+        self._store = store
+        self._path = path
+        self._abandoned = abandoned
+        self.files = 0
+
+    def __iter__(self) -> Iterator[Path]:
+        """One path after the other. Raises: a StoreError, Abandoned."""
+        store = self._setting.stores.get(self._store)
+        own = store.history(self._path) if self._path else ()
+        below = store.histories(self._path)
+        for key, versions in itertools.chain([(self._path, own)] if own else [], below):
+            if self._abandoned.is_set():
+                raise Abandoned
+            self.files += 1
+            yield key, with_known_hashes(self._setting, self._store, versions)
+
+
+def survey(setting: Setting, request: Survey, tell: Tell, abandoned: threading.Event) -> Surveyed:
+    """Answer one of the questions. Raises: a StoreError."""
+    histories = Histories(setting, request.store, request.path, abandoned)
+    same = Comparison(setting, request.store).same
+    try:
+        match request:
+            case Log():
+                _tell_rows(_log(histories, request), tell)
+            case Compare():
+                found = differences(histories, request.one, request.other, same)
+                _tell_rows((_difference(request.path, one) for one in found), tell)
+            case PlanRestore():
+                _plan(setting, histories, request, tell, abandoned)
+            case Cost():
+                _tell_rows(_cost(histories, request, setting.clock.wall_ns()), tell)
+    except Abandoned:
+        pass
+    return Surveyed(histories.files)
+
+
+def _log(histories: Histories, request: Log) -> Iterable[dict[str, Any]]:
+    """The rows of all versions, oldest first."""
+    rows = (
+        (version.time_ns, number, {**item, "path": _below(request.path, key)})
+        for key, versions in histories
+        for number, (version, item) in enumerate(
+            zip(versions, history.items(name_of(key), versions), strict=True)
+        )
+    )
+
+    def order(row: tuple[int, int, dict[str, Any]]) -> tuple[int, str, int]:
+        return row[0], row[2]["path"], row[1]
+
+    if request.limit is None:
+        return (row for _, _, row in sorted(rows, key=order))
+    return (row for _, _, row in reversed(heapq.nlargest(request.limit, rows, key=order)))
+
+
+def _difference(path: Key, found: Difference) -> dict[str, Any]:
+    return {
+        "path": _below(path, found.key),
+        "change": found.change.value,
+        "certain": found.certain,
+        "before": _side(found.before),
+        "after": _side(found.after),
+    }
+
+
+def _plan(
+    setting: Setting,
+    histories: Histories,
+    request: PlanRestore,
+    tell: Tell,
+    abandoned: threading.Event,
+) -> None:
+    heads = None
+    if request.to is None:
+        heads = {}
+    elif request.to != request.path:
+        there = Histories(setting, request.store, request.to, abandoned)
+        heads = {key: head for key, versions in there if (head := head_of(versions)) is not None}
+    to = request.path if request.to is None else request.to
+    same = Comparison(setting, request.store).same
+    found = steps(histories, request.wanted, request.path, to, heads, same, delete=request.delete)
+    for page in _pages(found):
+        tell(Planned(tuple(page)))
+
+
+def _cost(histories: Histories, request: Cost, now_ns: int) -> Iterable[dict[str, Any]]:
+    found = costs(histories, request.path, request.depth, request.purges, now_ns)
+    return ({"path": path, **asdict(cost)} for path, cost in found)
+
+
+def _side(version: Version | None) -> dict[str, Any] | None:
+    if version is None:
+        return None
+    return {
+        "id": version.id,
+        "time": history.iso(version.time_ns),
+        "size": version.size,
+        "sha256": version.hashes.sha256 if version.hashes is not None else None,
+    }
+
+
+def _below(path: Key, key: Key) -> str:
+    """A key relative to the path that was asked for; empty for that itself."""
+    return key[len(path) :].lstrip("/")
+
+
+def _tell_rows(rows: Iterable[dict[str, Any]], tell: Tell) -> None:
+    for page in _pages(rows):
+        tell(Rows(_encode(page)))
+
+
+def _pages(rows: Iterable[Any]) -> Iterator[list[Any]]:
+    waiting = iter(rows)
+    while page := list(itertools.islice(waiting, _PAGE)):
+        yield page
