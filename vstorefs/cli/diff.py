@@ -56,8 +56,8 @@ def run(options: argparse.Namespace) -> int:
         {
             "op": "diff",
             "path": mounts.inside(record, options.path),
-            "from": points.point(options.one),
-            "to": points.point(options.other),
+            "from": points.point(options.one, record),
+            "to": points.point(options.other, record),
         },
     )
     rows = _with_lines(record, options.path, pages)

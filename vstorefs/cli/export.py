@@ -10,6 +10,7 @@ from pathlib import Path
 from vstorefs import errors
 from vstorefs.cli import at, opening
 from vstorefs.cli.output import binary_size
+from vstorefs.ledger.opening import choose
 from vstorefs.model import Entry, Key
 from vstorefs.stores.base import Store
 from vstorefs.stores.local import LocalStore
@@ -51,7 +52,12 @@ def run(options: argparse.Namespace) -> int:
         raise errors.UsageError("--version is of one file; name it with --path")
     if options.version is not None and options.at is not None:
         raise errors.UsageError("give --at or --version, not both")
-    moment_ns = at.moment_of(options.at) if options.at is not None else None
+    moment_ns = None
+    if options.at is not None:
+        moment_ns = at.moment_of(
+            options.at,
+            lambda: choose(os.environ, url=options.url, state_dir=options.state_dir),
+        )
     path = Key((options.path or "").strip("/"))
     count = size = 0
     with opening.opened(options) as place:

@@ -13,6 +13,7 @@ from pathlib import Path
 from vstorefs import errors, logs, project
 from vstorefs.cli import at, folders
 from vstorefs.ledger import lockfile
+from vstorefs.ledger.opening import Chosen
 from vstorefs.moments import to_text
 from vstorefs.project import Project
 from vstorefs.state import mounts
@@ -86,11 +87,11 @@ def run(options: argparse.Namespace) -> int:
         return _serve(options, point)
     if options.at is not None and options.locked is not None:
         raise errors.UsageError("give --at or --locked, not both: a lock file says which versions")
-    if options.at is not None:
-        # Read once: the process in the background must not read "2 hours ago" at another time.
-        options.at = to_text(at.moment_of(options.at))
     _check_system()
     what = _project(options)
+    if options.at is not None:
+        # Read once: the process in the background must not read "2 hours ago" at another time.
+        options.at = to_text(_moment(options, what))
     _lock(options, what)
     made = _prepare(point)
     try:
@@ -228,7 +229,7 @@ def _serve(options: argparse.Namespace, point: Path, what: Project | None = None
                 str(file) if file is not None else None,
                 os.cpu_count() or 2,
                 _lock(options, what),
-                at.moment_of(options.at) if options.at is not None else None,
+                _moment(options, what) if options.at is not None else None,
             ),
             on_ready,
         )
@@ -283,6 +284,11 @@ def _in_background(options: argparse.Namespace, point: Path, what: Project) -> i
     )
     print(f"try: ls {point}; {again}end with: vstorefs umount {point}")
     return 0
+
+
+def _moment(options: argparse.Namespace, what: Project) -> int:
+    state_dir = folders.state_dir(options.state_dir)
+    return at.moment_of(options.at, lambda: Chosen(what, None, state_dir))
 
 
 def _then(options: argparse.Namespace) -> str:

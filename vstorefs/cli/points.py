@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from vstorefs import errors
 from vstorefs.cli.at import moment_of
+from vstorefs.ledger.opening import Chosen
+from vstorefs.state.mounts import MountRecord
 from vstorefs.versions.points import NOW
 
 HELP = "a version's id, a time such as 2026-11-01T09:00Z or 'yesterday 14:00', run:ID, or now"
-_RUN = "run:"
 
 
-def point(text: str) -> dict[str, Any]:
-    """A point as the mount takes it; what is no time may be a version's id."""
-    moment_ns = None
+def point(text: str, record: MountRecord) -> dict[str, Any]:
+    """A point as a mount takes it; what is no time may be a version's id. Raises: NotFound for an unknown run."""
+    try:
+        return moment(text, record)
+    except errors.UsageError:
+        if " " in text:
+            raise
+    return {"text": text, "moment_ns": None}
+
+
+def moment(text: str, record: MountRecord) -> dict[str, Any]:
+    """A time, `run:ID` or `now`. Raises: UsageError for what is none, NotFound for an unknown run."""
     if text == NOW.text:
-        moment_ns = NOW.moment_ns
-    elif not text.startswith(_RUN):
-        try:
-            moment_ns = moment_of(text)
-        except errors.UsageError:
-            if " " in text:
-                raise
-    return {"text": text, "moment_ns": moment_ns}
-
-
-def moment(text: str) -> dict[str, Any]:
-    """A time, `run:ID` or `now`. Raises: UsageError for what is none."""
-    if text == NOW.text or text.startswith(_RUN):
-        return point(text)
-    return {"text": text, "moment_ns": moment_of(text)}
+        return {"text": text, "moment_ns": NOW.moment_ns}
+    found = moment_of(text, lambda: Chosen(record.project, record, Path(record.state_dir)))
+    return {"text": text, "moment_ns": found}

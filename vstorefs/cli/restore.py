@@ -62,8 +62,8 @@ def run(options: argparse.Namespace) -> int:
     """Ask the mount to restore, and tell what it does."""
     if options.delete and options.at is None:
         raise errors.UsageError("--delete goes with --at: it removes what was not there then")
-    at = points.moment(options.at) if options.at is not None else None
     record = control.mount_of(options.path)
+    at = points.moment(options.at, record) if options.at is not None else None
     place = _place(record, options.path, options.to)
     if place.inside is None and options.delete:
         raise errors.UsageError("--delete works within one store; --to names another place")

@@ -56,16 +56,8 @@ class Surveys:
 
 
 def to_point(raw: dict[str, Any]) -> Point:
-    """A point as the command line sent it. Raises: UsageError for a run that is not known."""
-    text, moment_ns = str(raw["text"]), raw.get("moment_ns")
-    if text.startswith("run:"):
-        moment_ns = moment_of_run(text.removeprefix("run:"))
-    return Point(text, moment_ns)
-
-
-def moment_of_run(run: str) -> int:
-    """When a run ended, in nanoseconds since 1970. Raises: UsageError where no such run is known."""
-    raise errors.UsageError(f"no run {run} is known; give a time or a version in its place")
+    """A point as the command line sent it."""
+    return Point(str(raw["text"]), raw.get("moment_ns"))
 
 
 @dataclass(slots=True)
