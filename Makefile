@@ -46,6 +46,7 @@ bench: setup ## speed beside rclone mount, as ratios
 	$(PYTHON) -m bench.layouts
 	$(PYTHON) -m bench.start
 	$(PYTHON) -m bench.wide
+	$(PYTHON) -m bench.runs
 
 docs: setup ## check that every command and setting has its page, and run the README
 	$(TESTS) tests/docs

@@ -27,23 +27,33 @@ class Locked:
         self._wanted = dict(_wanted(lock))
         self._hashing = hashing
         self._sums: dict[bytes, bytes] = {}
+        self._refused: dict[bytes, str] = {}
         self._checking: dict[bytes, trio.Lock] = {}
 
     async def check(self, transfer: Transfer, path: str) -> None:
         """See that a content is the lock file's. Raises: Corrupt; a StoreError where it cannot be had."""
         prefix = transfer.prefix
+        if prefix in self._sums:
+            transfer.sums = self._sums[prefix]
+            return
         async with self._checking.setdefault(prefix, trio.Lock()):
             if prefix in self._sums:
                 transfer.sums = self._sums[prefix]
                 return
+            if prefix in self._refused:
+                # The kernel asks again after an error, and the content will not be another one.
+                raise errors.Corrupt(self._refused[prefix], key=path)
             wanted = self._wanted.get(prefix)
             done = await self._hashing.verify(transfer)
-            if wanted is not None and done.hashes != wanted:
-                found = done.hashes.sha256 if done.hashes is not None else "not known"
-                raise errors.Corrupt(
-                    f"its content is not that of {self._source}: sha256 is {found}, and should be {wanted.sha256}",
-                    key=path,
+            if wanted is not None and done.hashes is not None and done.hashes != wanted:
+                why = (
+                    f"its content is not that of {self._source}: sha256 is {done.hashes.sha256}, "
+                    f"and should be {wanted.sha256}"
                 )
+                self._refused[prefix] = why
+                raise errors.Corrupt(why, key=path)
+            if done.hashes is None:
+                raise errors.Unavailable("it could not be read to its end to be checked", key=path)
             transfer.sums = self._sums[prefix] = done.sums
 
 

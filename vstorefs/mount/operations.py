@@ -339,10 +339,11 @@ class Operations(pyfuse3.Operations):
             handle.transfer = self._transfers.open(content, handle.remote, trusted=trusted)
             handle.transfer.readers += 1
             handle.reader = Reader()
-            if self.locked is not None:
-                await self.locked.check(handle.transfer, handle.path)
-            else:
+            if self.locked is None:
                 await self._hashing.begin(handle.transfer, handle.path)
+        if self.locked is not None:
+            # At every read: several of one handle may run at once, and the kernel asks again after an error.
+            await self.locked.check(handle.transfer, handle.path)
         try:
             handle.reader, data = await self._transfers.read(
                 handle.transfer, handle.reader, start, end
