@@ -1,4 +1,4 @@
-"""What recording costs: 5,000 cached files read by a command, within `vstorefs run` and without. `python -m bench.runs`."""
+"""What recording costs: 5,000 cached files read within `vstorefs run` and without. `python -m bench.runs`."""
 
 from __future__ import annotations
 

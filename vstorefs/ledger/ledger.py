@@ -40,7 +40,7 @@ from vstorefs.ledger.manifest import (
     WarningKind,
     earlier,
 )
-from vstorefs.model import Content, Hashes, Key, RunId, SessionId, StoreId
+from vstorefs.model import Content, Key, RunId, SessionId, StoreId
 from vstorefs.state.env import State
 from vstorefs.state.fingerprints import Fingerprints
 from vstorefs.stores.ids import new_id
@@ -94,10 +94,11 @@ class Ledger:
         """Take in what runs did with inputs; gives the warnings that follow. Raises: JournalError."""
         warnings: list[ChangeWarning] = []
         with self._state.writing() as txn:
+            going = {run: self._going.get(txn, run) for run in {one.run for one in notes}}
             for one in notes:
-                going = self._going.get(txn, one.run)
-                if going is not None:
-                    warnings += self._note(txn, going.run, one)
+                run = going[one.run]
+                if run is not None:
+                    warnings += self._note(txn, run.run, one)
         return tuple(warnings)
 
     def settle(self, content: Content) -> tuple[ChangeWarning, ...]:
@@ -353,7 +354,9 @@ class Ledger:
         if self._index.of_content(txn, use.place, use.content).made_by == run.id:
             # What a run reads of what it has made itself is no input.
             return
-        use = replace(use, content=self._known(txn, use.place, use.content))
+        content = self._known(txn, use.place, use.content)
+        if content is not use.content:
+            use = replace(use, content=content)
         is_new = self._going.add_input(txn, run.id, use)
         if note.torn:
             now = earlier(run, use.content, use.first_used)
@@ -420,15 +423,17 @@ class Ledger:
     def _with_hashes(self, txn: Any, place: Place, known: Earlier | None) -> Earlier | None:
         if known is None:
             return None
-        return replace(known, content=self._known(txn, place, known.content))
+        content = self._known(txn, place, known.content)
+        return known if content is known.content else replace(known, content=content)
 
     def _known(self, txn: Any, place: Place, content: Seen) -> Seen:
         """A content with the hashes that this host knows."""
         if content.hashes is not None or not content.token:
             return content
         found = self._fingerprints.within(txn, place.store, place.path, content.token)
-        hashes: Hashes | None = found.hashes if found is not None else None
-        return replace(content, hashes=hashes)
+        if found is None or found.hashes is None:
+            return content
+        return replace(content, hashes=found.hashes)
 
     def _filled(self, txn: Any, whole: Manifest) -> Manifest:
         return replace(

@@ -7,10 +7,13 @@ the number of the process and when it started. The processes of other pid namesp
 
 from __future__ import annotations
 
+import time
+
 from vstorefs import files
 from vstorefs.model import RunId
 
 _KNOWN = 100_000
+_LATELY_S = 0.1
 Process = tuple[int, int]
 """The number of a process and when it started, in clock ticks since boot."""
 
@@ -21,16 +24,22 @@ class Processes:
     def __init__(self) -> None:
         self._roots: dict[Process, RunId] = {}
         self._known: dict[Process, RunId | None] = {}
+        self._lately: dict[int, RunId | None] = {}
+        self._forget_at = 0.0
 
     def add(self, root: Process, run: RunId) -> None:
         """From now on the tree of this process belongs to a run."""
         self._roots[root] = run
-        self._known.clear()
+        self._forget()
 
     def remove(self, run: RunId) -> None:
         """A run has ended."""
         self._roots = {root: one for root, one in self._roots.items() if one != run}
+        self._forget()
+
+    def _forget(self) -> None:
         self._known.clear()
+        self._lately.clear()
 
     def dead(self) -> list[RunId]:
         """Runs whose roots are gone."""
@@ -42,6 +51,16 @@ class Processes:
         """The run of a process, or of a thread; None where it is in no run's tree."""
         if not self._roots:
             return None
+        # Numbers of processes are not given again within a moment.
+        now = time.monotonic()
+        if now > self._forget_at:
+            self._lately.clear()
+            self._forget_at = now + _LATELY_S
+        if pid not in self._lately:
+            self._lately[pid] = self._look_up(pid)
+        return self._lately[pid]
+
+    def _look_up(self, pid: int) -> RunId | None:
         way: list[Process] = []
         found = None
         while pid > 1:

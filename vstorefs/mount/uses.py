@@ -13,9 +13,10 @@ it is the run's own work, which is no input.
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections import defaultdict
-from dataclasses import replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import trio
@@ -40,7 +41,28 @@ _BATCH = 1000
 _REMEMBERED = 10_000
 _ABSENT_S = 1.0
 _NOTHING = Seen(token=Token(""), size=0)
-_What = tuple[RunId, str, str, str, bool]
+
+
+@dataclass(slots=True, eq=False)
+class _Tally:
+    """What a run has done with one content since the last batch; times in nanoseconds."""
+
+    run: RunId
+    remote: Remote
+    path: Key
+    content: Content | None
+    first_ns: int
+    last_ns: int
+    opens: int = 0
+    read_bytes: int = 0
+    inherited: bool = False
+    pinned: bool = False
+    gone: bool = False
+    torn: bool = False
+
+
+_What = tuple[RunId, str, str, str, str]
+"""Run, store, path, token, and what is told apart from ordinary uses."""
 
 
 class Uses:
@@ -57,10 +79,10 @@ class Uses:
         self._project = project
         self._runs = runs
         self._clock = clock
-        self._notes: dict[_What, Note] = {}
-        self._absent: dict[tuple[RunId, str, str], Note] = {}
+        self._tallies: dict[_What, _Tally] = {}
+        self._absent: dict[tuple[RunId, str, str], tuple[Remote, Key, RunId]] = {}
         self._own: dict[tuple[RunId, str, str], None] = {}
-        self._waiting: defaultdict[FileNode, list[tuple[RunId, Input]]] = defaultdict(list)
+        self._waiting: defaultdict[FileNode, list[tuple[RunId, int, bool]]] = defaultdict(list)
         self._posted = trio.Event()
         self._sending = trio.Lock()
 
@@ -69,38 +91,40 @@ class Uses:
     def opened(self, node: FileNode, run: RunId, *, inherited: bool = False) -> None:
         """A program of a run opened a file for reading, or had it open when its run began."""
         content = node.content if node.draft is None else None
-        use = self._use(node.remote, node.path, content, inherited=inherited)
+        now_ns = self._clock.wall_ns()
         if content is not None:
-            served = min(node.served.bit_count() * CHUNK_BYTES, content.size)
-            self._note(Note(run=run, use=replace(use, read_bytes=served)))
+            tally = self._tally(run, node.remote, node.path, content, now_ns)
+            tally.opens += 1
+            tally.inherited |= inherited
+            tally.read_bytes = max(tally.read_bytes, _served(node, content))
         elif node.run != run:
-            self._waiting[node].append((run, use))
+            self._waiting[node].append((run, now_ns, inherited))
 
     def opened_version(self, content: Content, remote: Remote, run: RunId) -> None:
         """A program opened a version by its name in `.versions/`."""
-        use = self._use(remote, content.key, content)
-        self._note(Note(run=run, use=replace(use, pinned=True, read_bytes=content.size)))
+        now_ns = self._clock.wall_ns()
+        tally = self._tally(run, remote, content.key, content, now_ns, apart="version")
+        tally.opens += 1
+        tally.pinned = True
+        tally.read_bytes = content.size
 
     def read(self, node: FileNode, content: Content | None, run: RunId) -> None:
         """A program of a run has done with a file."""
         if content is None or node.content != content or not node.served:
             return
-        use = self._use(node.remote, node.path, content)
-        served = min(node.served.bit_count() * CHUNK_BYTES, content.size)
-        self._note(Note(run=run, use=replace(use, opens=0, read_bytes=served)))
+        tally = self._tally(run, node.remote, node.path, content, self._clock.wall_ns())
+        tally.read_bytes = max(tally.read_bytes, _served(node, content))
 
     def torn(self, remote: Remote, content: Content, run: RunId) -> None:
         """A content changed in its store while a program read it."""
-        self._note(Note(run=run, use=self._use(remote, content.key, content), torn=True))
+        now_ns = self._clock.wall_ns()
+        self._tally(run, remote, content.key, content, now_ns, apart="torn").torn = True
 
     def missing(self, remote: Remote, path: Key, run: RunId) -> None:
         """A program asked for a name that is not there; that is told a moment later, unless it makes it."""
-        if remote.moment_ns is not None:
-            return
         what = (run, remote.spec.id, path)
-        if what not in self._own:
-            use = replace(self._use(remote, path, None), opens=0)
-            self._absent[what] = Note(run=run, use=use, gone=True)
+        if what not in self._own and remote.moment_ns is None:
+            self._absent[what] = (remote, path, run)
 
     def changed_name(self, remote: Remote, path: Key, run: RunId) -> None:
         """A program made or removed a name: that it was not there, or is not any more, is its own doing."""
@@ -112,9 +136,11 @@ class Uses:
 
     def published(self, node: FileNode, content: Content | None) -> None:
         """What was written to a file has become a version, or never will."""
-        for run, use in self._waiting.pop(node, ()):
+        for run, time_ns, inherited in self._waiting.pop(node, ()):
             if content is not None:
-                self._note(Note(run=run, use=replace(use, content=_seen(content))))
+                tally = self._tally(run, node.remote, content.key, content, time_ns)
+                tally.opens += 1
+                tally.inherited |= inherited
 
     # --- notes on their way
 
@@ -133,15 +159,16 @@ class Uses:
             self._note_absent()
 
     def _note_absent(self) -> None:
-        for note in self._absent.values():
-            self._note(note)
+        now_ns = self._clock.wall_ns()
+        for remote, path, run in self._absent.values():
+            self._tally(run, remote, path, None, now_ns, apart="gone").gone = True
         self._absent.clear()
 
     async def settle(self) -> None:
         """Return when everything that was done until now has been noted, and warned of."""
         await self._runs.ready.wait()
         self._note_absent()
-        while self._notes:
+        while self._tallies:
             if not await self._send():
                 return
         async with self._sending:
@@ -150,69 +177,76 @@ class Uses:
     async def _send(self) -> bool:
         """Send one batch; False where it could not be taken, and is kept."""
         async with self._sending:
-            batch = list(self._notes.items())[:_BATCH]
+            batch = list(itertools.islice(self._tallies.items(), _BATCH))
             for what, _ in batch:
-                del self._notes[what]
-            if not self._notes:
+                del self._tallies[what]
+            if not self._tallies:
                 self._posted = trio.Event()
             if not batch:
                 return True
+            notes = tuple(self._note(tally) for _, tally in batch)
             try:
-                answer = await self._pool.ask(messages.NoteUses(tuple(note for _, note in batch)))
+                answer = await self._pool.ask(messages.NoteUses(notes))
             except errors.VstorefsError as error:
                 log.warning("the ledger: uses cannot be noted now: %s", error)
-                for _, note in batch:
-                    self._note(note)
+                # What has come meanwhile for the same stands on its own: numbers are added up by the ledger.
+                self._tallies = {**dict(batch), **self._tallies}
+                self._posted.set()
                 return False
         assert isinstance(answer, messages.Warned)
         for warning in answer.warnings:
             self._runs.warn(warning)
         return True
 
-    def _note(self, note: Note) -> None:
-        use = note.use
-        what = (
-            note.run,
-            use.place.store,
-            use.place.path,
-            use.content.token,
-            note.gone or note.torn,
-        )
-        known = self._notes.get(what)
-        if known is not None:
-            note = replace(known, use=_merged(known.use, use))
-        self._notes[what] = note
-        self._posted.set()
-
     # --- parts
 
-    def _use(
-        self, remote: Remote, path: Key, content: Content | None, *, inherited: bool = False
-    ) -> Input:
-        now = datetime.fromtimestamp(self._clock.wall_ns() / 1e9, UTC)
-        spec = remote.spec
-        return Input(
-            place=Place(store=spec.id, alias=self._project.alias_of(spec), path=path),
-            content=_seen(content) if content is not None else _NOTHING,
-            first_used=now,
-            last_used=now,
-            inherited=inherited,
-            pinned=self._pinned or remote.moment_ns is not None,
+    def _tally(
+        self,
+        run: RunId,
+        remote: Remote,
+        path: Key,
+        content: Content | None,
+        time_ns: int,
+        *,
+        apart: str = "",
+    ) -> _Tally:
+        token = content.token if content is not None else ""
+        what = (run, remote.spec.id, path, token, apart)
+        tally = self._tallies.get(what)
+        if tally is None:
+            pinned = self._pinned or remote.moment_ns is not None
+            tally = _Tally(run, remote, path, content, time_ns, time_ns, pinned=pinned)
+            self._tallies[what] = tally
+            self._posted.set()
+        tally.last_ns = max(tally.last_ns, time_ns)
+        return tally
+
+    def _note(self, tally: _Tally) -> Note:
+        spec, content = tally.remote.spec, tally.content
+        seen = _NOTHING
+        if content is not None:
+            seen = Seen(
+                token=content.token,
+                size=content.size,
+                version=content.version,
+                strong=content.strong,
+            )
+        use = Input(
+            place=Place(store=spec.id, alias=self._project.alias_of(spec), path=tally.path),
+            content=seen,
+            first_used=_time(tally.first_ns),
+            last_used=_time(tally.last_ns),
+            opens=tally.opens,
+            read_bytes=tally.read_bytes,
+            inherited=tally.inherited,
+            pinned=tally.pinned,
         )
+        return Note(run=tally.run, use=use, gone=tally.gone, torn=tally.torn)
 
 
-def _seen(content: Content) -> Seen:
-    return Seen(
-        token=content.token, size=content.size, version=content.version, strong=content.strong
-    )
+def _served(node: FileNode, content: Content) -> int:
+    return min(node.served.bit_count() * CHUNK_BYTES, content.size)
 
 
-def _merged(one: Input, other: Input) -> Input:
-    return replace(
-        one,
-        last_used=max(one.last_used, other.last_used),
-        opens=one.opens + other.opens,
-        read_bytes=max(one.read_bytes, other.read_bytes),
-        inherited=one.inherited or other.inherited,
-        pinned=one.pinned and other.pinned,
-    )
+def _time(time_ns: int) -> datetime:
+    return datetime.fromtimestamp(time_ns / 1e9, UTC)
