@@ -5,7 +5,7 @@ TESTS := $(PYTHON) -m pytest
 KIND ?= all
 
 .DEFAULT_GOAL := help
-.PHONY: help setup format check test test-unit test-stores conformance test-mount test-faults bench docs clean
+.PHONY: help setup format check test test-unit test-stores conformance screenshots test-mount test-faults bench docs clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -34,6 +34,9 @@ test-stores: setup ## the conformance suite; KIND=file, gcs-native, … for one 
 
 conformance: setup ## run the suite of every kind of store, and write its table into the docs
 	$(TESTS) tests/stores --write-table docs/reference/conformance.md
+
+screenshots: setup ## run the page's tests in a browser, and write the pictures of the documentation
+	$(TESTS) tests/web/test_browser.py --write-screenshots docs/how-to/images
 
 test-mount: setup ## tests on mounts in the kernel
 	$(TESTS) -m mount

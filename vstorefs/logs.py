@@ -93,3 +93,15 @@ def start(level: int, file: Path | None) -> Log:
     listener = logging.handlers.QueueListener(lines, target)
     listener.start()
     return Log(listener, target)
+
+
+def size_text(size: int) -> str:
+    """A size for people, in decimal units with one digit: `28.9 kB`."""
+    if size < 1000:
+        return f"{size} B"
+    value = float(size)
+    for unit in ("kB", "MB", "GB", "TB"):
+        value /= 1000
+        if round(value, 1) < 1000:
+            return f"{value:.1f} {unit}"
+    return f"{value / 1000:.1f} PB"

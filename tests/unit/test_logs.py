@@ -7,7 +7,6 @@ import re
 from pathlib import Path
 
 from vstorefs import logs
-from vstorefs.mount.hashing import size_text
 
 
 def test_lines_have_a_time_and_no_credentials(tmp_path: Path, monkeypatch) -> None:
@@ -32,7 +31,7 @@ def test_lines_have_a_time_and_no_credentials(tmp_path: Path, monkeypatch) -> No
 
 
 def test_sizes_for_people() -> None:
-    assert [size_text(size) for size in (0, 999, 1000, 28_900, 999_999, 57_600_000_000)] == [
+    assert [logs.size_text(size) for size in (0, 999, 1000, 28_900, 999_999, 57_600_000_000)] == [
         "0 B",
         "999 B",
         "1.0 kB",

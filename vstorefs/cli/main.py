@@ -26,6 +26,7 @@ COMMANDS = {
     "ack": "accept that an input has changed",
     "lock": "write down which versions a run used",
     "keep": "keep what a run used and made from purges",
+    "ui": "runs, warnings and histories in a browser",
     "cache": "show or clear the cache",
     "flush": "wait until everything is in its store",
     "doctor": "what a store can do, found out by trying",

@@ -192,8 +192,7 @@ def _check_point(point: Path, options: argparse.Namespace) -> None:
 def _log_file(options: argparse.Namespace, point: Path) -> Path:
     if options.log_file is not None:
         return Path(os.path.abspath(options.log_file))  # noqa: PTH100
-    name = str(point).strip("/").replace("/", "-") or "root"
-    return folders.state_dir(options.state_dir) / "logs" / f"{name}.log"
+    return mounts.usual_log(folders.state_dir(options.state_dir), str(point))
 
 
 def _serve(options: argparse.Namespace, point: Path, what: Project | None = None) -> int:

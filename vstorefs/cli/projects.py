@@ -9,13 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from vstorefs import errors
 from vstorefs.ledger.ledger import Ledger
-from vstorefs.ledger.opening import Chosen, choose, opened_with_state
-from vstorefs.state import control
+from vstorefs.ledger.opening import Chosen, choose, exchange, opened_with_state
 from vstorefs.state.env import State
-
-_EXCHANGE_S = 90.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,25 +56,9 @@ def name_of(found: Chosen) -> str:
 def ledger_of(found: Chosen) -> Iterator[tuple[Ledger, State]]:
     """Its ledger, up to date where the default store can be asked. Raises: UsageError."""
     with opened_with_state(found) as (ledger, state):
-        why = _exchange(found, ledger)
+        why = exchange(found, ledger)
         if why:
             print(
                 f"vstorefs: what other hosts have done since is not known: {why}", file=sys.stderr
             )
         yield ledger, state
-
-
-def _exchange(found: Chosen, ledger: Ledger) -> str:
-    """Send what waits and take in what others wrote; gives why that could not be. A mount has what it needs for it."""
-    if found.mount is not None:
-        try:
-            answer = control.ask(found.mount, {"op": "exchange"}, timeout_s=_EXCHANGE_S)
-        except errors.VstorefsError as error:
-            return str(error)
-        return str(answer.get("why") or answer.get("error") or "")
-    try:
-        ledger.send()
-        ledger.receive()
-    except errors.StoreError as error:
-        return error.message
-    return ""

@@ -451,4 +451,4 @@ class Ledger:
 
 def _words(run: Run) -> str:
     parts = (run.id, run.name, run.kind.value, run.status.value, run.host, run.user)
-    return " ".join((*parts, *run.command)).casefold()
+    return " ".join((*parts, *run.command, *run.warning_texts)).casefold()

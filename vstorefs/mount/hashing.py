@@ -15,6 +15,7 @@ import trio
 
 from vstorefs import errors
 from vstorefs.ledger.manifest import ChangeWarning
+from vstorefs.logs import size_text
 from vstorefs.model import CHUNK_BYTES, Content
 from vstorefs.mount.pool import Job, Pool
 from vstorefs.mount.transfers import Transfer, Transfers
@@ -180,15 +181,3 @@ def log_hashes(path: str, content: Content, done: messages.HashDone) -> None:
         log.error(
             "%s: these are not the hashes that it was written with; the store has damaged it", path
         )
-
-
-def size_text(size: int) -> str:
-    """A size for people, in decimal units with one digit: `28.9 kB`."""
-    if size < 1000:
-        return f"{size} B"
-    value = float(size)
-    for unit in ("kB", "MB", "GB", "TB"):
-        value /= 1000
-        if round(value, 1) < 1000:
-            return f"{value:.1f} {unit}"
-    return f"{value / 1000:.1f} PB"

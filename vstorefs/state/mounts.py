@@ -56,6 +56,12 @@ def socket_path(mount_point: str) -> Path:
     return _file(mount_point).with_suffix(".sock")
 
 
+def usual_log(state_dir: Path, mount_point: str) -> Path:
+    """Where a mount in the background logs to, if nobody says otherwise."""
+    name = mount_point.strip("/").replace("/", "-") or "root"
+    return state_dir / "logs" / f"{name}.log"
+
+
 def write(record: MountRecord) -> None:
     """Tell of a mount."""
     files.write_durably(_file(record.mount_point), msgspec.json.encode(record))

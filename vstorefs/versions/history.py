@@ -28,6 +28,7 @@ def items(name: str, versions: Sequence[Version]) -> list[dict[str, object]]:
             "md5": version.hashes.md5 if version.hashes else None,
             "sha1": version.hashes.sha1 if version.hashes else None,
             "sha256": version.hashes.sha256 if version.hashes else None,
+            "token": version.token or None,
             "base": version.base,
             "write_id": version.write_id,
             "run": version.run,
