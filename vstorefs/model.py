@@ -166,10 +166,19 @@ class Write:
 
 
 @dataclass(frozen=True, slots=True)
+class Purger:
+    """Who removes bytes for good, and when."""
+
+    by: str
+    time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Version:
     """One version of a path, as its history shows it. Newest last in every list of versions.
 
     `run` made it; `uses` is how many runs used it, as far as this host knows.
+    `token` is empty where there are no bytes; `purged` is set where they were purged.
     """
 
     key: Key
@@ -188,6 +197,7 @@ class Version:
     is_head: bool = False
     run: RunId | None = None
     uses: int = 0
+    purged: Purger | None = None
 
     def content(self, store: StoreId) -> Content:
         """Where its bytes are, in the store that it is a version in."""

@@ -62,6 +62,12 @@ class CountedServer(S3Server):
             counts = json.load(answer)
         return sum(count for name, count in counts.items() if not name.startswith("LIST "))
 
+    def deletes(self) -> int:
+        """Requests that delete something."""
+        with urllib.request.urlopen(f"{self.endpoint}/__counts__") as answer:
+            counts = json.load(answer)
+        return sum(count for name, count in counts.items() if name.startswith("DELETE "))
+
     def lists_of(self, bucket: str) -> int:
         """Requests that list a bucket's objects."""
         with urllib.request.urlopen(f"{self.endpoint}/__counts__") as answer:

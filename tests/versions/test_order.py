@@ -161,3 +161,25 @@ def test_content_written_at_the_same_time_as_a_deletion_stays() -> None:
     content = record(1, 2, "c", 0, 0, late=False, folder=False)
     tombstone = record(2, 2, "t", 0, 9, late=False, folder=False)
     assert reckon([content, tombstone], None).head == content
+
+
+@given(some_records(), st.sampled_from(_PLAINS))
+def test_a_plain_key_that_was_purged_below_the_head_is_not_missed(
+    records: list[Summary], plain: Plain
+) -> None:
+    before = reckon(records, plain)
+    if isinstance(before.head, Plain):
+        return
+    purged = {plain.stamp}
+    assert reckon(records, None, purged) == before
+    places, after = timeline(PATH, records, plain), timeline(PATH, records, None, purged)
+    ours = [
+        [one.id for one in found if one.kind is not PlaceKind.DELETED_OUTSIDE]
+        for found in (places, after)
+    ]
+    assert ours[0] == ours[1]
+    assert [one.id for one in places if one.is_head] == [one.id for one in after if one.is_head]
+    # A note is about one plain key only, and only about one that is gone.
+    assert reckon(records, plain, purged) == before
+    other = {one.stamp for one in _PLAINS if one != plain}
+    assert reckon(records, None, other) == reckon(records, None)

@@ -6,6 +6,7 @@ store; a writer that cannot keep a chunk says so and the bytes travel another wa
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -21,6 +22,11 @@ log = logging.getLogger(__name__)
 
 _TRIES = 6
 _BATCH = 512
+
+
+def _remove_all(cache: Cache, txn: Any, keys: Iterable[bytes]) -> None:
+    for key in keys:
+        eviction.remove(cache, txn, key)
 
 
 class ChunkView:
@@ -135,6 +141,13 @@ class ChunkWriter:
     def drop(self, key: bytes) -> None:
         """Forget a chunk, because it is damaged."""
         self._change(lambda txn: eviction.remove(self._cache, txn, key))
+
+    def drop_all(self, keys: Iterable[bytes]) -> None:
+        """Forget many chunks, because their content was purged."""
+        batch = list(itertools.islice(iterator := iter(keys), _BATCH))
+        while batch:
+            self._change(lambda txn, batch=batch: _remove_all(self._cache, txn, batch))
+            batch = list(itertools.islice(iterator, _BATCH))
 
     def _change(self, change: Any) -> None:
         try:

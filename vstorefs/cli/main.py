@@ -30,7 +30,8 @@ COMMANDS = {
     "cache": "show or clear the cache",
     "flush": "wait until everything is in its store",
     "doctor": "what a store can do, found out by trying",
-    "verify": "whether a store's structure is whole",
+    "verify": "whether contents are as recorded, or a store's structure whole",
+    "purge": "remove versions for good",
     "export": "copy a store, as it is or was, to a folder",
     "migrate": "from the portable layout to a bucket's own versions",
 }

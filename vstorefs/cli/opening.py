@@ -50,6 +50,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "url", metavar="URL", help="the store, such as s3://BUCKET/PREFIX or file:///FOLDER"
     )
+    add_state_dir(parser)
+
+
+def add_state_dir(parser: argparse.ArgumentParser) -> None:
+    """The option that moves the state."""
     parser.add_argument(
         "--state-dir",
         type=Path,

@@ -20,6 +20,11 @@ def show_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         print("  ".join(cells).rstrip())
 
 
+def one_or_many(count: int, one: str, many: str) -> str:
+    """A count with its noun: `1 file`, `2 files`."""
+    return f"{count} {one if count == 1 else many}"
+
+
 def binary_size(size: int) -> str:
     """A size in binary units, as caches are given: `1.5 GiB`."""
     value = float(size)

@@ -4,6 +4,11 @@
     {"op": "flush"}                           answers when the stores have everything, or refuse
     {"op": "drain", "seconds": 30}            the same, for so long at most
     {"op": "history", "path": "a/b"}          all versions of a path, relative to the mount point
+    {"op": "paths", "path": "a"}              files at or below a path that have, or had, versions
+    {"op": "chosen", "paths": […], "rule": …} the versions that a purge or a verify is about
+    {"op": "purge", "versions": […]}          remove versions for good
+    {"op": "verify", "path": …, "ids": […]}   read versions of a path and compare hashes
+    {"op": "verified"}                        how many bytes that has read so far
 
 Every answer has `ok`, and `error` where that is false. A long one comes in pages before it, each a line
 that holds a list: what is asked of all histories below a path (`surveys.py`).

@@ -42,6 +42,7 @@ from vstorefs.mount.runs import Runs
 from vstorefs.mount.scratch import ScratchNames
 from vstorefs.mount.surveys import Surveys
 from vstorefs.mount.transfers import Transfers
+from vstorefs.mount.upkeep import Upkeep
 from vstorefs.mount.uploads import Settled, Uploads
 from vstorefs.mount.uses import Uses
 from vstorefs.mount.writing import remove_later
@@ -267,7 +268,15 @@ class Front:
                 places, roots, namespace, changes, uploads, runs, read_only=options.read_only
             )
             calls = LedgerCalls(pool, options.project, runs, uses, operations, uploads)
-            handlers = report.handlers() | calls.handlers()
+            upkeep = Upkeep(
+                remotes,
+                uploads,
+                inodes,
+                self._clock,
+                single=options.project.single,
+                read_only=options.read_only,
+            )
+            handlers = report.handlers() | calls.handlers() | upkeep.handlers()
             pagers = Surveys(places).pagers() | restores.pagers()
             control = Control(mounts.socket_path(self._mount_point), handlers, pagers)
             self._mount(operations)

@@ -229,6 +229,10 @@ class Inodes:
         node.lookups += 1
         self._nodes[node.number] = node
 
+    def all(self) -> list[Node]:
+        """Every node that the kernel knows or that is held here."""
+        return list(self._nodes.values())
+
     def forget(self, number: int, count: int) -> None:
         """The kernel gave back `count` lookups."""
         node = self._nodes.get(number)

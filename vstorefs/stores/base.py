@@ -11,15 +11,17 @@ Stores by one of the layouts in `versions/`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from vstorefs import errors
 from vstorefs.model import (
     Capabilities,
     Entry,
     Key,
+    Purger,
     StoreSpec,
     Token,
     Unshown,
@@ -47,6 +49,30 @@ Same = Callable[[Version], bool]
 """Asked with the head as a write finds it: True where it has that content already."""
 Fix = Callable[[str], None]
 """Told the name that a write's record will have; it is on disk here when this returns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condemned:
+    """A version, not a head, whose bytes are to be removed: with its place in its history, the oldest at 0.
+
+    `deletion` is the tombstone that stands right behind it, if one does.
+    """
+
+    version: Version
+    rank: int
+    deletion: Version | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What became of a version that was to be purged.
+
+    `error`: why bytes of it are still there. `kept`: which other version needs the same bytes.
+    """
+
+    version: Version
+    error: errors.StoreError | None = None
+    kept: str = ""
 
 
 def is_base(head: Token | None, head_write: WriteId | None, write: Write) -> bool:
@@ -216,6 +242,16 @@ class Store(Protocol):
         """After the removal `write` inside it.
 
         See that an emptied directory goes on existing (no-op where directories are real).
+        """
+        ...
+
+    def purge(self, condemned: Sequence[Condemned], purger: Purger) -> tuple[Erased, ...]:
+        """Remove the bytes of versions for good.
+
+        Of each it is first written down what is known of it, so that at no time a version is gone
+        without a trace. Stopped anywhere, the same call finishes what was begun. What cannot be
+        removed is told in its `Erased`, and the others go on. Raises: NotSupported where nothing can
+        be written.
         """
         ...
 

@@ -124,6 +124,15 @@ class Unfinishing(Protocol):
         ...
 
 
+@runtime_checkable
+class Segmented(Protocol):
+    """A bucket that keeps large content in other objects, which versions of equal content share."""
+
+    def in_segments(self, size: int) -> bool:
+        """Whether content of a size may lie so."""
+        ...
+
+
 class Bucket(Protocol):
     """One bucket and prefix."""
 

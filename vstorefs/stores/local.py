@@ -12,7 +12,7 @@ import logging
 import os
 import stat
 import urllib.parse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from vstorefs.model import (
     EntryKind,
     Key,
     Mark,
+    Purger,
     StoreSpec,
     Token,
     Unshown,
@@ -38,7 +39,7 @@ from vstorefs.model import (
     parent_of,
 )
 from vstorefs.stores import localnames as names
-from vstorefs.stores.base import Fix, Page, Same
+from vstorefs.stores.base import Condemned, Erased, Fix, Page, Same
 from vstorefs.stores.ids import new_id
 from vstorefs.stores.localdisk import can_exchange, copy_file, rename_absent, translated
 from vstorefs.stores.localnames import Identity
@@ -229,8 +230,13 @@ class LocalStore:
                     return number
                 os.close(number)
             # It may have been filed between the two looks.
+        is_purged = any(
+            one.id == token and one.suffix == names.PURGED for one in self._versions(key).filed()
+        )
         raise errors.Changed(
-            "the store has other content now and no longer this one",
+            "this version was purged; its hashes are in its history"
+            if is_purged
+            else "the store has other content now and no longer this one",
             store=self.spec.alias,
             key=key,
             operation="read",
@@ -290,7 +296,7 @@ class LocalStore:
         """See `base.Store`."""
         versions = self._versions(key)
         with translated(self.spec.alias, key, "history"), versions.locked(exclusive=False):
-            found = [_filed_version(key, one) for one in versions.filed()]
+            found = _filed_versions(key, versions.filed())
             head, live = versions.head(), versions.live_head()
             if live is not None:
                 found = sorted([*found, *_destroyed(versions, live)], key=_moment)
@@ -533,6 +539,22 @@ class LocalStore:
     def keep_directory(self, key: Key, write: Write) -> None:
         """See `base.Store`: directories are real here."""
 
+    def purge(self, condemned: Sequence[Condemned], purger: Purger) -> tuple[Erased, ...]:
+        """See `base.Store`."""
+        return tuple(self._purge(one.version, purger) for one in condemned)
+
+    def _purge(self, version: Version, purger: Purger) -> Erased:
+        versions = self._versions(version.key)
+        try:
+            with (
+                translated(self.spec.alias, version.key, "purge"),
+                versions.locked(exclusive=True),
+            ):
+                versions.purge(version, purger)
+        except errors.StoreError as error:
+            return Erased(version, error)
+        return Erased(version)
+
     def tidy(self, key: Key) -> None:
         """See `base.Store`: nothing is in the way here."""
 
@@ -554,6 +576,21 @@ def _identity_of(number: int, about: os.stat_result, key: Key, folder: Path) -> 
     return names.derive(about, key)
 
 
+def _filed_versions(key: Key, filed: list[Filed]) -> list[Version]:
+    """What is filed, as versions. One whose bytes and note are both there is being purged."""
+    noted = {one.id for one in filed if one.suffix == names.PURGED}
+    there = {one.id for one in filed if not one.suffix}
+    found = []
+    for one in filed:
+        if one.suffix == names.PURGED and one.id in there:
+            continue
+        version = _filed_version(key, one)
+        if not one.suffix and one.id in noted:
+            version = replace(version, marks=(*version.marks, Mark.PURGING))
+        found.append(version)
+    return found
+
+
 def _filed_version(key: Key, one: Filed) -> Version:
     identity, time_ns = one.identity, one.time_ns
     if one.suffix == names.DELETED:
@@ -561,6 +598,11 @@ def _filed_version(key: Key, one: Filed) -> Version:
     if one.suffix == names.REPLACED:
         gone = replace(identity, marks=(*identity.marks, Mark.REPLACED_OUTSIDE))
         return to_version(key, gone, time_ns)
+    if one.suffix == names.PURGED:
+        gone = replace(identity, marks=(*identity.marks, Mark.PURGED))
+        return replace(
+            to_version(key, gone, time_ns), token=Token(""), strong=True, purged=identity.purged
+        )
     if not one.sound:
         about = one.path.lstat()
         changed = names.derive(about, key)

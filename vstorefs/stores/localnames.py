@@ -11,6 +11,7 @@ none (NFS) in a side file that is found by the file's inode number.
         <time>-<id>                                   a superseded version, read-only
         <time>-<id>.deleted                           a tombstone
         <time>-<id>.replaced                          a version whose bytes another program destroyed in place
+        <time>-<id>.purged                            what is left of a version whose bytes were purged
         <inode>.about                                 what the file of that inode says it is, where it has no xattr
 
 `<time>` is nanoseconds since the epoch, 20 digits. A component that would grow over 255 bytes is
@@ -27,7 +28,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vstorefs import files
-from vstorefs.model import Hashes, Key, Mark, RunId, Token, WriteId
+from vstorefs.model import Hashes, Key, Mark, Purger, RunId, Token, WriteId
 from vstorefs.stores.ids import to_id
 from vstorefs.stores.localdisk import NOT_THERE
 
@@ -36,6 +37,7 @@ HIDDEN = ".vstorefs"
 LOCK = ".lock"
 DELETED = ".deleted"
 REPLACED = ".replaced"
+PURGED = ".purged"
 NEW = ".new"
 ABOUT = ".about"
 _NAME_BYTES = 255
@@ -62,6 +64,7 @@ class Identity:
     hashes: Hashes | None = None
     marks: tuple[Mark, ...] = field(default=())
     run: RunId | None = None
+    purged: Purger | None = None
 
     def encode(self) -> bytes:
         """The value of the xattr."""
@@ -85,6 +88,8 @@ class Identity:
             )
         if self.marks:
             about["marks"] = [mark.value for mark in self.marks]
+        if self.purged is not None:
+            about["purged"] = {"by": self.purged.by, "at": self.purged.time_ns}
         return json.dumps(about, separators=(",", ":")).encode()
 
 
@@ -93,6 +98,7 @@ def decode(value: bytes) -> Identity | None:
     try:
         about = json.loads(value)
         hashes = Hashes(about["md5"], about["sha1"], about["sha256"]) if "sha256" in about else None
+        purged = about.get("purged")
         return Identity(
             str(about["id"]),
             int(about["time"]),
@@ -105,6 +111,7 @@ def decode(value: bytes) -> Identity | None:
             hashes=hashes,
             marks=tuple(Mark(mark) for mark in about.get("marks", ())),
             run=about.get("run"),
+            purged=Purger(str(purged["by"]), int(purged["at"])) if purged is not None else None,
         )
     except (ValueError, KeyError, TypeError):
         return None
@@ -117,9 +124,15 @@ def carried(file: int | Path, folder: Path) -> Identity | None:
     except OSError:
         pass
     try:
-        return decode(_side_file(file, folder).read_bytes())
+        return decode(side_file(file, folder).read_bytes())
     except OSError:
         return None
+
+
+def side_file(file: int | Path, folder: Path) -> Path:
+    """Where it is written what a file is, if not on the file itself."""
+    number = os.fstat(file).st_ino if isinstance(file, int) else file.lstat().st_ino
+    return folder / f"{number}{ABOUT}"
 
 
 def stamp(file: int | Path, folder: Path, identity: Identity) -> None:
@@ -129,12 +142,7 @@ def stamp(file: int | Path, folder: Path, identity: Identity) -> None:
     except OSError as error:
         if error.errno not in NOT_THERE:
             raise
-        files.write_durably(_side_file(file, folder), identity.encode())
-
-
-def _side_file(file: int | Path, folder: Path) -> Path:
-    number = os.fstat(file).st_ino if isinstance(file, int) else file.lstat().st_ino
-    return folder / f"{number}{ABOUT}"
+        files.write_durably(side_file(file, folder), identity.encode())
 
 
 def identify(file: int | Path, about: os.stat_result, key: Key, folder: Path) -> Identity:
@@ -191,6 +199,6 @@ def parse_filed(name: str) -> tuple[int, str, str] | None:
     time, dash, version = stem.partition("-")
     if not dash or len(time) != _TIME_DIGITS or not time.isdigit() or not version:
         return None
-    if dot and f".{suffix}" not in {DELETED, REPLACED}:
+    if dot and f".{suffix}" not in {DELETED, REPLACED, PURGED}:
         return None
     return int(time), version, f".{suffix}" if dot else ""

@@ -28,7 +28,7 @@ from pathlib import Path
 
 from vstorefs import errors, files
 from vstorefs.clock import Clock
-from vstorefs.model import Key, Mark, Token, Version, VersionId, VersionKind, Write
+from vstorefs.model import Key, Mark, Purger, Token, Version, VersionId, VersionKind, Write
 from vstorefs.stores import localnames as names
 from vstorefs.stores.base import is_base
 from vstorefs.stores.ids import to_id
@@ -225,6 +225,45 @@ class PathVersions:
         files.sync_folder(self.folder)
         files.sync_folder(self.plain.parent)
         return to_version(self.key, identity, time_ns, kind=VersionKind.TOMBSTONE)
+
+    def purge(self, version: Version, purger: Purger) -> None:
+        """Remove a filed version's bytes; before that, file what is known of it.
+
+        Raises: Changed where there is no such version that is filed.
+        """
+        self.finish()
+        filed = [one for one in self.filed() if one.id == version.id]
+        one = next((one for one in filed if not one.suffix), None)
+        if one is None:
+            raise errors.Changed("this version is not there", key=self.key, operation="purge")
+        if all(other.suffix != names.PURGED for other in filed):
+            self._file_note(one, version, purger)
+        self._step("purge")
+        about = names.side_file(one.path, self.folder)
+        try:
+            one.path.unlink()
+        except PermissionError:
+            # What is protected is not purged, and its history must not say that it will be.
+            (self.folder / names.filed_name(one.time_ns, one.id, names.PURGED)).unlink()
+            raise
+        about.unlink(missing_ok=True)
+        files.sync_folder(self.folder)
+
+    def _file_note(self, one: Filed, version: Version, purger: Purger) -> None:
+        note = replace(
+            one.identity,
+            id=one.id,
+            time_ns=one.time_ns,
+            size=version.size,
+            hashes=version.hashes,
+            marks=tuple(mark for mark in version.marks if mark is not Mark.PURGING),
+            purged=purger,
+        )
+        scratch = self.folder / f"{one.id}.purged.tmp"
+        self._write_empty(scratch, note)
+        self._step("note")
+        rename_absent(scratch, self.folder / names.filed_name(one.time_ns, one.id, names.PURGED))
+        files.sync_folder(self.folder)
 
     def file_away(self, path: Path, before_ns: int) -> None:
         """File superseded content under its own identity.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from vstorefs import errors
-from vstorefs.model import Entry, Key, StoreSpec, Token, Version, VersionId, Write
-from vstorefs.stores.base import Fix, Same
+from vstorefs.model import Entry, Key, Purger, StoreSpec, Token, Version, VersionId, Write
+from vstorefs.stores.base import Condemned, Erased, Fix, Same
 
 
 class ReadOnly:
@@ -76,6 +77,11 @@ class ReadOnly:
         """See `base.Store`."""
         del write
         raise self._refused(key, "keep")
+
+    def purge(self, condemned: Sequence[Condemned], purger: Purger) -> tuple[Erased, ...]:
+        """See `base.Store`."""
+        del condemned, purger
+        raise self._refused(Key(""), "purge")
 
     def tidy(self, key: Key) -> None:
         """See `base.Store`. There is nothing to tidy."""

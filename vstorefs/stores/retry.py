@@ -8,13 +8,23 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from vstorefs import errors
-from vstorefs.model import Capabilities, Entry, Key, StoreSpec, Token, Version, VersionId, Write
-from vstorefs.stores.base import Fix, Page, Same, Store
+from vstorefs.model import (
+    Capabilities,
+    Entry,
+    Key,
+    Purger,
+    StoreSpec,
+    Token,
+    Version,
+    VersionId,
+    Write,
+)
+from vstorefs.stores.base import Condemned, Erased, Fix, Page, Same, Store
 
 T = TypeVar("T")
 
@@ -188,6 +198,10 @@ class Retrying:
     def keep_directory(self, key: Key, write: Write) -> None:
         """See `base.Store`."""
         self._store.keep_directory(key, write)
+
+    def purge(self, condemned: Sequence[Condemned], purger: Purger) -> tuple[Erased, ...]:
+        """See `base.Store`; what was purged already may be asked for again."""
+        return self._again(lambda: self._store.purge(condemned, purger))
 
     def tidy(self, key: Key) -> None:
         """See `base.Store`."""

@@ -364,6 +364,10 @@ class SwiftBucket:
         said = answer.get("headers", {}).get("x-object-version-id")
         return VersionId(said) if said is not None else None
 
+    def in_segments(self, size: int) -> bool:
+        """See `bucket.Segmented`."""
+        return size > self.whole_bytes
+
     def enable_versioning(self) -> None:
         """See `bucket.Bucket`."""
         with translated(self.spec.alias, "", "enable versioning"):

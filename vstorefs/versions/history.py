@@ -35,6 +35,8 @@ def items(name: str, versions: Sequence[Version]) -> list[dict[str, object]]:
             "uses": version.uses,
             "marks": [mark.value for mark in version.marks],
             "is_head": version.is_head,
+            "purged_by": version.purged.by if version.purged else None,
+            "purged_at": iso(version.purged.time_ns) if version.purged else None,
         }
         for version, shown in zip(versions, version_names(name, versions), strict=True)
     ]

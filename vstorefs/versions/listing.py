@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import stat
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from vstorefs import errors
@@ -25,9 +25,9 @@ from vstorefs.model import (
     join,
 )
 from vstorefs.stores.base import Page
-from vstorefs.stores.bucket import Bucket, Object, Stat
+from vstorefs.stores.bucket import Bucket, ListedVersion, Object, Stat
 from vstorefs.versions import records
-from vstorefs.versions.order import Plain, Reckoning, reckon
+from vstorefs.versions.order import Plain, Reckoning, misses_plain, purged_stamps, reckon
 from vstorefs.versions.records import Area, Body, Flag, RecordKind, Summary
 from vstorefs.versions.recordstore import Folder, RecordStore
 
@@ -78,20 +78,40 @@ class Listing(ABC):
             odd = {one.name for name, one in named.items() if name and not is_name(name)}
             odd |= {key for name, key in below.items() if not is_name(name)}
             yield Page(tuple(entries), unshown=tuple(_unshown(key) for key in sorted(odd)))
-        rest = [
-            entry
+        alone = {
+            name: summaries
             for name, summaries in folder.names.items()
             if name not in seen and is_name(name)
-            for entry in self._entries(join(directory, name), summaries, None)
+        }
+        purged = self._purged_in(directory, alone)
+        rest = [
+            entry
+            for name, summaries in alone.items()
+            for entry in self._entries(
+                join(directory, name), summaries, None, purged.get(name, frozenset())
+            )
         ]
         yield Page((*rest, *self._implied_folders(directory, folder, plain_folders)))
 
+    def _purged_in(
+        self, directory: Key, alone: Mapping[str, Sequence[Summary]]
+    ) -> dict[str, frozenset[str]]:
+        """Stamps of purged plain keys by name; asked for only where a plain key is missed."""
+        if not any(misses_plain(reckon(one, None), None) for one in alone.values()):
+            return {}
+        notes = self._records.in_directory(Area.PURGED, directory).names
+        return {name: purged_stamps(join(directory, name), one) for name, one in notes.items()}
+
     def _entries(
-        self, key: Key, summaries: Sequence[Summary], one: Object | None
+        self,
+        key: Key,
+        summaries: Sequence[Summary],
+        one: Object | None,
+        purged: frozenset[str] = frozenset(),
     ) -> Sequence[Entry]:
         """What a name shows: what is a file there, and what its records say is a folder."""
         plain = as_plain(key, one)
-        state = reckon(summaries, plain)
+        state = reckon(summaries, plain, purged)
         entries = []
         if state.head is not None:
             entries.append(self._file_entry(key, state.head, state.attributes))
@@ -177,7 +197,7 @@ class Listing(ABC):
 
     def _lives(self, directory: Key) -> bool:
         """Whether a file or a folder is in force anywhere below a directory."""
-        below = self._records.below(directory)
+        below = self._records.below(Area.HEADS, directory)
         if any(
             one.directory is not None and one.directory.kind is RecordKind.DIRECTORY
             for one in (reckon(summaries, None) for summaries in below.values())
@@ -190,7 +210,15 @@ class Listing(ABC):
                     continue
                 if reckon(below.pop(path, []), as_plain(path, one)).head is not None:
                     return True
-        return any(reckon(one, None).head is not None for one in below.values())
+        states = {path: reckon(one, None) for path, one in below.items()}
+        if any(state.head is not None for state in states.values()):
+            return True
+        missing = [path for path, state in states.items() if misses_plain(state, None)]
+        notes = self._records.below(Area.PURGED, directory) if missing else {}
+        return any(
+            reckon(below[path], None, purged_stamps(path, notes.get(path, ()))).head is not None
+            for path in missing
+        )
 
     def versions(self, directory: Key) -> Iterator[Key]:
         """See `base.Store`."""
@@ -201,15 +229,18 @@ class Listing(ABC):
             if is_name(name) and any(not one.of_directory for one in summaries)
         }
         found |= set(self._plain_versions(directory))
+        notes = self._records.in_directory(Area.PURGED, directory).names
+        found |= {join(directory, name) for name in notes if is_name(name)}
         return iter(sorted(found))
 
     def paths(self, directory: Key) -> Iterator[Key]:
         """See `base.Store`."""
         found = {
             path
-            for path, summaries in self._records.below(directory).items()
+            for path, summaries in self._records.below(Area.HEADS, directory).items()
             if any(not one.of_directory for one in summaries)
         }
+        found |= self._records.below(Area.PURGED, directory).keys()
         prefix = f"{directory}/" if directory else ""
         found |= set(self._plain_paths(prefix))
         return iter(sorted(key for key in found if can_be_path(key)))
@@ -230,13 +261,33 @@ class Listing(ABC):
         found = self._plain_stat(key)
         plain = as_plain(key, found)
         stamp = plain.stamp if plain is not None else records.NO_PLAIN
-        return Looked(reckon(summaries, plain), stamp, found)
+        state = reckon(summaries, plain)
+        if misses_plain(state, plain):
+            notes = self._records.of_path(Area.PURGED, key)
+            state = reckon(summaries, plain, purged_stamps(key, notes))
+        return Looked(state, stamp, found)
 
     def _plain_stat(self, key: Key) -> Stat | None:
         try:
             return self._bucket.stat(key)
         except errors.NotFound:
             return None
+
+
+def versions_of(bucket: Bucket, key: Key) -> list[ListedVersion]:
+    """A key's versions and delete markers as the store lists them, newest first. Raises: a StoreError."""
+    found: list[ListedVersion] = []
+    for page in bucket.versions(key):
+        found += [item for item in page if item.name == key]
+        # Names come in order: behind this one there are only longer ones.
+        if any(item.name > key for item in page):
+            break
+    return latest_first(found)
+
+
+def latest_first(items: Sequence[ListedVersion]) -> list[ListedVersion]:
+    """The store's own order; what is latest comes first, whatever else a look-alike does."""
+    return sorted(items, key=lambda item: not item.is_latest)
 
 
 def _unshown(key: str) -> Unshown:

@@ -21,8 +21,7 @@ from vstorefs.model import Key, Mark, Version, VersionId, VersionKind, Write, Wr
 from vstorefs.stores.bucket import Bucket, ListedVersion, Stat, Versioning
 from vstorefs.versions import metadata, records
 from vstorefs.versions.format import MIGRATING, Layout, read_format
-from vstorefs.versions.listing import as_plain
-from vstorefs.versions.native import versions_of
+from vstorefs.versions.listing import as_plain, versions_of
 from vstorefs.versions.order import Plain
 from vstorefs.versions.portable import PortableStore
 from vstorefs.versions.records import Area, RecordKind, Summary
@@ -128,7 +127,8 @@ class Migration:
             if not self._is(path, item, version):
                 break
             done += 1
-        return _Way(tuple(wanted), done, len(gone), origin)
+        lost = sum(Mark.PURGED not in one.marks for one in gone)
+        return _Way(tuple(wanted), done, lost, origin)
 
     def _origin(self, path: Key, present: list[ListedVersion]) -> Stat | None:
         """The plain key as it was before the migration: the newest version that this did not make."""
@@ -226,7 +226,7 @@ class Migration:
 
     def _folders(self) -> None:
         """Folders that had a record get a key of their own."""
-        for path, summaries in self._records.below(Key("")).items():
+        for path, summaries in self._records.below(Area.HEADS, Key("")).items():
             of_directory = [one for one in summaries if one.of_directory]
             if all(one.kind is RecordKind.ATTRIBUTES for one in of_directory):
                 continue

@@ -22,6 +22,7 @@ from vstorefs.model import Mark, Version, VersionKind
 _OURS = re.compile(r"[0-9a-z]{26}")
 _SECOND_NS = 1_000_000_000
 _LABEL = 12
+_GONE = {Mark.REPLACED_OUTSIDE, Mark.PURGED}
 
 
 def version_names(name: str, versions: Sequence[Version]) -> list[str | None]:
@@ -43,7 +44,7 @@ def version_names(name: str, versions: Sequence[Version]) -> list[str | None]:
             moment = version.time_ns // 1_000_000
         moment = max(moment, last_ms + 1)
         last_ms = moment
-        shown = version.kind is VersionKind.CONTENT and Mark.REPLACED_OUTSIDE not in version.marks
+        shown = version.kind is VersionKind.CONTENT and not _GONE & set(version.marks)
         names.append(f"{_time(moment)}_{label(version.id)}{suffix}" if shown else None)
     return names
 

@@ -26,20 +26,22 @@ from vstorefs.model import (
     Capabilities,
     Key,
     Mark,
+    Purger,
     Token,
     Version,
     VersionId,
     VersionKind,
     Write,
 )
-from vstorefs.stores.base import Fix, Same, is_base
+from vstorefs.stores.base import Condemned, Fix, Same, is_base
 from vstorefs.stores.bucket import Bucket, ListedVersion, Stat
 from vstorefs.versions import metadata, records
 from vstorefs.versions.format import Layout
-from vstorefs.versions.listing import is_name
+from vstorefs.versions.listing import is_name, latest_first, versions_of
 from vstorefs.versions.order import Plain, reckon
 from vstorefs.versions.past import Past
-from vstorefs.versions.records import Area, Flag, RecordKind, Summary
+from vstorefs.versions.purge import Doomed, Object, note_of, purged_version
+from vstorefs.versions.records import Area, Body, Flag, RecordKind, Summary
 
 _LOOKS = 100
 _KNOWN = 10_000
@@ -115,12 +117,28 @@ class NativeStore(Past):
         for item in versions_of(self._bucket, key):
             if item.token == token:
                 return item.version
-        raise self._changed(key)
+        raise self._changed(key, token=token)
 
     def history(self, key: Key) -> tuple[Version, ...]:
         """See `base.Store`. The newest versions, up to a bound, with what their metadata says."""
         self._agreement.look()
         items = versions_of(self._bucket, key)
+        # Notes last: what was purged meanwhile is then seen twice and not never.
+        found = self._listed(key, items)
+        notes = self._notes(key)
+        begun = {body.purged.version for _, body in notes if body.purged is not None}
+        present = {one.id for one in found}
+        found = [
+            replace(one, marks=(*one.marks, Mark.PURGING)) if one.id in begun else one
+            for one in found
+        ]
+        for summary, body in sorted(notes, key=lambda one: one[0].sequence):
+            if body.purged is not None and body.purged.version not in present:
+                _put_back(found, summary, body)
+        return tuple(found)
+
+    def _listed(self, key: Key, items: list[ListedVersion]) -> list[Version]:
+        """What the store has, and what is kept beside the head, oldest first."""
         with ThreadPoolExecutor(8) as pool:
             asked = pool.map(
                 lambda pair: self._version(key, pair[1], ask=pair[0] < _LOOKS), enumerate(items)
@@ -132,6 +150,23 @@ class NativeStore(Past):
         ]
         return _placed(found, recorded)
 
+    def _describe_object(self, one: Condemned, purger: Purger) -> Doomed:
+        version = one.version
+        known = self.stat(version.key, version.id)
+        full = replace(version, hashes=version.hashes or known.hashes)
+        summary = Summary(
+            one.rank,
+            RecordKind.CONTENT,
+            version.time_ns,
+            version.size,
+            version.mtime_ns,
+            stat.S_IFREG | (known.mode if known.mode is not None else DEFAULT_FILE_MODE),
+            records.NO_PLAIN,
+            records.plain_id(version.key, f"purged {version.id}"),
+        )
+        body = self._note_body(full, note_of(one, purger))
+        return Doomed(one, summary, body, None, (Object(version.key, version.id),))
+
     def _listed_below(self, prefix: str) -> Iterator[ListedVersion]:
         return (item for page in self._bucket.versions(prefix) for item in page)
 
@@ -141,12 +176,12 @@ class NativeStore(Past):
         if any(_was_portable(one) for one in told):
             # The list has the time of the migration; when it was made, only the version itself tells.
             return self.history(key)
-        items = _latest_first(listed)
+        items = latest_first(listed)
         found = (self._version(key, item, ask=False) for item in reversed(items))
         recorded = [
             self._of_summary(key, one, is_head=is_head) for one, is_head in _recorded(items, told)
         ]
-        return _placed(found, recorded)
+        return tuple(_placed(found, recorded))
 
     def _version(self, key: Key, item: ListedVersion, *, ask: bool) -> Version:
         if item.token is None:
@@ -410,22 +445,6 @@ class NativeStore(Past):
         return any(page.objects for page in self._bucket.list(prefix, limit=1))
 
 
-def versions_of(bucket: Bucket, key: Key) -> list[ListedVersion]:
-    """A key's versions and delete markers as the store lists them, newest first. Raises: a StoreError."""
-    found: list[ListedVersion] = []
-    for page in bucket.versions(key):
-        found += [item for item in page if item.name == key]
-        # Names come in order: behind this one there are only longer ones.
-        if any(item.name > key for item in page):
-            break
-    return _latest_first(found)
-
-
-def _latest_first(items: Sequence[ListedVersion]) -> list[ListedVersion]:
-    """The store's own order; what is latest comes first, whatever else a look-alike does."""
-    return sorted(items, key=lambda item: not item.is_latest)
-
-
 def _recorded(
     items: list[ListedVersion], told: Sequence[Summary]
 ) -> Iterator[tuple[Summary, bool]]:
@@ -438,7 +457,7 @@ def _recorded(
             yield one, one == head
 
 
-def _placed(found: Iterator[Version], recorded: list[Version]) -> tuple[Version, ...]:
+def _placed(found: Iterator[Version], recorded: list[Version]) -> list[Version]:
     """The store's own versions, with what records tell of by its time, which is a host's and not the store's."""
     placed = list(found)
     for record in sorted(recorded, key=lambda one: one.time_ns):
@@ -450,13 +469,34 @@ def _placed(found: Iterator[Version], recorded: list[Version]) -> tuple[Version,
             # Never last: what came late is not the head.
             place = min(place, max(0, len(placed) - 1))
         placed.insert(place, record)
-    return tuple(placed)
+    return placed
 
 
 def _was_portable(record: Summary) -> bool:
     """Whether a record is of a version that a migration made one of the bucket's own."""
     is_late = Flag.LATE in record.flags
     return record.kind is RecordKind.CONTENT and stat.S_ISREG(record.mode) and not is_late
+
+
+def _put_back(found: list[Version], summary: Summary, body: Body) -> None:
+    """Put a purged version where it was: by the store's time, and within one time by its place then."""
+    version = purged_version(Key(body.path), summary, body)
+    first = next((at for at, one in enumerate(found) if one.time_ns >= version.time_ns), len(found))
+    last = next((at for at, one in enumerate(found) if one.time_ns > version.time_ns), len(found))
+    if found and found[-1].is_head:
+        last = min(last, len(found) - 1)
+    place = max(first, min(summary.sequence, last))
+    found.insert(place, version)
+    note = body.purged
+    behind = found[place + 1] if place + 1 < len(found) else None
+    is_told = behind is not None and behind.kind is VersionKind.TOMBSTONE
+    if note is None or note.deleted is None or is_told:
+        return
+    if all(one.id != note.deleted for one in found):
+        deletion = Version(
+            version.key, VersionId(note.deleted), VersionKind.TOMBSTONE, note.deleted_at
+        )
+        found.insert(place + 1, deletion)
 
 
 def _of_stat(key: Key, found: Stat, *, is_head: bool) -> Version:

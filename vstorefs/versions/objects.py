@@ -10,6 +10,9 @@ import logging
 import os
 import socket
 import stat
+from abc import abstractmethod
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from vstorefs import errors
@@ -21,6 +24,7 @@ from vstorefs.model import (
     EntryKind,
     Key,
     Mark,
+    Purger,
     RunId,
     Token,
     Version,
@@ -29,13 +33,14 @@ from vstorefs.model import (
     Write,
     WriteId,
 )
-from vstorefs.stores.base import Fix
+from vstorefs.stores.base import Condemned, Erased, Fix
 from vstorefs.stores.bucket import Bucket
 from vstorefs.versions import records
 from vstorefs.versions.format import Agreement, Layout
 from vstorefs.versions.listing import Listing, Looked
 from vstorefs.versions.order import Plain
-from vstorefs.versions.records import Area, Body, Flag, RecordKind, Summary
+from vstorefs.versions.purge import Doomed, Purge, doomed_record, with_note
+from vstorefs.versions.records import Area, Body, Flag, PurgeNote, RecordKind, Summary
 
 log = logging.getLogger(__name__)
 
@@ -278,6 +283,49 @@ class ObjectStore(Listing):
         if summary.sequence > 1:
             self._untidy.add(key)
 
+    # --- purged versions
+
+    def purge(self, condemned: Sequence[Condemned], purger: Purger) -> tuple[Erased, ...]:
+        """See `base.Store`."""
+        self.ready()
+        purge = Purge(self._bucket, self._records)
+        return purge.run(condemned, lambda one: self._describe(one, purger))
+
+    def _describe(self, one: Condemned, purger: Purger) -> Doomed:
+        """Where the bytes of a version are, and its note. Raises: a StoreError."""
+        summary = records.decode_summary(one.version.token)
+        if summary is None:
+            return self._describe_object(one, purger)
+        return doomed_record(one, summary, self._records, purger)
+
+    @abstractmethod
+    def _describe_object(self, one: Condemned, purger: Purger) -> Doomed:
+        """The same of a version that lies under the plain key."""
+
+    def _note_body(self, version: Version, note: PurgeNote) -> Body:
+        """The note of a version that has no record."""
+        assert self._agreement.id is not None
+        body = Body(
+            store=self._agreement.id,
+            path=version.key,
+            base=version.base,
+            marks=tuple(mark.name.lower() for mark in version.marks if mark not in _OF_HISTORY),
+            host=_HOST,
+            run=version.run,
+        )
+        return with_note(body, note, version.hashes)
+
+    def _notes(self, key: Key) -> list[tuple[Summary, Body]]:
+        """What purges have left of a path's versions. Raises: a StoreError."""
+        summaries = self._records.of_path(Area.PURGED, key)
+        if not summaries:
+            return []
+        with ThreadPoolExecutor(8) as pool:
+            bodies = pool.map(lambda one: self._records.note(key, one), summaries)
+            return [
+                (one, body) for one, body in zip(summaries, bodies, strict=True) if body is not None
+            ]
+
     # --- the format
 
     def ready(self) -> None:
@@ -296,9 +344,21 @@ class ObjectStore(Listing):
             operation=operation,
         )
 
-    def _changed(self, key: Key, operation: str = "read") -> errors.Changed:
-        return errors.Changed(
+    def _changed(
+        self, key: Key, operation: str = "read", token: Token | None = None
+    ) -> errors.Changed:
+        """Content that is not there any more; if `token` was purged, that is said."""
+        notes = self._notes(key) if token is not None else []
+        why = next(
+            (
+                f"this version was purged by {body.purged.by}; its hashes are in its history"
+                for _, body in notes
+                if body.purged is not None and body.purged.token == token
+            ),
             "the store has other content now and no longer this one",
+        )
+        return errors.Changed(
+            why,
             store=self.spec.alias,
             key=key,
             operation=operation,
@@ -306,3 +366,4 @@ class ObjectStore(Listing):
 
 
 _MARKS = frozenset(mark.name for mark in Mark)
+_OF_HISTORY = {Mark.RACE, Mark.DELETED_WHILE_WRITTEN, Mark.PURGING}

@@ -72,8 +72,13 @@ class Reckoning:
         return self.head.id if self.head is not None else None
 
 
-def reckon(records: Iterable[Summary], plain: Plain | None) -> Reckoning:
-    """What a path's records in force and its plain key say."""
+def reckon(
+    records: Iterable[Summary], plain: Plain | None, purged: Collection[str] = ()
+) -> Reckoning:
+    """What a path's records in force and its plain key say.
+
+    `purged`: stamps of plain keys that a purge has removed. That such a one is not there says nothing.
+    """
     whole = sorted(_by_id(records).values(), key=lambda one: one.order)
     # What is late is never in force, wherever somebody may have put its record.
     of_file = [one for one in whole if not one.of_directory and Flag.LATE not in one.flags]
@@ -82,7 +87,8 @@ def reckon(records: Iterable[Summary], plain: Plain | None) -> Reckoning:
     last_any = of_file[-1] if of_file else None
     stamp = plain.stamp if plain is not None else NO_PLAIN
     head: Summary | Plain | None
-    outside = last.stamp != stamp if last is not None else False
+    purged_below = plain is None and last is not None and last.stamp in purged
+    outside = last.stamp != stamp if last is not None and not purged_below else False
     if last is None or outside:
         head = plain
         told = last_any is not None and last_any.stamp == stamp and plain is not None
@@ -103,6 +109,22 @@ def reckon(records: Iterable[Summary], plain: Plain | None) -> Reckoning:
         highest + (_OUTSIDE_GAP if outside else 1),
         tuple(one for one in whole if one.id not in kept),
     )
+
+
+def misses_plain(state: Reckoning, plain: Plain | None) -> bool:
+    """Whether a file would be there if another tool had not removed a plain key, or a purge."""
+    last = state.last
+    return (
+        plain is None
+        and last is not None
+        and last.kind is RecordKind.CONTENT
+        and last.stamp != NO_PLAIN
+    )
+
+
+def purged_stamps(path: Key, notes: Iterable[Summary]) -> frozenset[str]:
+    """The stamps of plain keys among what purges have left of a path's versions."""
+    return frozenset(one.stamp for one in notes if one.id == plain_id(path, one.stamp))
 
 
 def late_sequence(base: Summary | None, state: Reckoning) -> int:
@@ -149,13 +171,18 @@ class Place:
         return self.kind is PlaceKind.DELETED_OUTSIDE
 
 
-def timeline(path: Key, records: Collection[Summary], plain: Plain | None) -> tuple[Place, ...]:
-    """The history of a path's file register, from all of its records."""
+def timeline(
+    path: Key,
+    records: Collection[Summary],
+    plain: Plain | None,
+    purged: Collection[str] = (),
+) -> tuple[Place, ...]:
+    """The history of a path's file register, from all of its records. `purged` as in `reckon`."""
     of_file = sorted(
         (one for one in _by_id(records).values() if not one.of_directory),
         key=lambda one: one.order,
     )
-    state = reckon(of_file, plain)
+    state = reckon(of_file, plain, purged)
     plain_is_head = plain is not None and state.head is plain
     places: list[Place] = []
     seen: set[str] = set()
@@ -173,7 +200,7 @@ def timeline(path: Key, records: Collection[Summary], plain: Plain | None) -> tu
         if record.kind not in _CONTENTS:
             continue
         if not late:
-            if before != NO_PLAIN and record.stamp == NO_PLAIN:
+            if before not in {NO_PLAIN, *purged} and record.stamp == NO_PLAIN:
                 places.append(
                     Place(PlaceKind.DELETED_OUTSIDE, _deletion_id(path, record, before), record)
                 )

@@ -21,8 +21,11 @@ from vstorefs.versions import records
 from vstorefs.versions.listing import can_be_path
 from vstorefs.versions.objects import ObjectStore
 from vstorefs.versions.order import Plain, reckon
-from vstorefs.versions.records import Flag, RecordKind, Summary
+from vstorefs.versions.records import Area, Flag, RecordKind, Summary
 from vstorefs.versions.recordstore import is_below
+
+Told = dict[Key, list[Summary]]
+"""Records by path."""
 
 
 class Past(ObjectStore):
@@ -31,8 +34,9 @@ class Past(ObjectStore):
     def histories(self, directory: Key) -> Iterator[tuple[Key, tuple[Version, ...]]]:
         """See `base.Store`. What only a version's own metadata or its record's body tells is not asked."""
         told = self._records.all_below(directory)
-        for key, listed in self._below(directory, told):
-            history = self._listed_history(key, listed, told.get(key, []))
+        notes = self._records.all_below(directory, (Area.PURGED,))
+        for key, listed in self._below(directory, told, notes):
+            history = self._history_of(key, listed, told, notes)
             if history and can_be_path(key):
                 yield key, history
 
@@ -46,8 +50,24 @@ class Past(ObjectStore):
     ) -> tuple[Version, ...]:
         """The history of a path, from what the bucket listed of it, newest first, and all of its records."""
 
+    def _history_of(
+        self,
+        key: Key,
+        listed: Sequence[ListedVersion],
+        told: Told,
+        notes: Told,
+    ) -> tuple[Version, ...]:
+        """The history of a path. What was purged of it, only the notes themselves tell."""
+        if key in notes:
+            return self.history(key)
+        return self._listed_history(key, listed, told.get(key, []))
+
+    @abstractmethod
+    def history(self, key: Key) -> tuple[Version, ...]:
+        """See `base.Store`."""
+
     def _below(
-        self, directory: Key, told: dict[Key, list[Summary]]
+        self, directory: Key, told: Told, notes: Told
     ) -> Iterator[tuple[Key, list[ListedVersion]]]:
         """Each key that the bucket lists or a record tells of, in order."""
         listed = self._listed_below(f"{directory}/" if directory else "")
@@ -55,7 +75,7 @@ class Past(ObjectStore):
             (Key(name), list(items))
             for name, items in itertools.groupby(listed, key=lambda item: item.name)
         )
-        beside = ((key, list[ListedVersion]()) for key in sorted(told))
+        beside = ((key, list[ListedVersion]()) for key in sorted({*told, *notes}))
         merged = heapq.merge(by_name, beside, key=itemgetter(0))
         for key, pairs in itertools.groupby(merged, key=itemgetter(0)):
             yield key, [item for _, some in pairs for item in some]
@@ -70,11 +90,12 @@ class Past(ObjectStore):
             for path, summaries in told.items()
         }
         folders = set() if self._folders_are_keys else _folders_in(then)
-        for key, listed in self._below(directory, told):
+        notes = self._records.all_below(directory, (Area.PURGED,))
+        for key, listed in self._below(directory, told, notes):
             path = Key(key.removesuffix("/"))
             if not can_be_path(path) or not is_below(path, directory):
                 continue
-            version = version_at(self._listed_history(key, listed, told.get(key, [])), moment_ns)
+            version = version_at(self._history_of(key, listed, told, notes), moment_ns)
             if version is not None:
                 folders.update(_above(path, directory))
                 if path == key:

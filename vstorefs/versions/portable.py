@@ -23,13 +23,14 @@ from vstorefs.model import (
     Capabilities,
     Key,
     Mark,
+    Purger,
     Token,
     Version,
     VersionId,
     VersionKind,
     Write,
 )
-from vstorefs.stores.base import Fix, Same
+from vstorefs.stores.base import Condemned, Fix, Same
 from vstorefs.stores.bucket import Bucket, ListedVersion, Source, Stat
 from vstorefs.versions import metadata, records
 from vstorefs.versions.format import Layout
@@ -40,12 +41,14 @@ from vstorefs.versions.order import (
     PlaceKind,
     Plain,
     late_sequence,
+    purged_stamps,
     reckon,
     timeline,
 )
 from vstorefs.versions.past import Past
 from vstorefs.versions.probe import Findings
-from vstorefs.versions.records import Area, Body, Flag, RecordKind, Seen, Summary
+from vstorefs.versions.purge import Doomed, Object, note_of, purged_version
+from vstorefs.versions.records import Area, Body, Flag, RecordKind, Seen, Summary, stamp_of
 from vstorefs.versions.recordstore import base_id
 
 _INLINE = 16 << 10
@@ -130,8 +133,8 @@ class PortableStore(Past):
                 raise self._changed(key)
             try:
                 yield from self._bucket.read(key, start, end, token=Token(etag))
-            except errors.NotFound as error:
-                raise self._changed(key) from error
+            except (errors.NotFound, errors.Changed) as error:
+                raise self._changed(key, token=token) from error
             return
         if Flag.INLINE in summary.flags:
             yield (self._body(key, summary).inline or b"")[start:end]
@@ -140,6 +143,8 @@ class PortableStore(Past):
         try:
             yield from self._bucket.read(name, start, end, size=summary.size)
         except (errors.NotFound, errors.Changed) as error:
+            if self._is_purged(key, summary):
+                raise self._changed(key, token=token) from error
             raise errors.Corrupt(
                 f"the content of version {summary.id} is gone from the store, or is not what its record says; "
                 "vstorefs verify --structure tells more",
@@ -147,6 +152,9 @@ class PortableStore(Past):
                 key=key,
                 operation="read",
             ) from error
+
+    def _is_purged(self, key: Key, summary: Summary) -> bool:
+        return summary in self._records.of_path(Area.PURGED, key)
 
     def _content_of(self, key: Key, summary: Summary) -> str:
         """The name of the object that has a record's content."""
@@ -166,6 +174,8 @@ class PortableStore(Past):
             body = self._records.body(key, summary)
         except errors.NotFound as error:
             raise self._changed(key) from error
+        if body.purged is not None:
+            raise self._changed(key, token=Token(summary.encode()))
         self._agreement.look()
         wrong = body.inline is not None and len(body.inline) != summary.size
         if wrong or body.store != (self._agreement.id or body.store):
@@ -241,14 +251,23 @@ class PortableStore(Past):
         self, key: Key, found: Sequence[Summary], plain: Stat | None
     ) -> tuple[Version, ...]:
         self._agreement.look()
-        places = timeline(key, found, as_plain(key, plain))
+        notes = self._notes(key)
+        left = {one.id: (one, body) for one, body in notes}
+        gone = [one for one, body in notes if _is_of_record(one, body) and one not in found]
+        stamps = purged_stamps(key, (one for one, _ in notes))
+        places = timeline(key, [*found, *gone], as_plain(key, plain), stamps)
         with ThreadPoolExecutor(8) as pool:
             recent = pool.map(
-                lambda place: self._body_or_none(key, place.record), places[-_BODIES:]
+                lambda place: (
+                    left[place.record.id][1]
+                    if place.record is not None and place.record in gone
+                    else self._body_or_none(key, place.record)
+                ),
+                places[-_BODIES:],
             )
             bodies = [*[None] * max(0, len(places) - _BODIES), *recent]
         versions = [
-            self._of_place(key, place, body, plain)
+            self._with_purge(key, self._of_place(key, place, body, plain), left.get(place.id), gone)
             for place, body in zip(places, bodies, strict=True)
         ]
         return tuple(
@@ -275,6 +294,37 @@ class PortableStore(Past):
                     place.record.time_ns,
                     marks=(Mark.OUTSIDE,),
                 )
+
+    @staticmethod
+    def _with_purge(
+        key: Key, version: Version, left: tuple[Summary, Body] | None, gone: Sequence[Summary]
+    ) -> Version:
+        """What a version's note says of it; where its bytes are still there, that this is not finished."""
+        if left is None:
+            return version
+        if left[0] in gone or not version.token:
+            return purged_version(key, *left)
+        return replace(version, marks=(*version.marks, Mark.PURGING))
+
+    def _describe_object(self, one: Condemned, purger: Purger) -> Doomed:
+        version = one.version
+        found = self._bucket.stat(version.key)
+        if self._token(Plain(version.key, found.token, found.size, found.modified_ns)) != (
+            version.token
+        ):
+            raise self._changed(version.key, "purge")
+        summary = Summary(
+            0,
+            RecordKind.CONTENT,
+            version.time_ns,
+            version.size,
+            version.mtime_ns,
+            stat.S_IFREG | (version.mode if version.mode is not None else DEFAULT_FILE_MODE),
+            stamp_of(found.token, found.size, found.modified_ns),
+            version.id,
+        )
+        body = self._note_body(version, note_of(one, purger))
+        return Doomed(one, summary, body, None, (Object(version.key, token=found.token),))
 
     def find_write(self, key: Key, write: Write) -> Version | None:
         """See `base.Store`."""
@@ -655,6 +705,10 @@ class PortableStore(Past):
         if present is not None and present.kind is RecordKind.TOMBSTONE:
             looked = self._look(key)
             self._found_directory(key, replace(write, mode=None, mtime_ns=None), looked)
+
+
+def _is_of_record(summary: Summary, body: Body) -> bool:
+    return body.purged is not None and body.purged.token == summary.encode()
 
 
 def _vanished(key: Key, place: Place, seen: Seen | None) -> Version:

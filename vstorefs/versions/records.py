@@ -4,6 +4,7 @@
     .vstorefs/content/<id>                        content of a version that is not under its plain key
     .vstorefs/heads/<dir>/<name>@<summary>        record of a version that may be in force
     .vstorefs/history/<dir>/<name>@<summary>      the same record once superseded
+    .vstorefs/purged/<dir>/<name>@<summary>       what is left of a version whose bytes were purged
 
 A summary is 84 characters of fixed width, so that listing and order need no body. A name or a folder
 that would grow too long for a key becomes `~<sha256 of path>`; then the body tells the path. The
@@ -45,6 +46,7 @@ class Area(Enum):
 
     HEADS = f"{HIDDEN_FOLDER}/heads/"
     HISTORY = f"{HIDDEN_FOLDER}/history/"
+    PURGED = f"{HIDDEN_FOLDER}/purged/"
 
 
 class RecordKind(Enum):
@@ -253,6 +255,22 @@ class Seen(msgspec.Struct, frozen=True, omit_defaults=True):
     sha256: str | None = None
 
 
+class PurgeNote(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Who purged a version and when, and what its record's name cannot say of it.
+
+    `version` and `token` are those that it had in its history. `deleted` is the id of the deletion
+    that followed, at `deleted_at`: some stores forget it with the version.
+    """
+
+    by: str
+    at: int
+    version: str
+    token: str
+    write: str | None = None
+    deleted: str | None = None
+    deleted_at: int = 0
+
+
 class Body(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """The body of a record: JSON. Fields that a reader does not know are left alone.
 
@@ -276,6 +294,7 @@ class Body(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     host: str = ""
     run: str | None = None
     plain: Seen | None = None
+    purged: PurgeNote | None = None
 
 
 class Format(msgspec.Struct, frozen=True):

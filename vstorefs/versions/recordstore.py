@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from vstorefs import errors
@@ -82,32 +83,35 @@ class RecordStore:
 
         Raises: a StoreError.
         """
-        found = {one.encode(): one for area in Area for one in self.of_path(area, path)}
+        areas = (Area.HEADS, Area.HISTORY)
+        found = {one.encode(): one for area in areas for one in self.of_path(area, path)}
         return list(found.values())
 
-    def below(self, directory: Key) -> dict[Key, list[Summary]]:
-        """Records in force of everything below a directory, by path. Raises: a StoreError."""
+    def below(self, area: Area, directory: Key) -> dict[Key, list[Summary]]:
+        """Records of everything below a directory, by path. Raises: a StoreError."""
         found: dict[Key, list[Summary]] = {}
-        for page in self.bucket.list(self.names.folder(Area.HEADS, directory)):
+        for page in self.bucket.list(self.names.folder(area, directory)):
             for one in page.objects:
                 parsed = self.names.parse(one.name)
                 if parsed is None:
                     continue
                 path = self.names.path_of(one.name)
                 if path is None:
-                    body = self._read(one.name)
+                    body = self.read(one.name)
                     path = Key(body.path) if body is not None else None
                 if path is not None:
                     found.setdefault(path, []).append(parsed.summary)
         return found
 
-    def all_below(self, directory: Key) -> dict[Key, list[Summary]]:
+    def all_below(
+        self, directory: Key, areas: Sequence[Area] = (Area.HEADS, Area.HISTORY)
+    ) -> dict[Key, list[Summary]]:
         """Records of everything below a directory, in force and superseded, by path. Raises: a StoreError.
 
         In this order, what moves meanwhile is seen. Records of long paths lie together at the top.
         """
         found: dict[Key, dict[str, Summary]] = {}
-        for area in Area:
+        for area in areas:
             prefixes = [self.names.folder(area, directory)]
             if directory:
                 prefixes.append(f"{area.value}~")
@@ -129,7 +133,7 @@ class RecordStore:
         if path is not None:
             return path
         try:
-            body = self._read(name)
+            body = self.read(name)
         except errors.NotFound:
             return None
         return Key(body.path) if body is not None else None
@@ -141,10 +145,10 @@ class RecordStore:
 
         Raises: NotFound where it is gone, Corrupt where it is damaged or another path's; a StoreError.
         """
-        for area in (Area.HEADS, Area.HISTORY, Area.HEADS):
+        for area in (Area.HEADS, Area.HISTORY, Area.HEADS, Area.PURGED):
             key = self.names.key(area, path, summary)
             try:
-                body = self._read(key)
+                body = self.read(key)
             except errors.NotFound:
                 continue
             if body is None or body.path != path:
@@ -160,8 +164,14 @@ class RecordStore:
             "its record is gone from the store", store=self._alias, key=path, operation="read"
         )
 
-    def _read(self, key: str) -> Body | None:
-        identity = key.rpartition("/")[2]
+    def note(self, path: Key, summary: Summary) -> Body | None:
+        """What a purge has left of a version; None where it is damaged. Raises: a StoreError."""
+        body = self.read(self.names.key(Area.PURGED, path, summary))
+        return body if body is not None and body.path == path and body.purged is not None else None
+
+    def read(self, key: str) -> Body | None:
+        """The body under a record's key; None where it is damaged. Raises: NotFound; a StoreError."""
+        identity = key if key.startswith(Area.PURGED.value) else key.rpartition("/")[2]
         with self._lock:
             known = self._bodies.get(identity)
             if known is not None:
@@ -175,10 +185,15 @@ class RecordStore:
                     self._bodies.popitem(last=False)
         return body
 
+    def forget(self, key: str) -> None:
+        """A record was removed with what it said."""
+        with self._lock:
+            self._bodies.pop(key.rpartition("/")[2], None)
+
     def _told_name(self, key: str, directory: Key) -> str | None:
         """The name that only a record's body tells."""
         try:
-            body = self._read(key)
+            body = self.read(key)
         except errors.NotFound:
             return None
         if body is None:

@@ -27,8 +27,10 @@ from vstorefs.workers.jobs import (
     listing,
     past,
     publish,
+    purge,
     record,
     surveys,
+    verify,
 )
 from vstorefs.workers.jobs.setting import Setting
 from vstorefs.workers.jobs.tidying import Tidier
@@ -53,6 +55,7 @@ from vstorefs.workers.messages import (
     Find,
     FindWarnings,
     Hash,
+    Histories,
     History,
     HistoryNames,
     Known,
@@ -65,9 +68,12 @@ from vstorefs.workers.messages import (
     NoteRecency,
     NoteUses,
     Past,
+    PathsBelow,
     PlanRestore,
     Progress,
     Publish,
+    Purge,
+    Question,
     Record,
     Release,
     Reply,
@@ -77,6 +83,7 @@ from vstorefs.workers.messages import (
     Survey,
     Tell,
     ToWorker,
+    Verify,
 )
 
 log = logging.getLogger(__name__)
@@ -141,9 +148,8 @@ class Worker:
         match request:
             case Record():
                 self._records.put((request, lambda answer: self._reply(number, answer)))
-            case Publish():
-                writes = self._writes.get(request.entry.store, self._own)
-                self._do(writes.submit, number, lambda: self._publish(request))
+            case Publish() | Purge():
+                self._write(number, request)
             case Hash():
                 progress = self._hashing[number] = hashing.Progress(request.available)
                 # Each in a thread of its own: one that waits for its reader must not hold up another.
@@ -152,7 +158,7 @@ class Worker:
                     number,
                     lambda: hashing.hash_content(setting, request, self._report(number), progress),
                 )
-            case Fetch() | Log() | Compare() | PlanRestore() | Cost():
+            case Fetch() | Verify() | Log() | Compare() | PlanRestore() | Cost():
                 self._read_on(number, request)
             case CheckInputs():
                 self._do(
@@ -168,20 +174,40 @@ class Worker:
                 self._do(_in_a_thread, number, lambda: self._list_past(request))
             case Moment():
                 self._do(self._own.submit, number, lambda: past.find_moment(request, setting.clock))
-            case Check() | ListDirectory() | Find() | History() | HistoryNames():
+            case (
+                Check()
+                | ListDirectory()
+                | Find()
+                | History()
+                | HistoryNames()
+                | PathsBelow()
+                | Histories()
+            ):
                 # A store that this mount does not have is said by the job.
                 reads = self._reads.get(request.store, self._own)
-                self._do(reads.submit, number, lambda: self._answer(request))
+                self._do(reads.submit, number, lambda: _look(setting, request))
             case _:
                 self._do(self._own.submit, number, lambda: self._answer(request))
 
-    def _read_on(self, number: int, request: Fetch | Survey) -> None:
+    def _write(self, number: int, request: Publish | Purge) -> None:
+        """Begin what changes a store."""
+        if isinstance(request, Publish):
+            writes = self._writes.get(request.entry.store, self._own)
+            self._do(writes.submit, number, lambda: self._publish(request))
+        else:
+            writes = self._writes.get(request.store, self._own)
+            self._do(writes.submit, number, lambda: purge.purge(self._setting, request))
+
+    def _read_on(self, number: int, request: Fetch | Verify | Survey) -> None:
         """Begin what reads from a store for long, and ends early when nobody needs it any more."""
         abandoned = self._abandoned[number] = threading.Event()
         setting, report = self._setting, self._report(number)
         if isinstance(request, Fetch):
             reads = self._reads.get(request.content.store, self._own)
             self._do(reads.submit, number, lambda: fetch.fetch(setting, request, report, abandoned))
+        elif isinstance(request, Verify):
+            reads = self._reads.get(request.store, self._own)
+            self._do(reads.submit, number, lambda: verify.verify(setting, request, report))
         else:
             reads = self._reads.get(request.store, self._own)
             self._do(
@@ -196,16 +222,6 @@ class Worker:
     def _answer(self, request: Request) -> Answer:
         setting = self._setting
         match request:
-            case Check():
-                return listing.check(setting, request)
-            case ListDirectory():
-                return listing.list_directory(setting, request)
-            case Find():
-                return listing.find(setting, request)
-            case History():
-                return publish.history(setting, request)
-            case HistoryNames():
-                return publish.history_names(setting, request)
             case Adopt():
                 return publish.adopt(setting, request)
             case Known():
@@ -312,6 +328,25 @@ class Worker:
                 self._setting.cache.reader_check()
             except Exception:
                 log.exception("the cache cannot be brought to disk")
+
+
+def _look(setting: Setting, request: Question) -> Answer:
+    """What a store, or the cache, says of names and histories. Raises: a StoreError."""
+    match request:
+        case Check():
+            return listing.check(setting, request)
+        case ListDirectory():
+            return listing.list_directory(setting, request)
+        case Find():
+            return listing.find(setting, request)
+        case History():
+            return publish.history(setting, request)
+        case HistoryNames():
+            return publish.history_names(setting, request)
+        case PathsBelow():
+            return publish.paths_below(setting, request)
+        case Histories():
+            return publish.histories(setting, request)
 
 
 def _in_a_thread(job: Callable[[], None]) -> None:

@@ -19,12 +19,14 @@ from vstorefs.model import (
     Hashes,
     JournalEntry,
     Key,
+    Purger,
     RunId,
     SessionId,
     StoreId,
     StoreSpec,
     Unshown,
     Version,
+    VersionId,
 )
 from vstorefs.project import Project
 from vstorefs.versions.locked import Lock
@@ -203,6 +205,39 @@ class Cost(msgspec.Struct, frozen=True, tag=True):
     purges: tuple[Selection, ...] = ()
 
 
+class PathsBelow(msgspec.Struct, frozen=True, tag=True):
+    """Files at or below a path that have, or had, versions. Answer: Paths."""
+
+    store: StoreId
+    path: Key
+
+
+class Histories(msgspec.Struct, frozen=True, tag=True):
+    """All versions of several paths. Answer: Versions, path after path."""
+
+    store: StoreId
+    keys: tuple[Key, ...]
+
+
+class Purge(msgspec.Struct, frozen=True, tag=True):
+    """Remove versions' bytes for good. Answer: Purged.
+
+    What is a head is refused. Asked again, it finishes what it has begun.
+    """
+
+    store: StoreId
+    versions: tuple[tuple[Key, VersionId], ...]
+    purger: Purger
+
+
+class Verify(msgspec.Struct, frozen=True, tag=True):
+    """Read versions of a path from the store and compare hashes. Progress: Read. Answer: Verified."""
+
+    store: StoreId
+    key: Key
+    ids: tuple[VersionId, ...]
+
+
 class Adopt(msgspec.Struct, frozen=True, tag=True):
     """Take over the journal entries of dead sessions for these stores. Answer: Adopted."""
 
@@ -337,6 +372,12 @@ class Planned(msgspec.Struct, frozen=True, tag=True):
     steps: tuple[Step, ...]
 
 
+class Read(msgspec.Struct, frozen=True, tag=True):
+    """So many bytes more came from the store."""
+
+    size: int
+
+
 class Checked(msgspec.Struct, frozen=True, tag=True):
     """Answer to Check."""
 
@@ -427,6 +468,45 @@ class Surveyed(msgspec.Struct, frozen=True, tag=True):
     files: int
 
 
+class Paths(msgspec.Struct, frozen=True, tag=True):
+    """Answer to PathsBelow, sorted."""
+
+    keys: tuple[Key, ...]
+
+
+class PurgeOutcome(msgspec.Struct, frozen=True):
+    """What became of one version: `error` is why it is still there, `kept` who needs the same bytes."""
+
+    key: Key
+    id: VersionId
+    error: str = ""
+    kept: str = ""
+
+
+class Purged(msgspec.Struct, frozen=True, tag=True):
+    """Answer to Purge, in the order of its versions."""
+
+    outcomes: tuple[PurgeOutcome, ...]
+
+
+class VerifyOutcome(msgspec.Struct, frozen=True):
+    """What reading one version has shown: `problem` is empty where it is as recorded.
+
+    `recorded`: nobody had its hashes, and this host has them from now on.
+    """
+
+    id: VersionId
+    size: int
+    problem: str = ""
+    recorded: bool = False
+
+
+class Verified(msgspec.Struct, frozen=True, tag=True):
+    """Answer to Verify."""
+
+    outcomes: tuple[VerifyOutcome, ...]
+
+
 class Adopted(msgspec.Struct, frozen=True, tag=True):
     """Answer to Adopt, in sequence order; they belong to the asking session now."""
 
@@ -506,22 +586,21 @@ class Failure(msgspec.Struct, frozen=True, tag=True):
     operation: str = ""
 
 
+Question = Check | ListDirectory | Find | History | HistoryNames | PathsBelow | Histories
 Request = (
-    Check
+    Question
     | Fetch
-    | ListDirectory
     | Past
     | Moment
-    | Find
     | Hash
     | Record
     | Publish
-    | History
-    | HistoryNames
     | Log
     | Compare
     | PlanRestore
     | Cost
+    | Purge
+    | Verify
     | Adopt
     | NoteRecency
     | Release
@@ -538,7 +617,7 @@ Request = (
 )
 Survey = Log | Compare | PlanRestore | Cost
 Remark = Available | Abandon
-Report = Arrived | Hashed | Rows | Planned | Compared
+Report = Arrived | Hashed | Rows | Planned | Compared | Read
 Answer = (
     Checked
     | Fetched
@@ -551,6 +630,9 @@ Answer = (
     | Versions
     | Names
     | Surveyed
+    | Paths
+    | Purged
+    | Verified
     | Adopted
     | Noted
     | HashesKnown

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from vstorefs.ledger.manifest import Place, Seen
@@ -12,13 +14,18 @@ from vstorefs.workers.jobs.setting import Setting
 from vstorefs.workers.messages import (
     Adopt,
     Adopted,
+    Histories,
     History,
     HistoryNames,
     Names,
+    Paths,
+    PathsBelow,
     Publish,
     Published,
     Versions,
 )
+
+_AT_ONCE = 8
 
 
 def publisher(setting: Setting) -> Publisher:
@@ -51,17 +58,26 @@ def adopt(setting: Setting, request: Adopt) -> Adopted:
 
 
 def history(setting: Setting, request: History) -> Versions:
+    """All versions of a path. Raises: a StoreError."""
+    return Versions(history_of(setting, request.store, request.key))
+
+
+def histories(setting: Setting, request: Histories) -> Versions:
+    """All versions of several paths, several at a time. Raises: a StoreError."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        found = pool.map(lambda key: history_of(setting, request.store, key), request.keys)
+        return Versions(tuple(itertools.chain.from_iterable(found)))
+
+
+def history_of(setting: Setting, store: StoreId, key: Key) -> tuple[Version, ...]:
     """All versions of a path, with the hashes that this host knows. Raises: a StoreError."""
-    versions = setting.stores.get(request.store).history(request.key)
-    versions = with_known_hashes(setting, request.store, versions)
-    places = [Place(store=request.store, alias="", path=one.key) for one in versions]
+    versions = with_known_hashes(setting, store, setting.stores.get(store).history(key))
+    places = [Place(store=store, alias="", path=one.key) for one in versions]
     contents = [Seen(token=one.token, size=one.size) for one in versions]
     known = setting.ledger.of_contents(zip(places, contents, strict=True))
-    return Versions(
-        tuple(
-            replace(version, run=version.run or about.made_by, uses=about.runs)
-            for version, about in zip(versions, known, strict=True)
-        )
+    return tuple(
+        replace(version, run=version.run or about.made_by, uses=about.runs)
+        for version, about in zip(versions, known, strict=True)
     )
 
 
@@ -74,6 +90,15 @@ def with_known_hashes(
         _with_hashes(version, found.hashes if found is not None else None)
         for version, found in zip(versions, prints, strict=True)
     )
+
+
+def paths_below(setting: Setting, request: PathsBelow) -> Paths:
+    """Files at or below a path that have, or had, versions. Raises: a StoreError."""
+    store = setting.stores.get(request.store)
+    found = set(store.paths(request.path))
+    if request.path and store.history(request.path):
+        found.add(request.path)
+    return Paths(tuple(sorted(found)))
 
 
 def history_names(setting: Setting, request: HistoryNames) -> Names:

@@ -1,0 +1,177 @@
+"""`vstorefs verify PATH`: every version is read by the mount's workers, several at a time.
+
+What was found right is noted in the state folder, in one file for each path that is verified, until
+all of it was read; so a verify that is stopped goes on behind it. What was found wrong is not noted,
+and looked at again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from typing import Any, TextIO
+
+from vstorefs import errors
+from vstorefs.cli import folders, histories
+from vstorefs.cli.output import binary_size, one_or_many, show_json
+from vstorefs.cli.progress import Progress
+from vstorefs.state import mounts
+from vstorefs.state.mounts import MountRecord
+from vstorefs.versions.names import label
+
+_AT_ONCE = 8
+_VERSIONS = 50
+_BYTES = 256 << 20
+
+Row = dict[str, Any]
+
+
+@dataclass
+class Tally:
+    """What a verify has found so far."""
+
+    versions: int = 0
+    bytes: int = 0
+    recorded: int = 0
+    problems: list[Row] = field(default_factory=list)
+
+
+def verify(options: argparse.Namespace) -> int:
+    """Read what is at or below a path, and tell what is not as recorded."""
+    found = histories.below(options.url, to_purge=False)
+    rows = [
+        row
+        for row in histories.versions(found, {})
+        if (row["is_head"] or not options.heads) and "purged" not in row["marks"]
+    ]
+    with _notes(options, found) as notes:
+        done = set(_read_notes(notes))
+        rest = [row for row in rows if (row["path"], row["id"]) not in done]
+        tally = _read(found.record, rest, notes, quiet=options.json)
+        notes.truncate(0)
+    earlier = len(rows) - len(rest)
+    if options.json:
+        show_json(
+            {
+                "versions": tally.versions,
+                "verified_before": earlier,
+                "bytes": tally.bytes,
+                "recorded": tally.recorded,
+                "problems": tally.problems,
+            }
+        )
+    else:
+        _tell(tally, earlier)
+    return errors.EXIT_FAILURE if tally.problems else 0
+
+
+@contextlib.contextmanager
+def _notes(options: argparse.Namespace, found: histories.Below) -> Iterator[TextIO]:
+    """What this verify has found right, in its earlier tries. Raises: VstorefsError where another is at it."""
+    folder = folders.state_dir(options.state_dir) / "verify"
+    folder.mkdir(parents=True, exist_ok=True)
+    what = json.dumps([found.stores, mounts.inside(found.record, options.url), options.heads])
+    path = folder / f"{hashlib.sha256(what.encode()).hexdigest()[:32]}.jsonl"
+    with path.open("a+") as notes:
+        try:
+            fcntl.flock(notes, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise errors.VstorefsError(f"{options.url} is being verified already") from error
+        if options.again:
+            notes.truncate(0)
+        notes.seek(0)
+        yield notes
+    # Empty: all was read.
+    if path.stat().st_size == 0:
+        path.unlink()
+
+
+def _read_notes(notes: TextIO) -> Iterator[tuple[str, str]]:
+    for line in notes:
+        # The last line may be cut short.
+        with contextlib.suppress(ValueError):
+            path, version = json.loads(line)
+            yield path, version
+
+
+def _read(record: MountRecord, rows: Sequence[Row], notes: TextIO, *, quiet: bool) -> Tally:
+    tally = Tally()
+    began = histories.ask(record, {"op": "verified"})["bytes"]
+
+    def how_far() -> str:
+        size = histories.ask(record, {"op": "verified"})["bytes"] - began
+        return f"{tally.versions} of {len(rows)} versions read, {binary_size(size)}"
+
+    with Progress(how_far) as progress, ThreadPoolExecutor(_AT_ONCE) as pool:
+        waiting = {pool.submit(_ask, record, batch): batch for batch in _batches(rows)}
+        for answer in as_completed(waiting):
+            for row, result in zip(waiting[answer], answer.result(), strict=True):
+                _count(tally, row, result)
+                if not result["problem"]:
+                    notes.write(json.dumps([row["path"], row["id"]]) + "\n")
+                elif not quiet:
+                    progress.clear()
+                    print(_line(tally.problems[-1]), flush=True)
+            notes.flush()
+    return tally
+
+
+def _batches(rows: Sequence[Row]) -> Iterator[list[Row]]:
+    """Versions of one file each, so many and so large that the mount is not asked for too long."""
+    batch: list[Row] = []
+    size = 0
+    for row in rows:
+        other = bool(batch) and row["path"] != batch[0]["path"]
+        if batch and (other or len(batch) == _VERSIONS or size + row["size"] > _BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(row)
+        size += row["size"]
+    if batch:
+        yield batch
+
+
+def _ask(record: MountRecord, batch: Sequence[Row]) -> list[Row]:
+    """What the mount says of each version, whatever it says."""
+    ids = [row["id"] for row in batch]
+    try:
+        answer = histories.ask(record, {"op": "verify", "path": batch[0]["path"], "ids": ids})
+    except errors.VstorefsError as error:
+        return [_unread(one, f"cannot be read: {error}") for one in ids]
+    found = {result["id"]: result for result in answer["results"]}
+    return [found.get(one) or _unread(one, "is not in the store any more") for one in ids]
+
+
+def _unread(version: str, problem: str) -> Row:
+    return {"id": version, "size": 0, "problem": problem, "recorded": False}
+
+
+def _count(tally: Tally, row: Row, result: Row) -> None:
+    tally.versions += 1
+    tally.bytes += result["size"]
+    tally.recorded += result["recorded"]
+    if result["problem"]:
+        about = {name: row[name] for name in ("path", "id", "time", "size", "is_head")}
+        tally.problems.append(about | {"problem": result["problem"]})
+
+
+def _line(problem: Row) -> str:
+    return f"{problem['path']}: version {label(problem['id'])} of {problem['time']}: {problem['problem']}"
+
+
+def _tell(tally: Tally, earlier: int) -> None:
+    before = f", {earlier} before" if earlier else ""
+    print(
+        f"{one_or_many(tally.versions, 'version', 'versions')} read{before}, {binary_size(tally.bytes)}"
+    )
+    if tally.recorded:
+        had = one_or_many(tally.recorded, "version had", "versions had")
+        print(f"{had} no recorded hashes; they are recorded on this host now")
+    wrong = len(tally.problems)
+    print(f"{wrong} of them wrong" if wrong else "all of it is as recorded")
