@@ -154,7 +154,7 @@ def test_a_wrong_secret(kind: str, request: pytest.FixtureRequest, tmp_path: Pat
             list((mount / "bad").iterdir())
         (told,) = [store for store in mount.status()["stores"] if store["alias"] == "bad"]
         assert told["state"] == "down"
-        assert "bad: " in mount.log()
+        mount.wait_for_log("bad: ")
         assert_kept_secret(one.folder, way.secrets)
         one.urls.discard(way.url)
 
@@ -208,7 +208,7 @@ def test_who_may_only_read(strict_gcs: GcsServer, tmp_path: Path) -> None:
         assert (mount / "f").read_bytes() == b"content"
         with pytest.raises(PermissionError):
             (mount / "new").write_text("x")
-        assert "the server says 403" in mount.log()
+        mount.wait_for_log("the server says 403")
         one.urls.clear()
 
 

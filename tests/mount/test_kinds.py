@@ -167,7 +167,7 @@ def test_a_store_that_is_away_from_the_start(six: dict[str, Place], tmp_path: Pa
         assert caught.value.errno == errno.EIO
         assert sorted(os.listdir(mount.path)) == ["google", "share"]
         one.urls.discard(six["google"].url)
-        assert "google: the store does not answer" in mount.log()
+        mount.wait_for_log("google: the store does not answer")
         text = one.run("status", mount.path).stdout
         assert "google" in text
         assert "down: " in text

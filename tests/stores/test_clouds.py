@@ -64,7 +64,7 @@ def test_an_archived_object_says_how_to_get_it_back(
         assert (mount / "cold").stat().st_size == 100
         with pytest.raises(OSError, match="Input/output error"):
             (mount / "cold").read_bytes()
-        assert "restore the object from its archive class first" in mount.log()
+        mount.wait_for_log("restore the object from its archive class first")
 
 
 def doctor(url: str, env: dict[str, str], home: Path, *more: str) -> str:
