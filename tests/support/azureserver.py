@@ -5,9 +5,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from azure.storage.blob import BlobServiceClient
+from azure.storage.blob import (
+    BlobServiceClient,
+    ContainerSasPermissions,
+    generate_container_sas,
+)
 
 from tests.support.processes import ROOT, answers, free_port, running, wait_until
 
@@ -36,6 +41,16 @@ class AzureServer:
     @property
     def env(self) -> dict[str, str]:
         return {"AZURE_STORAGE_CONNECTION_STRING": self.connection_string()}
+
+    def signature(self, container: str, rights: str) -> str:
+        """A shared access signature for one container, for an hour."""
+        return generate_container_sas(
+            ACCOUNT,
+            container,
+            KEY,
+            permission=ContainerSasPermissions.from_string(rights),
+            expiry=datetime.now(UTC) + timedelta(hours=1),
+        )
 
     def client(self) -> BlobServiceClient:
         return BlobServiceClient.from_connection_string(self.connection_string())

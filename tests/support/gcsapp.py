@@ -3,8 +3,8 @@
 No real server of this kind can be installed. It speaks as much of the JSON interface as Google's own
 library uses here, with generations, preconditions, versioning, paging, ranges, resumable uploads,
 copies, rewrites and compositions; everything lies in memory. With a token only who brings it is let
-in, but anyone may read buckets named `public-…`; `TOKEN-readonly` may only read. `POST /token?token=T`
-gives the token T for any signed assertion.
+in, but anyone may read buckets named `public-…`; `TOKEN-readonly` may only read, `TOKEN-listonly` not
+even files. `POST /token?token=T` gives the token T for any signed assertion.
 """
 
 from __future__ import annotations
@@ -302,8 +302,9 @@ class Handler(BaseHTTPRequestHandler):
         given = self.headers.get("Authorization", "").removeprefix("Bearer ")
         if given == TOKEN or (self.command == "GET" and re.search(r"/b/public-", raw)):
             return
-        if given == f"{TOKEN}-readonly":
-            if self.command != "GET":
+        if given in {f"{TOKEN}-readonly", f"{TOKEN}-listonly"}:
+            content = raw.startswith("/download/") and ".vstorefs" not in raw
+            if self.command != "GET" or (content and given.endswith("-listonly")):
                 raise Refusal(403, "forbidden")
             return
         raise Refusal(401, "authError")

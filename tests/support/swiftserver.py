@@ -65,7 +65,8 @@ error_suppression_interval = 0
 [filter:tempauth]
 use = egg:swift#tempauth
 user_test_tester = testing .admin
-user_test_reader = reading
+user_test_reader = key-of-test:reader
+user_test_outsider = key-of-test:outsider
 
 [filter:versioned_writes]
 use = egg:swift#versioned_writes
@@ -101,6 +102,10 @@ max_meta_overall_size = 2048
 """
 
 
+READER, OUTSIDER = "test:reader", "test:outsider"
+EVERYBODY = ".r:*,.rlistings"
+
+
 @dataclass
 class SwiftServer:
     """A running Swift. `env` is what a program needs to reach it."""
@@ -120,10 +125,14 @@ class SwiftServer:
     def client(self) -> swiftclient.Connection:
         return swiftclient.Connection(self.env["ST_AUTH"], self.user, self.key)
 
-    def container(self, name: str, *, versioned: bool = True, public: bool = False) -> None:
+    def env_of(self, user: str) -> dict[str, str]:
+        """What a program of another user's needs, who may do what a container lets it."""
+        return self.env | {"ST_USER": user, "ST_KEY": f"key-of-{user}"}
+
+    def container(self, name: str, *, versioned: bool = True, readers: str = "") -> None:
         headers = {"X-Versions-Enabled": "true"} if versioned else {}
-        if public:
-            headers["X-Container-Read"] = ".r:*,.rlistings"
+        if readers:
+            headers["X-Container-Read"] = readers
         client = self.client()
         client.put_container(name, headers)
         client.close()

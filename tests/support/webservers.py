@@ -45,6 +45,7 @@ http {{
         location /moved/ {{ rewrite ^/moved/(.*)$ /$1 redirect; }}
         location /circle/ {{ rewrite ^/circle/(.*)$ /circle/$1 redirect; }}
         location /down/ {{ return 503; }}
+        location /closed/ {{ alias {root}/; autoindex on; location ~ /f$ {{ return 403; }} }}
     }}
 }}
 """
