@@ -17,6 +17,7 @@ from tests.support.azureserver import ACCOUNT, AzureServer
 from tests.support.gcsserver import GcsServer, gcs
 from tests.support.mounts import Host, Mount, host
 from tests.support.radosgw import LISTER, READER, CountedServer
+from tests.support.secrets import assert_kept_secret
 from tests.support.swiftserver import EVERYBODY, OUTSIDER, SwiftServer
 from tests.support.swiftserver import READER as SWIFT_READER
 from tests.support.webservers import nginx
@@ -118,24 +119,6 @@ def refused(one: Host, url: str) -> str:
     lines = found.stderr.strip().split("\n")
     assert len(lines) == 1, found.stderr
     return lines[0]
-
-
-def assert_kept_secret(one: Host, secrets: tuple[str, ...]) -> None:
-    """No secret lies in a log, a cache, a state or a process's arguments."""
-    for file in one.folder.rglob("*"):
-        if file.is_file() and not set(one.points) & set(file.parents):
-            data = file.read_bytes()
-            for secret in secrets:
-                assert secret.encode() not in data, file
-    for arguments in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            text = arguments.read_bytes()
-        except OSError:
-            continue
-        # The tests' own servers have theirs.
-        if b"vstorefs.cli" in text or b"vstorefs.workers" in text:
-            for secret in secrets:
-                assert secret.encode() not in text, arguments
 
 
 @pytest.mark.parametrize("kind", KINDS)

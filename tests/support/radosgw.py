@@ -13,7 +13,7 @@ import sys
 import urllib.request
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.support.processes import ROOT, answers, free_port, running, wait_until
@@ -58,7 +58,18 @@ _MAY = {
 
 @dataclass
 class CountedServer(S3Server):
-    """A server behind the counting proxy."""
+    """A server behind the counting proxy. `conf` is its own, where it is a radosgw."""
+
+    conf: Path | None = None
+
+    def admin(self, *command: str) -> None:
+        """Change users and their keys."""
+        subprocess.run(
+            ["radosgw-admin", "-c", str(self.conf), *command],
+            check=True,
+            capture_output=True,
+            timeout=60,
+        )
 
     def env_of(self, user: str) -> dict[str, str]:
         """What a program of another user's needs to reach the server."""
@@ -183,7 +194,8 @@ def radosgw(folder: Path) -> Iterator[CountedServer]:
                 *("radosgw-admin", "user", "create", f"--uid={name}", f"--display-name={name}"),
                 *(f"--access-key={name}-access", f"--secret-key={name}-secret-key"),
             )
-        yield stack.enter_context(counted(port, folder, user))
+        server = stack.enter_context(counted(port, folder, user))
+        yield replace(server, conf=conf)
 
 
 def _make_keys(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -111,6 +112,7 @@ class SwiftServer:
     """A running Swift. `env` is what a program needs to reach it."""
 
     port: int
+    memcached: int
     user: str = "test:tester"
     key: str = "testing"
 
@@ -121,6 +123,12 @@ class SwiftServer:
             "ST_USER": self.user,
             "ST_KEY": self.key,
         }
+
+    def forget_tokens(self) -> None:
+        """All tokens that were given out run out."""
+        with socket.create_connection(("127.0.0.1", self.memcached)) as sock:
+            sock.sendall(b"flush_all\r\n")
+            assert sock.recv(100) == b"OK\r\n"
 
     def client(self) -> swiftclient.Connection:
         return swiftclient.Connection(self.env["ST_AUTH"], self.user, self.key)
@@ -165,7 +173,7 @@ def swift(folder: Path) -> Iterator[SwiftServer]:
             command = [sys.executable, "-m", module, kind, str(conf), str(swift_conf)]
             process = stack.enter_context(running(command, folder / f"{kind}.log", cwd=ROOT))
             wait_until(lambda: answers(port), f"answer of {kind}", process=process)  # noqa: B023
-        server = SwiftServer(ports["proxy"])
+        server = SwiftServer(ports["proxy"], memcached)
         wait_until(lambda: _is_healthy(server), "health of swift")
         yield server
 

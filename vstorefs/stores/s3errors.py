@@ -73,6 +73,28 @@ def translated(alias: str, key: str, operation: str, *, absent: bool = False) ->
             key=key,
             operation=operation,
         ) from error
+    except (boto.SSOError, boto.TokenRetrievalError) as error:
+        raise errors.Denied(
+            f"{type(error).__name__}: the sign-in has run out or was never made; run: aws sso login",
+            store=alias,
+            key=key,
+            operation=operation,
+        ) from error
+    except (boto.ConfigParseError, boto.InvalidConfigError, boto.ConfigNotFound) as error:
+        raise errors.Denied(
+            f"{type(error).__name__}: the files below ~/.aws cannot be used; run: aws configure list",
+            store=alias,
+            key=key,
+            operation=operation,
+        ) from error
+    except (boto.CredentialRetrievalError, boto.MetadataRetrievalError) as error:
+        raise errors.Unavailable(
+            f"{type(error).__name__}: the credentials cannot be had now; does what gives them out work "
+            "(credential_process, the role of this machine or container)?",
+            store=alias,
+            key=key,
+            operation=operation,
+        ) from error
     except boto.ParamValidationError as error:
         raise errors.NotSupported(
             "S3 has no such name", store=alias, key=key, operation=operation
