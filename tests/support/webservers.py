@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 from tests.support.processes import answers, free_port, running, wait_until
 
@@ -31,7 +35,7 @@ http {{
         listen 127.0.0.1:{port};
         location / {{ root {root}; autoindex on; }}
         location /poor/ {{ alias {root}/; autoindex on; max_ranges 0; etag off; }}
-        location /nameless/ {{ alias {root}/; etag off; add_header Last-Modified ""; }}
+        location /nameless/ {{ alias {root}/; autoindex on; etag off; add_header Last-Modified ""; }}
         location /noindex/ {{ alias {root}/; }}
         location /secret/ {{
             alias {root}/; autoindex on; auth_basic "x"; auth_basic_user_file {folder}/users;
@@ -77,3 +81,61 @@ def python_server(folder: Path, root: Path) -> Iterator[str]:
     with running([*command, "--directory", str(root)], folder / "python.out") as process:
         wait_until(lambda: answers(port), "answer of the server", process=process)
         yield f"http://127.0.0.1:{port}/"
+
+
+LIARS_TRUTH = bytes(range(250)) * 4
+
+
+class _Liar(BaseHTTPRequestHandler):
+    """A server that says wrong things of files of 1,000 bytes, each by its name."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+    def do_HEAD(self) -> None:
+        self._answer(200, LIARS_TRUTH, {})
+
+    def do_GET(self) -> None:
+        name = self.path.strip("/")
+        asked = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
+        if asked is None or name in {"short", "shrunk"}:
+            self._answer(200, LIARS_TRUTH[:600] if name == "shrunk" else LIARS_TRUTH, {})
+            return
+        start, end = int(asked[1]), int(asked[2])
+        shift = 1 if name == "other-range" else 0
+        told = {"Content-Range": f"bytes {start - shift}-{end - shift}/{len(LIARS_TRUTH)}"}
+        self._answer(206, LIARS_TRUTH[start : end + 1], told)
+
+    def _answer(self, status: int, data: bytes, told: dict[str, str]) -> None:
+        name = self.path.strip("/")
+        length: dict[str, str] = {"Content-Length": str(len(data))}
+        if name == "no-number":
+            length = {"Content-Length": "many"}
+        if name == "no-length":
+            length = {}
+        whole = "Last-Modified" if name in {"short", "shrunk"} else "ETag"
+        stamp = "Sun, 01 Nov 2026 10:00:00 GMT" if whole == "Last-Modified" else f'"{name}"'
+        self.send_response(status)
+        for key, value in ({whole: stamp} | length | told).items():
+            self.send_header(key, value)
+        self.end_headers()
+        if self.command == "HEAD":
+            return
+        sent = data[:600] if name.startswith("short") else data
+        self.wfile.write(sent + (b"and more" if name == "long" else b""))
+        if length.get("Content-Length") != str(len(sent)):
+            self.close_connection = True
+
+
+@contextlib.contextmanager
+def liar() -> Iterator[str]:
+    """A server that says wrong things; gives the address of its root."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Liar)
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/"
+    finally:
+        server.shutdown()
+        server.server_close()
