@@ -62,6 +62,9 @@ account_autocreate = true
 allow_account_management = true
 error_suppression_limit = 1000000
 error_suppression_interval = 0
+# A busy machine is no reason to give up after half a second.
+conn_timeout = 20
+node_timeout = 60
 
 [filter:tempauth]
 use = egg:swift#tempauth
@@ -77,6 +80,9 @@ allow_object_versioning = true
 [filter:cache]
 use = egg:swift#memcache
 memcache_servers = 127.0.0.1:{memcached}
+connect_timeout = 20
+pool_timeout = 20
+io_timeout = 20
 """
 _PLAIN_FILTERS = (
     *(

@@ -12,6 +12,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+from tests.support.certificates import Certificate
 from tests.support.processes import answers, free_port, running, wait_until
 
 NAME, SECRET, TOKEN = "reader", "open-sesame", "bearer-of-nothing"
@@ -64,13 +65,58 @@ def nginx(folder: Path, root: Path, port: int | None = None) -> Iterator[str]:
     ).stdout.strip()
     (folder / "users").write_text(f"{NAME}:{secret}\n")
     (folder / "users").chmod(0o644)
-    who = subprocess.run(["id", "-un"], check=True, capture_output=True, text=True).stdout.strip()
-    user = f"user {who};" if who == "root" else ""
     conf = folder / "nginx.conf"
-    conf.write_text(_CONF.format(user=user, folder=folder, root=root, port=port, token=TOKEN))
+    conf.write_text(_CONF.format(user=_user(), folder=folder, root=root, port=port, token=TOKEN))
     with running(["nginx", "-c", str(conf)], folder / "nginx.out") as process:
         wait_until(lambda: answers(port), "answer of nginx", process=process)
         yield f"http://127.0.0.1:{port}/"
+
+
+_TLS = """\
+{user}
+daemon off;
+worker_processes 1;
+pid {folder}/tls-pid;
+error_log {folder}/tls-error.log;
+events {{ worker_connections 256; }}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    server {{
+        listen 127.0.0.1:{port} ssl;
+        ssl_certificate {chain};
+        ssl_certificate_key {key};
+        location / {{
+            proxy_pass {behind};
+            proxy_http_version 1.1;
+            proxy_set_header Host $http_host;
+        }}
+    }}
+}}
+"""
+
+
+@contextlib.contextmanager
+def tls_front(folder: Path, behind: str, certificate: Certificate) -> Iterator[str]:
+    """The way to a server by TLS; gives its address."""
+    port = free_port()
+    place = folder / "tls"
+    place.mkdir()
+    conf = place / "nginx.conf"
+    about = {"user": _user(), "folder": place, "port": port, "behind": behind}
+    conf.write_text(_TLS.format(**about, chain=certificate.chain, key=certificate.key))
+    with running(["nginx", "-c", str(conf)], place / "nginx.out") as process:
+        wait_until(lambda: answers(port), "answer of nginx", process=process)
+        yield f"https://127.0.0.1:{port}"
+
+
+def _user() -> str:
+    who = subprocess.run(["id", "-un"], check=True, capture_output=True, text=True).stdout.strip()
+    return f"user {who};" if who == "root" else ""
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from botocore import exceptions as boto
 
 from vstorefs import errors
-from vstorefs.stores.answers import RESTORE
+from vstorefs.stores.answers import CUSTOMER_KEY, RESTORE
 
 _BY_CODE: dict[str, type[errors.StoreError]] = {
     "NoSuchKey": errors.NotFound,
@@ -44,6 +44,9 @@ _BY_CODE: dict[str, type[errors.StoreError]] = {
     "NotImplemented": errors.NotSupported,
     "EntityTooLarge": errors.NotSupported,
 }
+_KMS = "KMS."
+_KEY = "see that its key exists, is enabled, and may be used (kms:Decrypt, kms:GenerateDataKey)"
+_BY_CUSTOMER = "stored using a form of Server Side Encryption"
 _ADVICE: dict[type[errors.StoreError], str] = {
     errors.Denied: "check the credentials (AWS_PROFILE, AWS_ACCESS_KEY_ID) and what they may do",
     errors.Archived: RESTORE,
@@ -119,7 +122,13 @@ def _client_error(
     if status == 503 and kind is errors.Unavailable:
         kind = errors.Throttled
     text = f"the server says {code or status}"
-    if code == "NoSuchBucket":
+    if code.startswith(_KMS):
+        kind = errors.Denied
+        text = f"{text}; {_KEY}"
+    elif _BY_CUSTOMER in str(error.response.get("Error", {}).get("Message")):
+        kind = errors.NotSupported
+        text = f"{text}; {CUSTOMER_KEY}"
+    elif code == "NoSuchBucket":
         text = "there is no such bucket; correct its name or the endpoint, or make it first"
     elif kind in _ADVICE:
         text = f"{text}; {_ADVICE[kind]}"
