@@ -316,7 +316,7 @@ def check_a_mount_of_it(one: Host, url: str) -> None:
     assert "its record is damaged" in mount.history("cut")[1]["marks"]
     assert "its record is of another store" in mount.history("inline")[1]["marks"]
     for what in ("is damaged", "belongs to another store", "is gone from the store"):
-        assert what in mount.log()
+        mount.wait_for_log(what)
     (mount / "cut").write_text("written again")
     one.run("flush")
     assert (mount / "cut").read_text() == "written again"

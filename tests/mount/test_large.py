@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.azureserver import AzureServer
 from tests.support.mounts import Mount, host
 from tests.support.radosgw import CountedServer
 
@@ -96,3 +97,23 @@ def test_a_file_of_four_times_the_cache(radosgw_server: CountedServer, tmp_path:
         status = mount.status()
         assert status["transfers"]["downloaded_bytes"] <= 4096 * _MIB
         assert status["cache"]["file_bytes"] <= 1.05 * 1024 * _MIB
+
+
+def test_a_large_file_goes_up_in_parts_and_little_memory(
+    azure_server: AzureServer, tmp_path: Path
+) -> None:
+    azure_server.container("upward")
+    source = tmp_path / "source"
+    with source.open("wb") as out:
+        for _ in range(8):
+            out.write(os.urandom(64 * _MIB))
+    with host(tmp_path / "host", azure_server.env) as one:
+        mount = one.mount("az://upward")
+        _, peak = peak_memory_while(["cp", str(source), str(mount / "large.bin")], mount)
+        assert peak < _LIMIT_RSS
+        blob = azure_server.client().get_blob_client("upward", "large.bin")
+        digest = hashlib.sha256()
+        for block in blob.download_blob().chunks():
+            digest.update(block)
+        assert digest.hexdigest() == sha256sum(source)
+        assert len(blob.get_block_list("committed")[0]) == 512 // 16

@@ -57,7 +57,7 @@ def test_who_may_not_ask_about_versions_reads_only(plain_host: Host, moto_server
     bucket, client = new_bucket(moto_server, "noask")
     client.put_object(Bucket=bucket, Key="f", Body=b"content")
     mount = plain_host.mount(f"s3://{bucket}")
-    assert "s3:GetBucketVersioning" in mount.log()
+    mount.wait_for_log("s3:GetBucketVersioning")
     assert (mount / "f").read_bytes() == b"content"
     with pytest.raises(OSError, match="Read-only"):
         (mount / "f").write_text("x")
@@ -114,3 +114,29 @@ def test_clocks_ten_years_off_do_not_decide(
             assert (mount / "s/f").read_text() == "5"
             marks = [item["marks"] for item in mount.history("s/f")]
             assert marks == [[]] * 6
+
+
+def test_keys_that_no_file_name_can_say(moto_server: S3Server, tmp_path: Path) -> None:
+    """Counted, and named in the log and in status; everything beside them is there."""
+    bucket, client = new_bucket(moto_server, versioned=True)
+    odd = ["a//b", "/leading", "d/../up", "d/./here", f"d/{'n' * 300}", "both", "both/below"]
+    for key in (*odd, "good", "d/good"):
+        client.put_object(Bucket=bucket, Key=key, Body=key.encode())
+    with host(tmp_path / "host", moto_server.env) as one:
+        mount = one.mount(f"s3://{bucket}")
+        found = {
+            os.path.relpath(os.path.join(folder, name), mount.path)
+            for folder, _, names in os.walk(mount.path)
+            for name in names
+        }
+        assert found == {"good", "d/good", "both/below"}
+        for name in found:
+            assert (mount / name).read_text() == name
+        told = {item["name"]: item["why"] for item in mount.status()["unshown"]}
+        for key in ("a//", "d/../", "d/./", f"d/{'n' * 300}", "both"):
+            assert any(name.startswith(f"store:{key}") for name in told), (key, told)
+        assert any(name.startswith("store:/") for name in told), told
+        text = one.run("status", mount.path).stdout
+        assert "cannot be shown" in text
+        for name in told:
+            mount.wait_for_log(f"{name} cannot be shown")

@@ -226,7 +226,7 @@ def test_two_hosts_are_told_that_they_met(moto_server: S3Server, tmp_path: Path)
         assert words in (mounts[0] / ".versions/f/HISTORY").read_text()
         assert words in second.run("log", mounts[1] / "f").stdout
         assert words in second.run("status").stdout
-        assert words in mounts[1].log()
+        mounts[1].wait_for_log(words)
 
 
 def test_a_listing_costs_the_same_with_and_without_history(

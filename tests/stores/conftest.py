@@ -7,7 +7,22 @@ from pathlib import Path
 
 import pytest
 
-_TABLE = pytest.StashKey[dict[str, dict[str, str]]]()
+_TABLE = pytest.StashKey[dict[str, dict[str, dict[str, str]]]]()
+_TABLES = {
+    "test_buckets": """\
+## Buckets
+
+What the provider's own interface does, through its own library, before anything is built on it.""",
+    "test_conformance": """\
+## Stores
+
+What vstorefs makes of them, in each layout.""",
+    "test_web": """\
+## Web servers
+
+Read-only by nature. `nginx-poor` gives neither ranges nor ETags, `nginx-nameless` neither ETag nor Last-Modified,
+`python` is Python's own server.""",
+}
 _HEAD = """\
 # What every kind of store does
 
@@ -25,7 +40,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[_TABLE] = defaultdict(dict)
+    config.stash[_TABLE] = defaultdict(lambda: defaultdict(dict))
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -39,7 +54,7 @@ def pytest_runtest_makereport(item: pytest.Item):
     cell = "yes" if report.passed else "no"
     if report.passed and "cannot" in about:
         cell = about["cannot"]
-    row = item.config.stash[_TABLE][name]
+    row = item.config.stash[_TABLE][item.path.stem][name]
     # A test that runs with many values is one property: the worst of them, or its reason.
     if row.get(about["kind"], "yes") == "yes":
         row[about["kind"]] = cell
@@ -49,17 +64,26 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     file: Path | None = session.config.getoption("--write-table", default=None)
     if file is None:
         return
-    table = session.config.stash[_TABLE]
-    kinds = list(dict.fromkeys(kind for row in table.values() for kind in row))
     reasons: dict[str, int] = {}
+    parts = [_HEAD.strip()]
+    for module, head in _TABLES.items():
+        rows = session.config.stash[_TABLE][module]
+        parts += [head, "\n".join(_table(rows, reasons))]
+    parts += [f"({number}) {reason}." for reason, number in reasons.items()]
+    file.write_text("\n\n".join(parts) + "\n")
+
+
+def _table(rows: dict[str, dict[str, str]], reasons: dict[str, int]) -> list[str]:
+    """Lines of a table, property by kind; what is said of a cell beyond yes and no gets a number."""
+    kinds = list(dict.fromkeys(kind for row in rows.values() for kind in row))
     lines = [f"| property | {' | '.join(kinds)} |", "|---" * (len(kinds) + 1) + "|"]
-    for name, row in table.items():
-        cells = []
-        for kind in kinds:
-            cell = row.get(kind, "")
-            if cell not in {"", "yes", "no"}:
-                cell = f"({reasons.setdefault(cell, len(reasons) + 1)})"
-            cells.append(cell)
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    notes = [f"({number}) {reason}." for reason, number in reasons.items()]
-    file.write_text(_HEAD + "\n".join(lines) + "\n\n" + "\n\n".join(notes) + "\n")
+    for name, row in rows.items():
+        cells = [row.get(kind, "not run") for kind in kinds]
+        shown = [
+            cell
+            if cell in {"yes", "no", "not run"}
+            else f"({reasons.setdefault(cell, len(reasons) + 1)})"
+            for cell in cells
+        ]
+        lines.append(f"| {name} | {' | '.join(shown)} |")
+    return lines

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
 import sys
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any, ClassVar
 
+import boto3
 import pytest
+from azure.core.exceptions import HttpResponseError
+from botocore.config import Config
+from google.api_core.exceptions import BadRequest as GoogleBadRequest
 
 from tests.support.azureserver import ACCOUNT, KEY, AzureServer
 from tests.support.gcsserver import GcsServer
@@ -23,6 +28,7 @@ from tests.support.processes import ROOT
 from tests.support.s3server import S3Server
 from vstorefs import errors
 from vstorefs.model import Capabilities, Key, Mark, VersionId, VersionKind, Write, WriteId
+from vstorefs.stores import azureerrors, gcserrors
 from vstorefs.stores.bucket import Bucket, Versioning
 from vstorefs.stores.registry import Settings, open_bucket, resolve
 from vstorefs.versions.native import NativeStore
@@ -64,7 +70,95 @@ def test_an_archived_object_says_how_to_get_it_back(
         assert (mount / "cold").stat().st_size == 100
         with pytest.raises(OSError, match="Input/output error"):
             (mount / "cold").read_bytes()
-        assert "restore the object from its archive class first" in mount.log()
+        mount.wait_for_log("restore the object from its archive class first")
+
+
+@pytest.mark.mount
+@pytest.mark.parametrize(
+    ("prefix", "told", "number"),
+    [
+        ("bycustomer", "encrypted with a key that has to be sent", errno.EOPNOTSUPP),
+        ("bykms", "KMS.DisabledException; see that its key exists", errno.EACCES),
+    ],
+)
+def test_a_key_that_is_not_to_be_had(
+    prefix: str, told: str, number: int, moto_server: S3Server, tmp_path: Path
+) -> None:
+    name = f"{prefix}-{named()}"
+    moto_server.bucket(name).put_object(Bucket=name, Key="f", Body=b"x" * 100)
+    with host(tmp_path / "host", moto_server.env) as one:
+        mount = one.mount(f"s3://{name}")
+        assert (mount / "f").stat().st_size == 100
+        with pytest.raises(OSError) as caught:
+            (mount / "f").read_bytes()
+        assert caught.value.errno == number
+        mount.wait_for_log(told)
+
+
+def test_customers_keys_at_other_providers() -> None:
+    """Their test servers encrypt nothing: the errors are made as their libraries make them."""
+    azure = HttpResponseError("x")
+    azure.status_code, azure.error_code = 409, "BlobUsesCustomerSpecifiedEncryption"  # type: ignore[attr-defined]
+    google = GoogleBadRequest(
+        "The target object is encrypted by a customer-supplied encryption key."
+    )
+    borders = ((azureerrors.translated, azure), (gcserrors.translated, google))
+    for translated, error in borders:
+        with (
+            pytest.raises(errors.NotSupported, match="a key that has to be sent"),
+            translated("a", "k", "read"),
+        ):
+            raise error
+
+
+@pytest.mark.mount
+def test_object_lock_and_legal_hold_do_no_harm(moto_server: S3Server, tmp_path: Path) -> None:
+    name = f"locked-{named()}"
+    client = moto_server.client()
+    client.create_bucket(Bucket=name, ObjectLockEnabledForBucket=True)
+    with host(tmp_path / "host", moto_server.env) as one:
+        mount = one.mount(f"s3://{name}")
+        (mount / "d").mkdir()
+        (mount / "d/f").write_text("first")
+        client.put_object_legal_hold(Bucket=name, Key="d/f", LegalHold={"Status": "ON"})
+        until = datetime.now(UTC) + timedelta(days=1)
+        client.put_object_retention(
+            Bucket=name, Key="d/f", Retention={"Mode": "COMPLIANCE", "RetainUntilDate": until}
+        )
+        (mount / "d/f").write_text("second")
+        (mount / "d/empty").touch()
+        os.rename(mount / "d/f", mount / "d/g")
+        (mount / "d/g").unlink()
+        one.run("flush")
+        assert mount.contents("d/f")[:2] == [b"first", b"second"]
+        assert mount.contents("d/g")[0] == b"second"
+        assert os.listdir(mount / "d") == ["empty"]
+        assert "cannot be sent" not in mount.log()
+
+
+@pytest.mark.mount
+@pytest.mark.parametrize("region", ["", 'region = "eu-north-1"\n'])
+def test_a_bucket_in_another_region(region: str, moto_server: S3Server, tmp_path: Path) -> None:
+    name = f"elsewhere-{named()}"
+    env = moto_server.env | {"AWS_DEFAULT_REGION": "eu-north-1"}
+    client = boto3.session.Session().client(
+        "s3",
+        endpoint_url=moto_server.endpoint,
+        aws_access_key_id="x",
+        aws_secret_access_key="x",
+        region_name="eu-north-1",
+        config=Config(s3={"addressing_style": "path"}),
+    )
+    client.create_bucket(
+        Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-north-1"}
+    )
+    with host(tmp_path / "host", env | {"AWS_DEFAULT_REGION": "us-east-1"}) as one:
+        mount = one.project(f'[stores.x]\nurl = "s3://{name}"\n{region}')
+        (mount / "x/f").write_text("one")
+        (mount / "x/f").write_text("two")
+        assert mount.contents("x/f") == [b"one", b"two"]
+    with host(tmp_path / "named", env) as one:
+        assert (one.mount(f"s3://{name}") / "f").read_text() == "two"
 
 
 def doctor(url: str, env: dict[str, str], home: Path, *more: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,8 @@ import pytest
 
 from vstorefs import errors
 from vstorefs.model import Key, StoreId, StoreSpec, Token, VersionId, Write, WriteId
+from vstorefs.stores.local import LocalStore
+from vstorefs.stores.registry import resolve
 from vstorefs.stores.retry import Retrying
 
 
@@ -97,3 +101,33 @@ def test_histories_go_on_where_they_stopped() -> None:
     away = Shaky(10**6)
     with pytest.raises(errors.Unavailable):
         list(retrying(away).histories(Key("")))
+
+
+def test_a_stale_handle_of_a_share_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each call finds the share's handle stale twice, as after another machine replaced what it led to."""
+    (tmp_path / "f").write_bytes(b"content")
+    share = LocalStore(resolve("share", tmp_path.as_uri(), environ={}))
+    shaky = Shaky(0)
+    store = Retrying(share, sleep=shaky.sleep, now=lambda: shaky.now)
+
+    def stale(name: str, times: int) -> None:
+        real, left = getattr(os, name), [times]
+
+        def call(*arguments: Any, **options: Any) -> Any:
+            if left[0] > 0:
+                left[0] -= 1
+                raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+            return real(*arguments, **options)
+
+        monkeypatch.setattr(os, name, call)
+
+    stale("scandir", 2)
+    assert [one.key for page in store.list(Key("")) for one in page.entries] == ["f"]
+    token = store.stat(Key("f")).token
+    stale("pread", 2)
+    assert b"".join(store.read(Key("f"), token, 0, 7)) == b"content"
+    stale("scandir", 10**6)
+    with pytest.raises(errors.Unavailable):
+        list(store.list(Key("")))

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.webservers import NAME, SECRET, TOKEN, nginx, python_server
+from tests.support.webservers import LIARS_TRUTH, NAME, SECRET, TOKEN, liar, nginx, python_server
 from vstorefs import errors
-from vstorefs.model import EntryKind, Key
+from vstorefs.model import EntryKind, Key, VersionId, Write, WriteId
 from vstorefs.stores.registry import Settings, resolve
 from vstorefs.stores.web import WebStore
 
@@ -65,10 +65,25 @@ def names(store: WebStore, directory: str = "") -> dict[str, EntryKind]:
     return {one.key: one.kind for page in store.list(Key(directory)) for one in page.entries}
 
 
-@pytest.mark.parametrize("kind", ["nginx", "nginx-poor", "python"])
-def test_a_web_root_is_listed_and_read(kind: str, server: str, poor_server: str) -> None:
-    url = {"nginx": server, "nginx-poor": f"{server}poor/", "python": poor_server}[kind]
-    store = opened(url)
+WEB = {"nginx": "", "nginx-poor": "poor/", "nginx-nameless": "nameless/", "python": None}
+"""Kinds of server, and where below nginx' root they are found."""
+
+
+@pytest.fixture(params=WEB)
+def kind(request: pytest.FixtureRequest) -> str:
+    request.node.user_properties.append(("kind", request.param))
+    return str(request.param)
+
+
+@pytest.fixture
+def store(kind: str, server: str, poor_server: str) -> Iterator[WebStore]:
+    below = WEB[kind]
+    found = opened(poor_server if below is None else f"{server}{below}")
+    yield found
+    found.close()
+
+
+def test_a_web_root_is_listed(store: WebStore) -> None:
     assert names(store) == {
         "data.bin": EntryKind.FILE,
         "empty": EntryKind.FILE,
@@ -77,24 +92,55 @@ def test_a_web_root_is_listed_and_read(kind: str, server: str, poor_server: str)
         "home": EntryKind.DIRECTORY,
     }
     assert names(store, "a b") == {"a b/ü & c.csv": EntryKind.FILE}
+    with pytest.raises(errors.NotFound):
+        list(store.list(Key("nothing")))
+
+
+def test_files_are_read(store: WebStore) -> None:
     assert read(store, "a b/ü & c.csv") == b"x,y\n1,2\n"
     assert read(store, "empty") == b""
     assert read(store, "data.bin") == DATA
+    for missing in ("nothing", "a b"):
+        with pytest.raises(errors.NotFound):
+            store.stat(Key(missing))
+
+
+def test_ranges_at_every_border(store: WebStore) -> None:
     size = len(DATA)
     for start, end in [(0, 1), (size - 1, size), (1 << 20, 2 << 20), (7, 7), (1, size)]:
         assert read(store, "data.bin", start, end) == DATA[start:end]
-    assert store.stat(Key("data.bin")).strong == (kind == "nginx")
-    with pytest.raises(errors.NotFound):
-        store.stat(Key("nothing"))
-    with pytest.raises(errors.NotFound):
-        list(store.list(Key("nothing")))
-    with pytest.raises(errors.NotFound):
-        store.stat(Key("a b"))
+
+
+def test_a_token_says_how_sure_it_is(store: WebStore, kind: str) -> None:
+    found = store.stat(Key("data.bin"))
+    # By an ETag, or by the content's own hash; by time and length it is weak.
+    assert found.strong == (kind in {"nginx", "nginx-nameless"})
+    assert store.stat(Key("data.bin")).token == found.token
+    assert found.token != store.stat(Key("table.csv.gz")).token
+
+
+def test_content_that_changed_is_never_mixed(store: WebStore, root: Path) -> None:
+    (root / "moving").write_bytes(b"a" * 1000)
+    os.utime(root / "moving", (1_600_000_000, 1_600_000_000))
+    try:
+        before = store.stat(Key("moving"))
+        (root / "moving").write_bytes(b"b" * 1000)
+        with pytest.raises(errors.Changed):
+            list(store.read(Key("moving"), before.token, 0, 1000))
+        assert read(store, "moving") == b"b" * 1000
+    finally:
+        (root / "moving").unlink()
+
+
+def test_nothing_can_be_written(store: WebStore, tmp_path: Path) -> None:
     assert not store.capabilities().writable
+    (tmp_path / "new").write_bytes(b"x")
+    write = Write(WriteId("w"), VersionId("v"), 1, None, size=1)
+    with pytest.raises(errors.NotSupported):
+        store.put(Key("new"), tmp_path / "new", write)
 
 
-def test_many_readers_of_a_server_without_ranges(poor_server: str) -> None:
-    store = opened(poor_server)
+def test_many_readers_at_once(store: WebStore) -> None:
     found: dict[int, bytes] = {}
 
     def part(start: int) -> None:
@@ -145,16 +191,23 @@ def test_single_addresses_have_names(server: str) -> None:
         store.stat(Key("other"))
 
 
-@pytest.mark.parametrize("by_time", [False, True])
-def test_content_that_changed_is_never_mixed(server: str, root: Path, by_time: bool) -> None:
-    (root / "moving").write_bytes(b"a" * 1000)
-    os.utime(root / "moving", (1_600_000_000, 1_600_000_000))
-    store = opened(f"{server}poor/" if by_time else server)
-    before = store.stat(Key("moving"))
-    (root / "moving").write_bytes(b"b" * 1000)
-    with pytest.raises(errors.Changed):
-        list(store.read(Key("moving"), before.token, 0, 1000))
-    (root / "moving").unlink()
+def test_what_a_server_says_wrongly_never_makes_a_wrong_file() -> None:
+    with liar() as url:
+        store = opened(url)
+        found = store.stat(Key("short"))
+        with pytest.raises(errors.Unavailable, match="ended the content early"):
+            list(store.read(Key("short"), found.token, 0, found.size))
+        with pytest.raises(errors.Unavailable, match="ended the content early"):
+            list(store.read(Key("short-range"), store.stat(Key("short-range")).token, 0, 1000))
+        with pytest.raises(errors.Changed):
+            list(store.read(Key("shrunk"), store.stat(Key("shrunk")).token, 0, 1000))
+        with pytest.raises(errors.Changed):
+            list(store.read(Key("other-range"), store.stat(Key("other-range")).token, 5, 100))
+        for name in ("no-number", "no-length"):
+            assert read(store, name) == LIARS_TRUTH
+        # What comes after the end that was named is nobody's answer.
+        assert read(store, "long") == LIARS_TRUTH
+        assert read(store, "honest") == LIARS_TRUTH
 
 
 def test_credentials_come_from_netrc(

@@ -3,8 +3,8 @@
 No real server of this kind can be installed. It speaks as much of the JSON interface as Google's own
 library uses here, with generations, preconditions, versioning, paging, ranges, resumable uploads,
 copies, rewrites and compositions; everything lies in memory. With a token only who brings it is let
-in, but anyone may read buckets named `public-…`; `TOKEN-readonly` may only read. `POST /token?token=T`
-gives the token T for any signed assertion.
+in, but anyone may read buckets named `public-…`; `TOKEN-readonly` may only read, `TOKEN-listonly` not
+even files. `POST /token?token=T` gives the token T for any signed assertion, without T the right one.
 """
 
 from __future__ import annotations
@@ -302,8 +302,9 @@ class Handler(BaseHTTPRequestHandler):
         given = self.headers.get("Authorization", "").removeprefix("Bearer ")
         if given == TOKEN or (self.command == "GET" and re.search(r"/b/public-", raw)):
             return
-        if given == f"{TOKEN}-readonly":
-            if self.command != "GET":
+        if given in {f"{TOKEN}-readonly", f"{TOKEN}-listonly"}:
+            content = raw.startswith("/download/") and ".vstorefs" not in raw
+            if self.command != "GET" or (content and given.endswith("-listonly")):
                 raise Refusal(403, "forbidden")
             return
         raise Refusal(401, "authError")
@@ -334,14 +335,17 @@ class Handler(BaseHTTPRequestHandler):
             if b"assertion=" not in body:
                 raise Refusal(400, "invalid_grant")
             return said(
-                {"access_token": query["token"], "token_type": "Bearer", "expires_in": 3600}
+                {
+                    "access_token": query.get("token", TOKEN),
+                    "token_type": "Bearer",
+                    "expires_in": 3600,
+                }
             )
+        if raw == "/__control__/token":
+            renew(query["token"])
+            return said({})
         if raw == "/__control__/counts":
             return said(dict(SERVICE.counts))
-        if raw == "/__control__/archive":
-            found = SERVICE.find(query["bucket"], query["object"], {})
-            found.about["storageClass"] = "ARCHIVE"
-            return said({})
         parts = [urllib.parse.unquote(part) for part in raw.split("/")[1:]]
         match parts:
             case ["storage", "v1", "b"]:
@@ -508,6 +512,12 @@ class Handler(BaseHTTPRequestHandler):
         return said(SERVICE.store(bucket, about, data, query, parts=len(sources)).resource())
 
 
+def renew(token: str) -> None:
+    """From now on another token is the right one."""
+    global TOKEN  # noqa: PLW0603
+    TOKEN = token
+
+
 def split(body: bytes, boundary: str) -> tuple[bytes, bytes, str]:
     """The two parts of a multipart upload and the second one's content type."""
     mark = b"--" + boundary.encode()
@@ -544,8 +554,8 @@ class Server(ThreadingHTTPServer):
 
 def main() -> None:
     """Serve for ever."""
-    global TOKEN  # noqa: PLW0603
-    TOKEN = sys.argv[2] if len(sys.argv) > 2 else None
+    if len(sys.argv) > 2:
+        renew(sys.argv[2])
     Server(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
 
 

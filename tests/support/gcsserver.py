@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -50,9 +49,11 @@ class GcsServer:
         with urllib.request.urlopen(f"{self.endpoint}/__control__/counts") as answer:
             return dict(json.load(answer))
 
-    def archive(self, bucket: str, name: str) -> None:
-        query = urllib.parse.urlencode({"bucket": bucket, "object": name})
-        url = f"{self.endpoint}/__control__/archive?{query}"
+    def renew(self, token: str) -> None:
+        """From now on another token is the right one."""
+        # Who asks for a token after the change must get the new one.
+        self.token = token
+        url = f"{self.endpoint}/__control__/token?token={token}"
         urllib.request.urlopen(urllib.request.Request(url, method="POST")).close()
 
 

@@ -2,6 +2,8 @@
 
 `careless` makes it a server that accepts "only if absent" and ignores it. A bucket's name says what credentials
 may not do there: `createonly-` neither delete nor overwrite, `nolist-` not list, `noask-` not ask about versioning.
+Objects of `bycustomer-` are encrypted with a key that nobody sends, those of `bykms-` with one that was turned off.
+`locked-` takes, as S3 does with object lock, no object without a checksum. `elsewhere-` is in the region eu-north-1.
 
 Real S3 is atomic for conditional writes and moto is not, so writes go one after the other, each
 with its whole body read first. Below /__control__/: GET counts tells the requests so far; PUT
@@ -28,6 +30,19 @@ from werkzeug.serving import WSGIRequestHandler, run_simple
 Environ = dict[str, Any]
 Start = Callable[..., Any]
 
+_BY_CUSTOMER = (
+    b"<Error><Code>InvalidRequest</Code><Message>The object was stored using a form of Server Side Encryption. "
+    b"The correct parameters must be provided to retrieve the object.</Message></Error>"
+)
+_BY_KMS = (
+    b"<Error><Code>KMS.DisabledException</Code><Message>the key is disabled.</Message></Error>"
+)
+_NO_CHECKSUM = (
+    b"<Error><Code>InvalidRequest</Code><Message>Content-MD5 OR x-amz-checksum- HTTP header is required for Put "
+    b"Object requests with Object Lock parameters</Message></Error>"
+)
+_ELSEWHERE = "eu-north-1"
+_MOVED = b"<Error><Code>PermanentRedirect</Code><Message>another region</Message></Error>"
 _DENIED = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
 
 
@@ -64,10 +79,10 @@ class Server:
             self._fail -= 1
             start("503 Slow Down", [("Content-Length", "0")])
             return [b""]
+        refusal = _refusal(environ, path)
+        if refusal is not None:
+            return _say(start, *refusal)
         if method in {"GET", "HEAD"}:
-            if _is_forbidden(environ, path):
-                start("403 Forbidden", [("Content-Length", str(len(_DENIED)))])
-                return [_DENIED]
             return self._moto(environ, start)
         self._read_body(environ)
         if self._careless:
@@ -78,8 +93,7 @@ class Server:
                 and path.count("/") > 1
                 and self._takes_away(environ)
             ):
-                start("403 Forbidden", [("Content-Length", str(len(_DENIED)))])
-                return [_DENIED]
+                return _say(start, "403 Forbidden", _DENIED)
             body = list(self._moto(environ, start))
         if self._lose > 0:
             self._lose -= 1
@@ -135,8 +149,40 @@ class Server:
         return [body]
 
 
+def _say(start: Start, status: str, body: bytes, *headers: tuple[str, str]) -> list[bytes]:
+    start(status, [("Content-Length", str(len(body))), *headers])
+    return [body]
+
+
+def _refusal(environ: Environ, path: str) -> tuple[str, bytes, tuple[str, str]] | None:
+    """What this kind of bucket says to a request, if it does not take it; with the region that it is in."""
+    where = ("x-amz-bucket-region", _ELSEWHERE)
+    if path.startswith("/elsewhere-") and _ELSEWHERE not in environ.get("HTTP_AUTHORIZATION", ""):
+        return "301 Moved Permanently", _MOVED, where
+    if _is_forbidden(environ, path):
+        return "403 Forbidden", _DENIED, where
+    if path.startswith("/locked-") and _is_unchecked(environ, path):
+        return "400 Bad Request", _NO_CHECKSUM, where
+    is_content = environ["REQUEST_METHOD"] == "GET" and "/.vstorefs/" not in path
+    if not is_content or not path.strip("/").partition("/")[2]:
+        return None
+    if path.startswith("/bycustomer-"):
+        return "400 Bad Request", _BY_CUSTOMER, where
+    return ("400 Bad Request", _BY_KMS, where) if path.startswith("/bykms-") else None
+
+
+def _is_unchecked(environ: Environ, path: str) -> bool:
+    """Whether a request puts an object and says no checksum of it."""
+    if environ["REQUEST_METHOD"] != "PUT" or not path.strip("/").partition("/")[2]:
+        return False
+    checked = "HTTP_CONTENT_MD5" in environ or any("AMZ_CHECKSUM" in name for name in environ)
+    return not (environ["QUERY_STRING"] or checked or "HTTP_X_AMZ_COPY_SOURCE" in environ)
+
+
 def _is_forbidden(environ: Environ, path: str) -> bool:
     """Whether a request only looks, and may not."""
+    if environ["REQUEST_METHOD"] not in {"GET", "HEAD"}:
+        return False
     query = environ["QUERY_STRING"]
     if path.startswith("/nolist-"):
         return "list-type" in query

@@ -13,7 +13,7 @@ import sys
 import urllib.request
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.support.processes import ROOT, answers, free_port, running, wait_until
@@ -48,9 +48,50 @@ rgw relaxed s3 bucket names = true
 """
 
 
+READER, LISTER = "reader", "lister"
+"""Two more users, who may do what a bucket's policy lets them."""
+_MAY = {
+    READER: ["s3:ListBucket", "s3:ListBucketVersions", "s3:GetBucketVersioning", "s3:GetObject*"],
+    LISTER: ["s3:ListBucket", "s3:ListBucketVersions", "s3:GetBucketVersioning"],
+}
+
+
 @dataclass
 class CountedServer(S3Server):
-    """A server behind the counting proxy."""
+    """A server behind the counting proxy. `conf` is its own, where it is a radosgw."""
+
+    conf: Path | None = None
+
+    def admin(self, *command: str) -> None:
+        """Change users and their keys."""
+        subprocess.run(
+            ["radosgw-admin", "-c", str(self.conf), *command],
+            check=True,
+            capture_output=True,
+            timeout=60,
+        )
+
+    def env_of(self, user: str) -> dict[str, str]:
+        """What a program of another user's needs to reach the server."""
+        own = {
+            "AWS_ACCESS_KEY_ID": f"{user}-access",
+            "AWS_SECRET_ACCESS_KEY": f"{user}-secret-key",
+        }
+        return self.env | own
+
+    def let_in(self, bucket: str) -> None:
+        """Let the other users see a bucket, each as much as it may."""
+        statements = [
+            {
+                "Effect": "Allow",
+                "Principal": {"AWS": [f"arn:aws:iam:::user/{user}"]},
+                "Action": actions,
+                "Resource": [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"],
+            }
+            for user, actions in _MAY.items()
+        ]
+        policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
+        self.client().put_bucket_policy(Bucket=bucket, Policy=policy)
 
     def gets_of(self, path: str) -> int:
         with urllib.request.urlopen(f"{self.endpoint}/__counts__") as answer:
@@ -154,7 +195,13 @@ def radosgw(folder: Path) -> Iterator[CountedServer]:
             f"--access-key={user.access_key}",
             f"--secret-key={user.secret_key}",
         )
-        yield stack.enter_context(counted(port, folder, user))
+        for name in (READER, LISTER):
+            call(
+                *("radosgw-admin", "user", "create", f"--uid={name}", f"--display-name={name}"),
+                *(f"--access-key={name}-access", f"--secret-key={name}-secret-key"),
+            )
+        server = stack.enter_context(counted(port, folder, user))
+        yield replace(server, conf=conf)
 
 
 def _make_keys(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -61,11 +62,15 @@ account_autocreate = true
 allow_account_management = true
 error_suppression_limit = 1000000
 error_suppression_interval = 0
+# A busy machine is no reason to give up after half a second.
+conn_timeout = 20
+node_timeout = 60
 
 [filter:tempauth]
 use = egg:swift#tempauth
 user_test_tester = testing .admin
-user_test_reader = reading
+user_test_reader = key-of-test:reader
+user_test_outsider = key-of-test:outsider
 
 [filter:versioned_writes]
 use = egg:swift#versioned_writes
@@ -75,6 +80,9 @@ allow_object_versioning = true
 [filter:cache]
 use = egg:swift#memcache
 memcache_servers = 127.0.0.1:{memcached}
+connect_timeout = 20
+pool_timeout = 20
+io_timeout = 20
 """
 _PLAIN_FILTERS = (
     *(
@@ -101,11 +109,16 @@ max_meta_overall_size = 2048
 """
 
 
+READER, OUTSIDER = "test:reader", "test:outsider"
+EVERYBODY = ".r:*,.rlistings"
+
+
 @dataclass
 class SwiftServer:
     """A running Swift. `env` is what a program needs to reach it."""
 
     port: int
+    memcached: int
     user: str = "test:tester"
     key: str = "testing"
 
@@ -117,13 +130,23 @@ class SwiftServer:
             "ST_KEY": self.key,
         }
 
+    def forget_tokens(self) -> None:
+        """All tokens that were given out run out."""
+        with socket.create_connection(("127.0.0.1", self.memcached)) as sock:
+            sock.sendall(b"flush_all\r\n")
+            assert sock.recv(100) == b"OK\r\n"
+
     def client(self) -> swiftclient.Connection:
         return swiftclient.Connection(self.env["ST_AUTH"], self.user, self.key)
 
-    def container(self, name: str, *, versioned: bool = True, public: bool = False) -> None:
+    def env_of(self, user: str) -> dict[str, str]:
+        """What a program of another user's needs, who may do what a container lets it."""
+        return self.env | {"ST_USER": user, "ST_KEY": f"key-of-{user}"}
+
+    def container(self, name: str, *, versioned: bool = True, readers: str = "") -> None:
         headers = {"X-Versions-Enabled": "true"} if versioned else {}
-        if public:
-            headers["X-Container-Read"] = ".r:*,.rlistings"
+        if readers:
+            headers["X-Container-Read"] = readers
         client = self.client()
         client.put_container(name, headers)
         client.close()
@@ -156,7 +179,7 @@ def swift(folder: Path) -> Iterator[SwiftServer]:
             command = [sys.executable, "-m", module, kind, str(conf), str(swift_conf)]
             process = stack.enter_context(running(command, folder / f"{kind}.log", cwd=ROOT))
             wait_until(lambda: answers(port), f"answer of {kind}", process=process)  # noqa: B023
-        server = SwiftServer(ports["proxy"])
+        server = SwiftServer(ports["proxy"], memcached)
         wait_until(lambda: _is_healthy(server), "health of swift")
         yield server
 

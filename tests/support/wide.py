@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tests.support.mounts import Mount, children
 from vstorefs.stores.registry import is_object_store, open_bucket, resolve
+from vstorefs.stores.retry import ask_again
 
 _AT_ONCE = 24
 
@@ -29,13 +30,13 @@ def fill(url: str, env: Mapping[str, str], names: list[str]) -> None:
         return
     os.environ.update(env)
     bucket = open_bucket(resolve("wide", url, environ=env))
+
+    def make(name: str) -> None:
+        # The same again does no harm, and a busy server drops a connection now and then.
+        ask_again(lambda: bucket.put(name, b"", metadata={}, content_type="text/plain"), 60)
+
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        for _ in pool.map(
-            lambda name: bucket.put(name, b"", metadata={}, content_type="text/plain"),
-            names,
-            chunksize=100,
-        ):
-            pass
+        list(pool.map(make, names))
     bucket.close()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -59,3 +60,4 @@ class FakeStore:
 def use(setting: Setting, store: Any) -> None:
     """Let the worker's jobs find `store` where they would open one."""
     setting.stores._open[store.spec.id] = store
+    setting.stores._doubtable[store.spec.id] = math.inf

@@ -9,6 +9,7 @@ import pytest
 
 from tests.workers.fakes import FakeStore
 from vstorefs import errors
+from vstorefs.clock import SystemClock
 from vstorefs.model import StoreId
 from vstorefs.stores.registry import resolve
 from vstorefs.workers.jobs import setting as module
@@ -28,7 +29,7 @@ def test_a_store_that_opens_slowly_holds_up_no_other_and_is_opened_once(monkeypa
         return FakeStore(spec)
 
     monkeypatch.setattr(module, "open_store", opening)
-    stores = Stores({SLOW.id: SLOW, QUICK.id: QUICK}, None)
+    stores = Stores({SLOW.id: SLOW, QUICK.id: QUICK}, None, SystemClock())
     with ThreadPoolExecutor(3) as threads:
         slow = [threads.submit(stores.get, SLOW.id) for _ in range(2)]
         try:
@@ -41,4 +42,20 @@ def test_a_store_that_opens_slowly_holds_up_no_other_and_is_opened_once(monkeypa
 
 def test_a_store_that_the_mount_does_not_have():
     with pytest.raises(errors.NotFound):
-        Stores({SLOW.id: SLOW}, None).get(StoreId("another"))
+        Stores({SLOW.id: SLOW}, None, SystemClock()).get(StoreId("another"))
+
+
+def test_a_store_that_denies_is_opened_anew_now_and_then(monkeypatch):
+    now = [100.0]
+    clock = SystemClock()
+    monkeypatch.setattr(clock, "monotonic_s", lambda: now[0])
+    monkeypatch.setattr(module, "open_store", lambda spec, _probes: FakeStore(spec))
+    stores = Stores({SLOW.id: SLOW, QUICK.id: QUICK}, None, clock)
+    first, other = stores.get(SLOW.id), stores.get(QUICK.id)
+    stores.doubt("slow")
+    assert stores.get(SLOW.id) is first
+    now[0] += 11
+    second = stores.get(SLOW.id)
+    assert second is not first
+    assert stores.get(SLOW.id) is second
+    assert stores.get(QUICK.id) is other

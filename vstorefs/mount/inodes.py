@@ -72,13 +72,14 @@ class DirectoryNode(Node):
 
     Its last listing, what this mount changed since, and the live nodes in it. Where the listing is not
     `complete`, `asked` are names that were asked for one by one, and when. `stale`: the store could not
-    be asked, and the listing is an old one.
+    be asked, and the listing is an old one. What was listed before `expired_at` will not do any more.
     """
 
     remote: Remote = field(kw_only=True)
     parent: DirectoryNode | None = None
     entries: dict[str, Entry] | None = None
     listed_at: float = float("-inf")
+    expired_at: float = float("-inf")
     local: dict[str, Local] = field(default_factory=dict)
     children: dict[str, StoreNode] = field(default_factory=dict)
     complete: bool = True
@@ -120,7 +121,8 @@ class FileNode(Node):
     way; both None for a new file. `created`: its name is held since it was created, until its first
     version is settled. `removed`: the name is gone, the node lives on for its handles. `mtime_set`: a
     program chose the time, since the last write. `run`: the run that writes it, or wrote it last. `served`:
-    the chunks of `content` that were given to the kernel, a bit each.
+    the chunks of `content` that were given to the kernel, a bit each. `outdated`: the store no longer has
+    its content.
     """
 
     remote: Remote = field(kw_only=True)
@@ -141,6 +143,7 @@ class FileNode(Node):
     mtime_set: bool = False
     run: RunId | None = None
     served: int = 0
+    outdated: bool = False
 
     @property
     def path(self) -> Key:

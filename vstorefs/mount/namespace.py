@@ -111,6 +111,12 @@ class Namespace:
     def expire(self, directory: DirectoryNode) -> None:
         """Ask the store again at the next look."""
         directory.listed_at = float("-inf")
+        directory.expired_at = self._clock.monotonic_s()
+
+    def outdate(self, node: FileNode) -> None:
+        """The store no longer has a file's content; the next open is to see what it has now."""
+        node.outdated = True
+        self.expire(node.parent)
 
     async def _load(self, directory: DirectoryNode) -> None:
         loaded = self._loading[directory] = trio.Event()
@@ -119,9 +125,7 @@ class Namespace:
             settled = max(
                 (one.settled_at for one in directory.local.values()), default=float("-inf")
             )
-            # A forgotten local listing means that something changed: only what is asked from now on
-            # will do.
-            not_before = max(self._clock.monotonic_s() - lifetime, settled)
+            not_before = max(self._clock.monotonic_s() - lifetime, settled, directory.expired_at)
             try:
                 listed = await directory.remote.list(directory.path, not_before)
             except errors.NotFound:
@@ -196,6 +200,7 @@ class Namespace:
             if child.busy:
                 return child
             if child.content is not None and child.content.token == entry.token:
+                child.outdated = False
                 if name not in directory.local:
                     child.set_entry(entry)
                 return child

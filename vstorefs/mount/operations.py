@@ -260,6 +260,9 @@ class Operations(pyfuse3.Operations):
     async def _open_file(
         self, node: FileNode, flags: int, pid: int, *, writing: bool
     ) -> pyfuse3.FileInfo:
+        if node.outdated and not node.busy:
+            # The kernel then looks the name up anew, and opens what that finds.
+            raise pyfuse3.FUSEError(errno.ESTALE)
         handle = FileHandle(node, node.remote, None, self._path(node))
         run = self._runs.run_of(pid)
         if flags & os.O_ACCMODE != os.O_WRONLY and not (writing and flags & os.O_TRUNC):
@@ -327,7 +330,12 @@ class Operations(pyfuse3.Operations):
         node = handle.node
         if node is not None and node.draft is not None:
             return await node.draft.read(self._transfers, node.remote, off, off + size)
-        return await self._read(handle, off, off + size)
+        try:
+            return await self._read(handle, off, off + size)
+        except errors.Changed:
+            if node is not None:
+                self._namespace.outdate(node)
+            raise
 
     async def _read(self, handle: FileHandle, start: int, end: int) -> Bytes:
         content = handle.node.content if handle.node is not None else handle.content

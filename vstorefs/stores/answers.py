@@ -17,6 +17,9 @@ _BY_STATUS: dict[int, type[errors.StoreError]] = {
     429: errors.Throttled,
     503: errors.Throttled,
 }
+CUSTOMER_KEY = (
+    "it is encrypted with a key that has to be sent with each request, which vstorefs does not do"
+)
 RESTORE = (
     "restore the object from its archive class first; docs/how-to/archived-objects.md says how"
 )

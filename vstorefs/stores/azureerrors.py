@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from azure.core import exceptions as azure
 
 from vstorefs import errors
-from vstorefs.stores.answers import kind_of_status, refusal
+from vstorefs.stores.answers import CUSTOMER_KEY, kind_of_status, refusal
 
+_BY_CUSTOMER = "BlobUsesCustomerSpecifiedEncryption"
 _BY_CODE: dict[str, type[errors.StoreError]] = {
     "BlobAlreadyExists": errors.AlreadyExists,
     "ConditionNotMet": errors.Changed,
@@ -22,6 +23,7 @@ _BY_CODE: dict[str, type[errors.StoreError]] = {
     "BlobArchived": errors.Archived,
     "BlobBeingRehydrated": errors.Archived,
     "BlobImmutableDueToPolicy": errors.Denied,
+    _BY_CUSTOMER: errors.NotSupported,
     "Md5Mismatch": errors.Corrupt,
     "ContainerBeingDeleted": errors.Unavailable,
     "ServerBusy": errors.Throttled,
@@ -53,9 +55,8 @@ def translated(alias: str, key: str, operation: str, *, absent: bool = False) ->
         kind = _BY_CODE.get(code) or kind_of_status(status)
         if absent and kind is errors.Changed:
             kind = errors.AlreadyExists
-        raise refusal(
-            kind, code or str(status), alias, key, operation, credentials=_CREDENTIALS
-        ) from error
+        says = f"{code}; {CUSTOMER_KEY}" if code == _BY_CUSTOMER else code or str(status)
+        raise refusal(kind, says, alias, key, operation, credentials=_CREDENTIALS) from error
     except (azure.AzureError, OSError) as error:
         raise errors.Unavailable(
             f"no answer from the server ({type(error).__name__}); is it up, and is the endpoint right?",

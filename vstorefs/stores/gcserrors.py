@@ -14,8 +14,9 @@ from google.auth import exceptions as auth
 from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 
 from vstorefs import errors
-from vstorefs.stores.answers import kind_of_status, refusal
+from vstorefs.stores.answers import CUSTOMER_KEY, kind_of_status, refusal
 
+_BY_CUSTOMER = "customer-supplied encryption key"
 _CREDENTIALS = (
     "check the credentials (GOOGLE_APPLICATION_CREDENTIALS, gcloud auth application-default login) "
     "and what they may do"
@@ -40,7 +41,8 @@ def translated(alias: str, key: str, operation: str, *, absent: bool = False) ->
         kind = kind_of_status(status)
         if absent and kind is errors.Changed:
             kind = errors.AlreadyExists
-        raise refusal(kind, str(status), alias, key, operation, credentials=_CREDENTIALS) from error
+        says = f"{status}; {CUSTOMER_KEY}" if _BY_CUSTOMER in str(error) else str(status)
+        raise refusal(kind, says, alias, key, operation, credentials=_CREDENTIALS) from error
     except (auth.DefaultCredentialsError, auth.RefreshError, auth.MalformedError) as error:
         raise errors.Denied(
             f"{type(error).__name__}: there are no valid credentials; {_CREDENTIALS}",

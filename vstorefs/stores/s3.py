@@ -378,12 +378,11 @@ def _client(spec: StoreSpec) -> Any:
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
-    region = spec.region or ("us-east-1" if spec.endpoint else None)
     session = boto3.session.Session()
     client = session.client(
         "s3",
         endpoint_url=spec.endpoint,
-        region_name=region or session.region_name or "us-east-1",
+        region_name=spec.region or session.region_name or "us-east-1",
         config=config,
         verify=spec.ca_bundle,
     )

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from botocore import exceptions as boto
 
 from vstorefs import errors
-from vstorefs.stores.answers import RESTORE
+from vstorefs.stores.answers import CUSTOMER_KEY, RESTORE
 
 _BY_CODE: dict[str, type[errors.StoreError]] = {
     "NoSuchKey": errors.NotFound,
@@ -44,6 +44,9 @@ _BY_CODE: dict[str, type[errors.StoreError]] = {
     "NotImplemented": errors.NotSupported,
     "EntityTooLarge": errors.NotSupported,
 }
+_KMS = "KMS."
+_KEY = "see that its key exists, is enabled, and may be used (kms:Decrypt, kms:GenerateDataKey)"
+_BY_CUSTOMER = "stored using a form of Server Side Encryption"
 _ADVICE: dict[type[errors.StoreError], str] = {
     errors.Denied: "check the credentials (AWS_PROFILE, AWS_ACCESS_KEY_ID) and what they may do",
     errors.Archived: RESTORE,
@@ -73,6 +76,28 @@ def translated(alias: str, key: str, operation: str, *, absent: bool = False) ->
             key=key,
             operation=operation,
         ) from error
+    except (boto.SSOError, boto.TokenRetrievalError) as error:
+        raise errors.Denied(
+            f"{type(error).__name__}: the sign-in has run out or was never made; run: aws sso login",
+            store=alias,
+            key=key,
+            operation=operation,
+        ) from error
+    except (boto.ConfigParseError, boto.InvalidConfigError, boto.ConfigNotFound) as error:
+        raise errors.Denied(
+            f"{type(error).__name__}: the files below ~/.aws cannot be used; run: aws configure list",
+            store=alias,
+            key=key,
+            operation=operation,
+        ) from error
+    except (boto.CredentialRetrievalError, boto.MetadataRetrievalError) as error:
+        raise errors.Unavailable(
+            f"{type(error).__name__}: the credentials cannot be had now; does what gives them out work "
+            "(credential_process, the role of this machine or container)?",
+            store=alias,
+            key=key,
+            operation=operation,
+        ) from error
     except boto.ParamValidationError as error:
         raise errors.NotSupported(
             "S3 has no such name", store=alias, key=key, operation=operation
@@ -97,7 +122,13 @@ def _client_error(
     if status == 503 and kind is errors.Unavailable:
         kind = errors.Throttled
     text = f"the server says {code or status}"
-    if code == "NoSuchBucket":
+    if code.startswith(_KMS):
+        kind = errors.Denied
+        text = f"{text}; {_KEY}"
+    elif _BY_CUSTOMER in str(error.response.get("Error", {}).get("Message")):
+        kind = errors.NotSupported
+        text = f"{text}; {CUSTOMER_KEY}"
+    elif code == "NoSuchBucket":
         text = "there is no such bucket; correct its name or the endpoint, or make it first"
     elif kind in _ADVICE:
         text = f"{text}; {_ADVICE[kind]}"

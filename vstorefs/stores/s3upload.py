@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from botocore import exceptions as boto
 
@@ -21,6 +21,7 @@ from vstorefs.stores.bucket import Source, opened, size_of
 
 WHOLE_BYTES = 32 << 20
 _PART = 16 << 20
+_BLOCK = 1 << 20
 _COPY_PART = 512 << 20
 _MOST_PARTS = 10_000
 _AT_ONCE = 4
@@ -44,6 +45,9 @@ def upload(
     size = size_of(source)
     if size <= WHOLE_BYTES and not in_parts:
         with opened(source) as file:
+            # Buckets with object lock take nothing without it.
+            if "ContentMD5" not in extra:
+                extra["ContentMD5"] = _md5_of(file)
             client.put_object(
                 Bucket=bucket,
                 Key=name,
@@ -79,6 +83,14 @@ def upload(
         _note(source, place, upload_id)
     _in_parts(client, place, upload_id, size, part, send, absent=absent)
     _note(source, place, None)
+
+
+def _md5_of(file: BinaryIO) -> str:
+    digest = hashlib.md5(usedforsecurity=False)
+    while block := file.read(_BLOCK):
+        digest.update(block)
+    file.seek(0)
+    return base64.b64encode(digest.digest()).decode()
 
 
 def _begun(

@@ -6,6 +6,7 @@ Keystone. A token that has run out is renewed at once.
 
 from __future__ import annotations
 
+import io
 import os
 import threading
 import urllib.parse
@@ -63,7 +64,12 @@ class Account:
             )
 
     def call(self, function: Callable[..., T], *arguments: Any, **options: Any) -> T:
-        """Ask by one of swiftclient's functions; with a new token where the old one has run out."""
+        """Ask by one of swiftclient's functions; with a new token where the old one has run out.
+
+        Contents that are a file are sent from where it stands, the second time too.
+        """
+        contents: Any = options.get("contents")
+        begin = contents.tell() if isinstance(contents, io.IOBase) else None
         for is_last in (False, True):
             url, token = self._access()
             try:
@@ -72,6 +78,8 @@ class Account:
                 if error.http_status != 401 or is_last or self._spec.anonymous:
                     raise
                 self._forget(token)
+                if begin is not None:
+                    contents.seek(begin)
         raise AssertionError
 
     def page(self) -> int:

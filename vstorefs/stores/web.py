@@ -149,16 +149,16 @@ class WebStore(ReadOnly):
     def _described(self, key: Key, answer: requests.Response) -> Version:
         headers = answer.headers
         modified = _seconds(headers.get("Last-Modified"))
-        length = headers.get("Content-Length")
+        length = _number(headers.get("Content-Length"))
         etag = headers.get("ETag", "")
         packed = headers.get("Content-Encoding", "identity") != "identity"
         if packed or length is None or not (_is_strong(etag) or modified is not None):
             with self._content(self._address(key), key) as (_, digest, size):
                 token, strong = Token(_BY_CONTENT + digest), True
         elif _is_strong(etag):
-            token, strong, size = Token(etag.strip('"')), True, int(length)
+            token, strong, size = Token(etag.strip('"')), True, length
         else:
-            token, strong, size = Token(f"{_BY_TIME}{modified}-{length}"), False, int(length)
+            token, strong, size = Token(f"{_BY_TIME}{modified}-{length}"), False, length
         mtime_ns = (modified or 0) * 1_000_000_000
         version = VersionId(hashlib.sha256(f"{key}\0{token}".encode()).hexdigest()[:26])
         return Version(
@@ -365,6 +365,10 @@ def _head_of(entry: Entry) -> Version:
 
 def _is_strong(etag: str) -> bool:
     return etag.startswith('"') and len(etag) > 2
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isascii() and text.isdigit() else None
 
 
 def _seconds(date: str | None) -> int | None:

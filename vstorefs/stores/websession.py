@@ -79,6 +79,10 @@ def translated(alias: str, key: str, operation: str) -> Iterator[None]:
         raise errors.NotFound(
             "the server names an address that is none", store=alias, key=key, operation=operation
         ) from error
+    except requests.exceptions.ChunkedEncodingError as error:
+        raise errors.Unavailable(
+            "the server ended the content early", store=alias, key=key, operation=operation
+        ) from error
     except (requests.RequestException, OSError) as error:
         raise errors.Unavailable(
             f"no answer from the server ({type(error).__name__}); is it up, and is the address right?",

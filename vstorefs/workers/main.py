@@ -283,6 +283,8 @@ class Worker:
             try:
                 answer = job()
             except errors.StoreError as error:
+                if isinstance(error, errors.Denied):
+                    self._setting.stores.doubt(error.store)
                 answer = Failure(
                     type(error).__name__, error.message, error.store, error.key, error.operation
                 )

@@ -11,7 +11,7 @@ from vstorefs.cache.chunks import ChunkWriter
 from vstorefs.cache.env import Cache
 from vstorefs.cache.keys import chunk_key, content_prefix
 from vstorefs.cache.listings import Listings
-from vstorefs.clock import SystemClock
+from vstorefs.clock import Clock, SystemClock
 from vstorefs.ledger.opening import ledger_of
 from vstorefs.model import CHUNK_BYTES, Content, StoreId, StoreSpec
 from vstorefs.state.env import State
@@ -23,18 +23,31 @@ from vstorefs.versions.layouts import open_store
 from vstorefs.versions.locked import Lock, LockedStore
 from vstorefs.workers.messages import Start
 
+_TRUSTED_S = 10.0
+
 
 class Stores:
-    """Stores by identity, opened when first asked for; a slow opening holds up no other store."""
+    """Stores by identity, opened when first asked for; a slow opening holds up no other store.
+
+    One that was denied something is opened anew, now and then: its credentials may have been renewed
+    where they were found. Who still uses the old one goes on with it.
+    """
 
     def __init__(
-        self, specs: dict[StoreId, StoreSpec], probes: Probes, lock: Lock | None = None
+        self,
+        specs: dict[StoreId, StoreSpec],
+        probes: Probes,
+        clock: Clock,
+        lock: Lock | None = None,
     ) -> None:
         self._specs = specs
         self._lock = lock
         self._probes = probes
+        self._clock = clock
         self._opening = {store: threading.Lock() for store in specs}
         self._open: dict[StoreId, Store] = {}
+        self._doubtable: dict[StoreId, float] = {}
+        self._doubted: set[str] = set()
 
     def get(self, store: StoreId) -> Store:
         """The store.
@@ -44,10 +57,22 @@ class Stores:
         if store not in self._specs:
             raise errors.NotFound("this mount does not have that store", store=store)
         with self._opening[store]:
-            if store not in self._open:
-                found = open_store(self._specs[store], self._probes)
+            if store not in self._open or self._is_doubted(store):
+                spec = self._specs[store]
+                found = open_store(spec, self._probes)
                 self._open[store] = found if self._lock is None else LockedStore(found, self._lock)
+                self._doubted.discard(spec.alias)
+                self._doubtable[store] = self._clock.monotonic_s() + _TRUSTED_S
             return self._open[store]
+
+    def _is_doubted(self, store: StoreId) -> bool:
+        if self._specs[store].alias not in self._doubted:
+            return False
+        return self._clock.monotonic_s() >= self._doubtable[store]
+
+    def doubt(self, alias: str) -> None:
+        """A store was denied something."""
+        self._doubted.add(alias)
 
 
 class Setting:
@@ -65,7 +90,7 @@ class Setting:
         self.state = State.open(self.state_dir)
         self.journal = Journal(self.state)
         specs = {spec.id: spec for spec in start.stores}
-        self.stores = Stores(specs, Probes(self.state), start.lock)
+        self.stores = Stores(specs, Probes(self.state), self.clock, start.lock)
         self.fingerprints = Fingerprints(self.state)
         self.ledger = ledger_of(self.state, start.project.default_store)
 
