@@ -278,3 +278,42 @@ def test_a_mount_at_no_time_is_refused(one_host: Host, told: str, why: str) -> N
     assert repr(told) in result.stderr
     assert why in result.stderr
     assert not (one_host.folder / "mnt").exists()
+
+
+def test_the_top_of_several_stores_has_a_past_and_all_warnings(
+    one_host: Host, tmp_path: Path
+) -> None:
+    stores = {name: tmp_path / name for name in ("one", "two")}
+    for name, store in stores.items():
+        store.mkdir()
+        (store / "input").write_text(name)
+        os.utime(store / "input", (1_700_000_000, 1_700_000_000))
+    mount = one_host.project(
+        "".join(f'[stores.{name}]\nurl = "{store.as_uri()}"\n' for name, store in stores.items())
+    )
+    top = mount / ".versions"
+    assert ".versions" not in os.listdir(mount.path)
+    assert os.listdir(top) == ["@WARNINGS"]
+    for name in stores:
+        assert (mount / name / "input").read_text() == name
+    before = time.time_ns()
+    for name in stores:
+        (mount / name / "input").write_text("changed")
+    mount.umount()
+    mount = one_host.mount("-c", one_host.folder / "mnt.toml", name="again")
+    for name in stores:
+        assert (mount / name / "input").read_text() == "changed"
+    told = (mount / ".versions/@WARNINGS").read_text().splitlines()
+    assert [line.partition(": warning: changed since ")[0] for line in told] == [
+        "one/input",
+        "two/input",
+    ]
+    then = f"@{to_text(before)}"
+    past = mount / ".versions" / then
+    assert sorted(os.listdir(past)) == ["one", "two"]
+    for name in stores:
+        assert (past / name / "input").read_text() == name
+        assert (mount / name / "input").read_text() == "changed"
+    assert not (mount / ".versions/@no-time").exists()
+    with pytest.raises(OSError, match="Read-only"):
+        (past / "one/new").write_text("x")

@@ -16,6 +16,7 @@ from vstorefs.mount.dotversions.nodes import (
     VersionsFolder,
     WarningsFile,
 )
+from vstorefs.mount.dotversions.top import AllWarnings, TopVersions
 from vstorefs.mount.inodes import DirectoryNode, FileNode, Node, SymlinkNode, TopNode
 
 _LOCAL_S = 1.0
@@ -62,10 +63,10 @@ def attributes_of(node: Node, seconds: float) -> pyfuse3.EntryAttributes:
             )
         case LatestLink():
             return _make(node.number, stat.S_IFLNK | 0o777, 0, 0, (None, None), 0)
-        case TellingFile() | WarningsFile():
+        case TellingFile() | WarningsFile() | AllWarnings():
             # The size is known when it is opened; until then it only must not look empty.
             return _make(node.number, stat.S_IFREG | 0o444, 4096, 0, (None, None), 0)
-        case VersionsFolder() | FileHistory():
+        case VersionsFolder() | FileHistory() | TopVersions():
             return _make(node.number, stat.S_IFDIR | 0o555, 0, 0, (None, None), _LOCAL_S)
         case TopNode():
             return _make(node.number, stat.S_IFDIR | 0o555, 0, 0, (None, None), seconds)

@@ -33,10 +33,12 @@ from vstorefs.mount.dotversions.nodes import (
     WarningsFile,
 )
 from vstorefs.mount.dotversions.snapshot import SnapshotFolder
+from vstorefs.mount.dotversions.top import AllWarnings, Top, TopVersions
 from vstorefs.mount.dotversions.tree import DotVersions
 from vstorefs.mount.handles import FileHandle, FolderHandle, Handles, TextHandle
 from vstorefs.mount.hashing import Hashing
 from vstorefs.mount.inodes import (
+    ROOT,
     DirectoryNode,
     FileNode,
     Inodes,
@@ -116,6 +118,7 @@ class Operations(pyfuse3.Operations):
         self._commits = commits
         self._changes = changes
         self._versions = versions
+        self._top = Top(inodes, versions)
         self._uses = uses
         self._runs = runs
         self._pool = pool
@@ -145,7 +148,11 @@ class Operations(pyfuse3.Operations):
                     return self._versions.folder(parent, name)
                 return await self._namespace.find(parent, name)
             case TopNode():
+                if name == VERSIONS_FOLDER and parent.number == ROOT:
+                    return self._top.folder(parent, name)
                 return parent.stores.get(name)
+            case TopVersions():
+                return await self._top.find(parent, name)
             case VersionsFolder() | FileHistory():
                 return await self._versions.find(parent, name)
             case _:
@@ -159,6 +166,8 @@ class Operations(pyfuse3.Operations):
         """For how long the kernel may keep what it is told of a node."""
         match node:
             case SnapshotFolder():
+                return 0.0
+            case TopNode() if node.number != ROOT:
                 return 0.0
             case FileNode() | SymlinkNode():
                 return self._namespace.seconds_left(node.parent)
@@ -222,6 +231,8 @@ class Operations(pyfuse3.Operations):
                 return sorted((await self._namespace.entries(node)).items())
             case TopNode():
                 return sorted(node.stores.items())
+            case TopVersions():
+                return list(self._top.rows(node))
             case VersionsFolder() | FileHistory():
                 return list(await self._versions.rows(node))
             case _:
@@ -243,7 +254,7 @@ class Operations(pyfuse3.Operations):
         match node:
             case FileNode():
                 return await self._open_file(node, flags, ctx.pid, writing=writing)
-            case VersionFile() | TellingFile() | WarningsFile() if writing:
+            case VersionFile() | TellingFile() | WarningsFile() | AllWarnings() if writing:
                 raise pyfuse3.FUSEError(errno.EROFS)
             case VersionFile():
                 content = self._versions.content(node)
@@ -253,6 +264,9 @@ class Operations(pyfuse3.Operations):
                 return _info(self._handles.add(handle), keep_cache=True)
             case TellingFile() | WarningsFile():
                 text = await self._versions.text(node)
+                return _info(self._handles.add(TextHandle(text)), direct_io=True)
+            case AllWarnings():
+                text = await self._top.text(node)
                 return _info(self._handles.add(TextHandle(text)), direct_io=True)
             case _:
                 raise pyfuse3.FUSEError(errno.EISDIR)
@@ -615,7 +629,7 @@ class Operations(pyfuse3.Operations):
         if not isinstance(node, DirectoryNode):
             raise pyfuse3.FUSEError(
                 errno.EROFS
-                if isinstance(node, TopNode | VersionsFolder | FileHistory)
+                if isinstance(node, TopNode | TopVersions | VersionsFolder | FileHistory)
                 else errno.ENOTDIR
             )
         return node

@@ -12,7 +12,7 @@ from typing import TypeVar
 from vstorefs import errors
 from vstorefs.clock import Clock
 from vstorefs.ledger import changes
-from vstorefs.model import Content, Key
+from vstorefs.model import VERSIONS_FOLDER, Content, Key
 from vstorefs.mount.dotversions.nodes import (
     ALL_WARNINGS,
     LATEST,
@@ -97,8 +97,7 @@ class DotVersions:
     async def text(self, node: TellingFile | WarningsFile) -> bytes:
         """What one of the telling files contains. Raises: a StoreError."""
         if isinstance(node, WarningsFile):
-            directory = node.folder.directory
-            return await self._warnings(directory, directory.path, below=True)
+            return await self.warnings(node.folder.directory)
         if node.telling is Telling.WARNINGS:
             directory = node.history.folder.directory
             path = directory.path_of(node.history.file)
@@ -106,6 +105,16 @@ class DotVersions:
         await self._load(node.history)
         write = history.to_table if node.telling is Telling.TABLE else history.to_json
         return write(node.history.file, node.history.versions)
+
+    async def warnings(self, directory: DirectoryNode) -> bytes:
+        """What `@WARNINGS` of a directory contains. Raises: Unavailable."""
+        return await self._warnings(directory, directory.path, below=True)
+
+    async def past(self, directory: DirectoryNode, name: str) -> SnapshotFolder | None:
+        """A directory as it was at the time that a name tells; None for what is no time. Raises: a StoreError."""
+        if names.unquote(name) is not None:
+            return None
+        return await self._snapshots.find(self.folder(directory, VERSIONS_FOLDER), name)
 
     async def latest(self, node: LatestLink) -> str:
         """Where `latest` points. Raises: NotFound where no version has content."""
