@@ -53,7 +53,7 @@ class LedgerState:
 
 @dataclass(slots=True, eq=False)
 class Runs:
-    """All runs of one mount. `settle` sees that what programs did until now has been noted."""
+    """All runs of one mount. `touched`: something was noted since the last checkpoint."""
 
     pool: Pool
     project: Project
@@ -65,6 +65,8 @@ class Runs:
     _live: dict[RunId, _Live] = field(default_factory=dict)
     _exchanging: trio.Lock = field(default_factory=trio.Lock)
     own: Run = field(init=False)
+    touched: bool = False
+    _exchanged_at: float = float("-inf")
 
     def __post_init__(self) -> None:
         self.own = self._new(RunKind.MOUNT)
@@ -150,12 +152,22 @@ class Runs:
             while True:
                 await trio.sleep(_EVERY_S)
                 await settle()
-                await self._checkpoint()
+                # A mount that nobody uses asks nothing of the store.
+                if self.touched or self.state.waiting:
+                    self.touched = False
+                    await self._checkpoint()
+                    await self.exchange(whole=False)
+
+    async def catch_up(self) -> None:
+        """Before inputs are compared: take in what others wrote, if that was not done for a while."""
+        if self.clock.monotonic_s() - self._exchanged_at > _EVERY_S:
+            with trio.move_on_after(_NEWS_S):
                 await self.exchange(whole=False)
 
     async def exchange(self, *, whole: bool) -> None:
         """Send what waits, and take in what others wrote; a store that is away is said once."""
         async with self._exchanging:
+            self._exchanged_at = self.clock.monotonic_s()
             try:
                 answer = await self.pool.ask(messages.ExchangeLedger(whole))
             except errors.VstorefsError as error:

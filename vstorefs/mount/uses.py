@@ -136,6 +136,7 @@ class Uses:
 
     def published(self, node: FileNode, content: Content | None) -> None:
         """What was written to a file has become a version, or never will."""
+        self._runs.touched = True
         for run, time_ns, inherited in self._waiting.pop(node, ()):
             if content is not None:
                 tally = self._tally(run, node.remote, content.key, content, time_ns)
@@ -177,6 +178,7 @@ class Uses:
     async def _send(self) -> bool:
         """Send one batch; False where it could not be taken, and is kept."""
         async with self._sending:
+            await self._runs.catch_up()
             batch = list(itertools.islice(self._tallies.items(), _BATCH))
             for what, _ in batch:
                 del self._tallies[what]
@@ -185,6 +187,7 @@ class Uses:
             if not batch:
                 return True
             notes = tuple(self._note(tally) for _, tally in batch)
+            self._runs.touched = True
             try:
                 answer = await self._pool.ask(messages.NoteUses(notes))
             except errors.VstorefsError as error:
