@@ -386,6 +386,23 @@ def test_a_locked_content_that_cannot_be_had_is_refused(
         one.urls.clear()
 
 
+def test_check_tells_that_nobody_kept_what_was_used(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    place = WRITABLE["s3-portable"](request)
+    tool = OtherTool(place, request)
+    for name in ("kept", "not-kept"):
+        tool.write(name, b"first " + name.encode())
+    with host(tmp_path / "host", place.env) as one:
+        mount = project(one, place)
+        record(mount, "one", "sh", "-c", f"cat {mount.path}/data/*")
+        (mount / "data/kept").write_bytes(b"second")
+        tool.write("not-kept", b"second")
+        told = one.run("check", "--against", "one", "--mount", mount.path).stdout.splitlines()
+        assert [line.partition(":")[0] for line in told[:2]] == ["data/kept", "data/not-kept"]
+        assert ["kept nowhere any more" in line for line in told[:2]] == [False, True]
+
+
 def test_a_run_whose_mount_dies_is_closed_by_the_next(one_host: Host, tmp_path: Path) -> None:
     store = tmp_path / "store"
     store.mkdir()

@@ -88,7 +88,8 @@ def text(warning: ChangeWarning) -> str:
         head = f"{warning.kind.value} since run {run} on {when} on {before.host}"
     if warning.kind is WarningKind.CHANGED_WHILE_READ:
         head = f"{warning.kind.value} by run {run}, which began with it on {when}"
-    return f"{head}: then {content(before.content)}{now}"
+    lost = ", which is kept nowhere any more" if warning.lost else ""
+    return f"{head}: then {content(before.content)}{lost}{now}"
 
 
 def is_same(one: ChangeWarning, other: ChangeWarning) -> bool:

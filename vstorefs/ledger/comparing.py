@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from vstorefs import errors
 from vstorefs.digests import Digests
 from vstorefs.ledger.changes import Difference, compare
 from vstorefs.ledger.ledger import Ledger
 from vstorefs.ledger.manifest import ChangeWarning, Input, Manifest, Seen
-from vstorefs.model import Hashes, Key, StoreId, Version
+from vstorefs.model import Hashes, Key, Mark, StoreId, Version
 from vstorefs.state.fingerprints import Fingerprint, Fingerprints
 from vstorefs.stores.base import Store
 
 _AT_ONCE = 8
+_GONE = {Mark.REPLACED_OUTSIDE, Mark.PURGED, Mark.PURGING}
 Paths = tuple[tuple[StoreId, Key], ...]
 
 
@@ -39,7 +41,17 @@ class Comparison:
             yield from pool.map(lambda use: self._compare(whole, use), wanted)
 
     def _compare(self, whole: Manifest, use: Input) -> ChangeWarning | None:
-        return self._ledger.compare(whole.run, use, self._now(use))
+        warning = self._ledger.compare(whole.run, use, self._now(use))
+        if warning is None or self._is_kept(use):
+            return warning
+        return replace(warning, lost=True)
+
+    def _is_kept(self, use: Input) -> bool:
+        """Whether the store still has the content that was used."""
+        return any(
+            use.content.version in {one.id, one.token} and one.token and not _GONE & set(one.marks)
+            for one in self._store_of(use.place.store).history(use.place.path)
+        )
 
     def _now(self, use: Input) -> Seen | None:
         store = self._store_of(use.place.store)

@@ -148,7 +148,11 @@ class Earlier:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeWarning:
-    """An input is not what it was. `now` is None where it is gone, `before` where no run used it before."""
+    """An input is not what it was.
+
+    `now` is None where it is gone, `before` where no run used it before. `lost`: the content of before was found to be
+    kept nowhere any more.
+    """
 
     kind: WarningKind
     place: Place
@@ -156,6 +160,7 @@ class ChangeWarning:
     run: RunId
     before: Earlier | None
     now: Seen | None
+    lost: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
