@@ -52,9 +52,10 @@ def test_a_store_that_denies_is_opened_anew_now_and_then(monkeypatch):
     monkeypatch.setattr(module, "open_store", lambda spec, _probes: FakeStore(spec))
     stores = Stores({SLOW.id: SLOW, QUICK.id: QUICK}, None, clock)
     first, other = stores.get(SLOW.id), stores.get(QUICK.id)
-    stores.doubt("slow")
+    assert not stores.doubt("slow")
     assert stores.get(SLOW.id) is first
     now[0] += 11
+    assert stores.doubt("slow")
     second = stores.get(SLOW.id)
     assert second is not first
     assert stores.get(SLOW.id) is second

@@ -18,6 +18,8 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+import msgspec
+
 from vstorefs import errors
 from vstorefs.workers.channel import Channel
 from vstorefs.workers.jobs import (
@@ -193,7 +195,13 @@ class Worker:
         """Begin what changes a store."""
         if isinstance(request, Publish):
             writes = self._writes.get(request.entry.store, self._own)
-            self._do(writes.submit, number, lambda: self._publish(request))
+            again = msgspec.structs.replace(request, look=True)
+            self._do(
+                writes.submit,
+                number,
+                lambda: self._publish(request),
+                lambda: self._publish(again),
+            )
         else:
             writes = self._writes.get(request.store, self._own)
             self._do(writes.submit, number, lambda: purge.purge(self._setting, request))
@@ -277,14 +285,18 @@ class Worker:
         return lambda report: self._send(Progress(number, report))
 
     def _do(
-        self, start: Callable[[Callable[[], None]], object], number: int, job: Callable[[], Answer]
+        self,
+        start: Callable[[Callable[[], None]], object],
+        number: int,
+        job: Callable[[], Answer],
+        again: Callable[[], Answer] | None = None,
     ) -> None:
+        """Start a job. What is denied is tried `again` where its store's credentials may be new by now."""
+
         def run() -> None:
             try:
-                answer = job()
+                answer = self._with_new_credentials(job, again or job)
             except errors.StoreError as error:
-                if isinstance(error, errors.Denied):
-                    self._setting.stores.doubt(error.store)
                 answer = Failure(
                     type(error).__name__, error.message, error.store, error.key, error.operation
                 )
@@ -299,6 +311,16 @@ class Worker:
             self._reply(number, answer)
 
         start(run)
+
+    def _with_new_credentials(
+        self, job: Callable[[], Answer], again: Callable[[], Answer]
+    ) -> Answer:
+        try:
+            return job()
+        except errors.Denied as error:
+            if not self._setting.stores.doubt(error.store):
+                raise
+            return again()
 
     def _reply(self, number: int, answer: Answer) -> None:
         self._hashing.pop(number, None)

@@ -70,9 +70,10 @@ class Stores:
             return False
         return self._clock.monotonic_s() >= self._doubtable[store]
 
-    def doubt(self, alias: str) -> None:
-        """A store was denied something."""
+    def doubt(self, alias: str) -> bool:
+        """A store was denied something; whether the next question finds it opened anew."""
         self._doubted.add(alias)
+        return any(self._is_doubted(store) for store in self._open)
 
 
 class Setting:
