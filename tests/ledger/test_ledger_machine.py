@@ -6,16 +6,15 @@ that its host knew then. Hosts learn from each other what ended runs did, and wh
 
 from __future__ import annotations
 
-import tempfile
+import contextlib
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from tests.ledger.hosts import World, place, seen
+from tests.ledger.hosts import World, in_memory, place, seen
 from vstorefs.ledger.manifest import ChangeWarning, Run, WarningKind
 from vstorefs.model import RunId
 
@@ -75,10 +74,8 @@ class Known:
 class Machine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        # In memory, where it can be: a machine syncs its states thousands of times.
-        memory = Path("/dev/shm")
-        self.folder = tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None)
-        self.world = World(Path(self.folder.name))
+        self.stack = contextlib.ExitStack()
+        self.world = World(self.stack.enter_context(in_memory()))
         self.hosts = [
             self.world.host(name, ahead=timedelta(minutes=minutes))
             for name, minutes in (("a", 0), ("b", 10), ("c", -10))
@@ -93,7 +90,7 @@ class Machine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.world.close()
-        self.folder.cleanup()
+        self.stack.close()
 
     def time_of(self, host: int) -> int:
         """By the host's clock."""
@@ -247,4 +244,4 @@ class Machine(RuleBasedStateMachine):
 
 
 TestMachine = Machine.TestCase
-TestMachine.settings = settings(max_examples=50, stateful_step_count=30, deadline=None)
+TestMachine.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
