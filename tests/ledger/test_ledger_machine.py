@@ -49,7 +49,8 @@ class Working:
     uses: dict[str, Use] = field(default_factory=dict)
     made: dict[str, Use] = field(default_factory=dict)
     own: set[tuple[str, str]] = field(default_factory=set)
-    warned: set[tuple[str, str]] = field(default_factory=set)
+    warned: dict[tuple[str, str], str] = field(default_factory=dict)
+    told: list[tuple[str, str]] = field(default_factory=list)
 
 
 @dataclass
@@ -150,9 +151,12 @@ class Machine(RuleBasedStateMachine):
         accepted = known.accepted.get(path)
         if kind is None or (accepted is not None and accepted[2] == content):
             return []
-        if (path, kind.value) in one.warned:
+        before = one.warned.get((path, kind.value))
+        # Warned of once, and once more when what it was warned of has been accepted, here or elsewhere.
+        if before is not None and (accepted is None or accepted[2] != before):
             return []
-        one.warned.add((path, kind.value))
+        one.warned[path, kind.value] = content
+        one.told.append((path, kind.value))
         return [kind]
 
     def check(self, warning: ChangeWarning, path: str, content: str) -> None:
@@ -180,7 +184,7 @@ class Machine(RuleBasedStateMachine):
     def end(self, pick: int) -> None:
         one = self.working.pop(pick % len(self.working))
         whole = self.hosts[one.host].end(one.run)
-        assert {(w.place.path, w.kind.value) for w in whole.warnings} == one.warned
+        assert [(w.place.path, w.kind.value) for w in whole.warnings] == one.told
         assert len(whole.inputs) == len(one.tokens)
         self.known[one.host].ended.add(one.run.id)
         self.waiting.append(one)
@@ -229,7 +233,8 @@ class Machine(RuleBasedStateMachine):
         for one in self.working:
             if one.host == host:
                 # Whatever it was warned of is answered, and it may be warned again.
-                one.warned -= {(path, kind.value) for kind in WarningKind}
+                for kind in WarningKind:
+                    one.warned.pop((path, kind.value), None)
 
     @invariant()
     def what_is_accepted_is_not_held_against_anybody(self) -> None:
