@@ -58,6 +58,7 @@ class Version:
     sha256: str | None = None
     base: str | None = None
     write_id: str | None = None
+    token: str | None = None
     run: str | None = None
     uses: int = 0
     marks: tuple[str, ...] = ()

@@ -62,6 +62,7 @@ def test_a_history_and_each_version_in_it(mount: Mount) -> None:
                 assert file.read() == b"one\\n"
         with vstorefs.open(path, "r", version=second) as file:
             assert file.read() == "two\\n"
+        assert first.token and second.token and first.token != second.token
         assert len(second.sha256) == 64 and len(second.md5) == 32
         assert vstorefs.history(mount + "/never") == []
         with open(mount + "/@odd", "w") as file:
