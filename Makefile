@@ -50,6 +50,7 @@ bench: setup ## speed beside rclone mount, as ratios
 	$(PYTHON) -m bench.start
 	$(PYTHON) -m bench.wide
 	$(PYTHON) -m bench.runs
+	$(PYTHON) -m bench.ledger
 
 docs: setup ## check that every command and setting has its page, and run the README
 	$(TESTS) tests/docs

@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from vstorefs import errors, files
+from vstorefs import errors
 from vstorefs.cli import supervising
-from vstorefs.ledger.masking import mask_arguments
+from vstorefs.ledger import recording
 from vstorefs.ledger.opening import PROJECT_FILE, choose
-from vstorefs.state import control, mounts
+from vstorefs.state import mounts
 from vstorefs.state.mounts import MountRecord
 from vstorefs.stores.ids import new_id
 
@@ -33,10 +33,6 @@ examples:
   vstorefs run --locked inputs.lock -- python train.py  with exactly the inputs of a run before
   vstorefs show baseline                                what it used and made
 """
-
-_BEGIN_S = 60.0
-_END_S = 300.0
-_GIT_S = 10.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,43 +60,18 @@ def run(options: argparse.Namespace) -> int:
         raise errors.UsageError("name a command to run: vstorefs run -- CMD ARGS")
     with _mounted(options) as record:
         supervising.adopt_orphans()
-        run_id = _begin(record, options.name, command)
+        run_id = recording.begin(record, options.name, command)
         environ = os.environ | {"VSTOREFS_MOUNT": record.mount_point, "VSTOREFS_RUN": run_id}
         status = supervising.supervise(command, environ)
         _end(record, run_id, status)
     return status
 
 
-def _begin(record: MountRecord, name: str, command: list[str]) -> str:
-    pid = os.getpid()
-    request = {
-        "op": "run-begin",
-        "name": name,
-        "command": mask_arguments(command, os.environ),
-        "folder": _printable(str(Path.cwd())),
-        "commit": _commit(),
-        "pid": pid,
-        "start": files.process_start(pid),
-        "inherited": supervising.inherited(record.mount_point),
-    }
-    answer = control.ask(record, request, timeout_s=_BEGIN_S)
-    if not answer["ok"]:
-        raise errors.VstorefsError(f"the run cannot be recorded: {answer['error']}")
-    return str(answer["run"])
-
-
 def _end(record: MountRecord, run_id: str, status: int) -> None:
-    request = {"op": "run-end", "run": run_id, "exit_status": status}
     try:
-        answer = control.ask(record, request, timeout_s=_END_S)
-        error = answer.get("error")
+        answer = recording.end(record, run_id, status)
     except errors.VstorefsError as failure:
-        answer, error = {}, str(failure)
-    if error:
-        print(
-            f"vstorefs: the record of run {run_id[:12]} cannot be closed now, the next mount does that: {error}",
-            file=sys.stderr,
-        )
+        print(f"vstorefs: {failure}", file=sys.stderr)
         return
     _tell(answer)
 
@@ -119,28 +90,6 @@ def _tell(answer: dict[str, Any]) -> None:
             f"vstorefs: its record is on this machine only, so far: {answer['why']}",
             file=sys.stderr,
         )
-
-
-def _commit() -> str | None:
-    """The commit of the working folder, with `+` where files differ from it; None where there is none."""
-    found = _git("rev-parse", "HEAD")
-    if found is None:
-        return None
-    return found.strip() + ("+" if _git("status", "--porcelain", "--untracked-files=no") else "")
-
-
-def _git(*arguments: str) -> str | None:
-    try:
-        result = subprocess.run(
-            ["git", *arguments], check=True, capture_output=True, text=True, timeout=_GIT_S
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return result.stdout
-
-
-def _printable(text: str) -> str:
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 @contextmanager

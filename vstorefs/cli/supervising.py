@@ -16,7 +16,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from vstorefs import errors
 
@@ -96,27 +95,3 @@ def _reap(command: int) -> tuple[int | None, bool]:
         if pid == command:
             code = os.waitstatus_to_exitcode(how)
             status = code if code >= 0 else _SIGNALLED - code
-
-
-def inherited(mount_point: str) -> list[int]:
-    """Inode numbers of files of a mount that this process has open for reading.
-
-    The descriptors' links are not followed: that would call into the mount.
-    """
-    ours = set()
-    for line in Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape").splitlines():
-        fields = line.split()
-        if fields[4].encode().decode("unicode_escape") == mount_point:
-            ours.add(fields[0])
-    found = []
-    for file in Path("/proc/self/fdinfo").iterdir():
-        try:
-            lines = file.read_text().splitlines()
-        except OSError:
-            # The descriptor that lists the folder is gone by now.
-            continue
-        about = dict(line.split(":", 1) for line in lines if ":" in line)
-        readable = int(about.get("flags", "0").strip(), 8) & os.O_ACCMODE != os.O_WRONLY
-        if about.get("mnt_id", "").strip() in ours and readable and "ino" in about:
-            found.append(int(about["ino"]))
-    return found

@@ -100,15 +100,16 @@ class BucketArchive:
         return ask_again(lambda: self._bucket.get(f"{HIDDEN_FOLDER}/{name}"), _ASK_S)
 
     def add(self, name: str, data: bytes) -> None:
-        """See `Archive`. Sent again after a lost answer it is the same object."""
+        """See `Archive`. It looks first: some stores ignore the condition, and would keep every try."""
         key = f"{HIDDEN_FOLDER}/{name}"
         with contextlib.suppress(errors.AlreadyExists):
-            ask_again(
-                lambda: self._bucket.put(
-                    key, data, metadata={}, content_type=_JSON, absent=self._bucket.atomic
-                ),
-                _ASK_S,
-            )
+            ask_again(lambda: self._put(key, data), _ASK_S)
+
+    def _put(self, key: str, data: bytes) -> None:
+        try:
+            self._bucket.stat(key)
+        except errors.NotFound:
+            self._bucket.put(key, data, metadata={}, content_type=_JSON, absent=self._bucket.atomic)
 
     def remove(self, name: str) -> None:
         """See `Archive`. Where the bucket keeps versions, the version goes, and leaves no marker."""

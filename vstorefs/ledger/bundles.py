@@ -8,15 +8,23 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
 
 import msgspec
 
 from vstorefs import errors
-from vstorefs.ledger.manifest import ChangeWarning, Manifest, Place, Run, Seen
-from vstorefs.stores.ids import derived_id
+from vstorefs.ledger.manifest import (
+    ChangeWarning,
+    Manifest,
+    Moment,
+    Place,
+    Run,
+    Seen,
+    Sequence,
+    decode_known,
+)
+from vstorefs.stores.ids import derived_id, is_id
 
 FORMAT = 1
 
@@ -31,11 +39,11 @@ class Item:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundled:
-    """One run. `used` and `made` are pairs of a content's number and when it was last used, or made."""
+    """One run. `used` and `made` are a content's number, when it was last used, or made, and the sequence of that."""
 
     run: Run
-    used: tuple[tuple[int, datetime], ...] = ()
-    made: tuple[tuple[int, datetime], ...] = ()
+    used: tuple[tuple[int, Moment, Sequence], ...] = ()
+    made: tuple[tuple[int, Moment, Sequence], ...] = ()
     warnings: tuple[ChangeWarning, ...] = ()
 
 
@@ -68,14 +76,18 @@ def bundle(manifests: Iterable[Manifest]) -> Bundle:
 
     for one in manifests:
         used = tuple(
-            (number(use.place, use.content), use.last_used) for use in one.inputs if not use.pinned
+            (number(use.place, use.content), use.last_used, use.sequence)
+            for use in one.inputs
+            if not use.pinned
         )
-        made = tuple((number(out.place, out.content), out.made) for out in one.outputs)
+        made = tuple(
+            (number(out.place, out.content), out.made, out.sequence) for out in one.outputs
+        )
         runs.append(Bundled(run=one.run, used=used, made=made, warnings=one.warnings))
     return Bundle(items=tuple(items), runs=tuple(runs))
 
 
-def name_of(runs: Sequence[str]) -> str:
+def name_of(runs: Iterable[str]) -> str:
     """The id of a bundle: the same runs make the same bundle, whoever writes it."""
     return derived_id("\0".join(sorted(runs)))
 
@@ -88,11 +100,15 @@ def encode(whole: Bundle) -> bytes:
 def decode(data: bytes, name: str) -> Bundle:
     """A bundle. Raises: NotSupported for a newer format, Corrupt for what is none; both name it."""
     try:
-        found = _decode.decode(gzip.decompress(data))
-    except (msgspec.DecodeError, OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        text = gzip.decompress(data)
+    except (OSError, EOFError, zlib.error) as error:
         raise errors.Corrupt(f"{name} is no readable bundle of runs: {error}") from error
-    if found.format > FORMAT:
-        raise errors.NotSupported(
-            f"{name} has format {found.format}, and this vstorefs knows {FORMAT}; install a newer vstorefs"
+    found = decode_known(_decode, text, name, FORMAT, "bundle of runs")
+    numbers = (number for one in found.runs for number, *_ in (*one.used, *one.made))
+    if not all(0 <= number < len(found.items) for number in numbers):
+        raise errors.Corrupt(
+            f"{name} is no readable bundle of runs: it lacks contents that it names"
         )
+    if not all(is_id(one.run.id) for one in found.runs):
+        raise errors.Corrupt(f"{name} is no readable bundle of runs: it names runs that cannot be")
     return found

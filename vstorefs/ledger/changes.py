@@ -6,6 +6,7 @@ sums are one; where neither is known of one side, it may have changed.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from enum import Enum
 
@@ -50,6 +51,28 @@ def is_accepted(acknowledged: Acknowledgement | None, now: Seen | None) -> bool:
     return compare(acknowledged.content, now) is Difference.NONE
 
 
+def is_ended(acknowledged: Acknowledgement | None, warning: ChangeWarning) -> bool:
+    """Whether somebody's acknowledgement is an answer to a warning.
+
+    Clocks have no say: it is one where it names the warning, or accepts what the warning is about.
+    """
+    if acknowledged is None:
+        return False
+    if (warning.run, warning.time) in acknowledged.ends:
+        return True
+    torn = warning.kind is WarningKind.CHANGED_WHILE_READ
+    return not torn and is_accepted(acknowledged, warning.now)
+
+
+def merged(one: Acknowledgement | None, other: Acknowledgement) -> Acknowledgement:
+    """The newer of two acknowledgements of a path, with all that both end."""
+    if one is None:
+        return other
+    ends = tuple(dict.fromkeys((*one.ends, *other.ends)))
+    newer = max(one, other, key=lambda ack: (ack.sequence, ack.time, ack.id))
+    return replace(newer, ends=ends)
+
+
 def reference(
     used: Earlier | None, made: Earlier | None, now: Seen
 ) -> tuple[Earlier, WarningKind, Difference] | None:
@@ -69,7 +92,7 @@ def reference(
 
 
 def order(earlier: Earlier) -> tuple[int, datetime]:
-    """Uses stand by the sequence of their runs; clocks decide between runs that knew nothing of each other."""
+    """Uses stand by their sequences; clocks decide between those that knew nothing of each other."""
     return earlier.sequence, earlier.time
 
 

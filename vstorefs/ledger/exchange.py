@@ -2,29 +2,29 @@
 
 What goes out is remembered, with the name that it gets, before it is tried, and sent again until the archive has it;
 so a default store that is away delays the ledger and loses nothing. What comes in is found by its name: manifests are
-named by when they were written, so only the last days need to be listed; a new host takes bundles of many.
+named by when they were written, so only the last days need to be listed; a new host takes bundles of many. An object
+that cannot be read is named in the log once by each vstorefs that meets it.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
-from vstorefs import errors
+from vstorefs import __version__, errors
 from vstorefs.clock import Clock
 from vstorefs.ledger import archive as names
-from vstorefs.ledger import bundles, manifest
+from vstorefs.ledger import bundles, changes, manifest, naming
 from vstorefs.ledger.archive import Archive, Named
 from vstorefs.ledger.bundles import Bundle
 from vstorefs.ledger.index import Index
 from vstorefs.ledger.manifest import (
-    Acknowledgement,
     Earlier,
     Kept,
     Manifest,
@@ -39,22 +39,23 @@ from vstorefs.state.env import State
 from vstorefs.state.fingerprints import Fingerprint, Fingerprints
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 BUNDLED = 100
 _UNSENT, _NAMED, _LOOSE, _HAVE = "unsent", "named", "loose", "have"
-_READ_TO, _SKEW, _KEPT = "read-to", "skew", "kept"
+_SHOWN, _BAD, _READ_TO, _SKEW, _KEPT = "shown", "bad", "read-to", "skew", "kept"
 _AT_ONCE = 8
 _BATCH = 100
-_TIME = "%Y-%m-%dT%H%M%S.%fZ"
-_SKEWED = timedelta(seconds=90)
-_DAY = timedelta(days=1)
-_decide = msgspec.json.Decoder(Kept).decode
-_ack = msgspec.json.Decoder(Acknowledgement).decode
+_NAME_HOLDS = timedelta(minutes=1)
+"""An older name may lie before what others list, and would tell of a wrong clock."""
+_SKEWED_S = 90
+_LONGEST_SKEW_S = 86_400
+"""What seems written later than this was copied to where it is."""
 
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What came in. `skewed`: hosts whose clocks are not the store's, and by how many seconds they are ahead of it."""
+    """What came in. `skewed`: hosts newly found to have wrong clocks, and by how many seconds they are ahead."""
 
     runs: int
     skewed: tuple[tuple[str, int], ...] = ()
@@ -86,37 +87,56 @@ class Exchange:
     def send(self) -> int:
         """Send what waits; gives how much that was. Raises: a StoreError; then the rest goes on waiting."""
         with self._state.reading() as txn:
-            waiting = self._index.marked(txn, _UNSENT)
+            waiting = self._index.names_marked(txn, _UNSENT)
         if not waiting:
             return 0
         archive = self._archive()
-        for what, data in waiting:
-            name = self._named(what)
-            archive.add(name, data)
-            with self._state.writing() as txn:
-                self._index.unmark(txn, _UNSENT, what)
-                self._index.unmark(txn, _NAMED, what)
-                if name.startswith(names.RUNS):
-                    self._index.mark(txn, _LOOSE, run_of(name), name.encode())
-                else:
-                    self._index.mark(txn, _HAVE, name)
-        return len(waiting)
+        return sum(self._send(archive, what) for what in waiting)
 
-    def _named(self, what: str) -> str:
-        """The name that an object gets: with the time of its first try, and the same at every other."""
+    def _send(self, archive: Archive, what: str) -> bool:
+        with self._state.reading() as txn:
+            data = self._index.value_of(txn, _UNSENT, what)
+            tried = self._index.value_of(txn, _NAMED, what)
+        if data is None:
+            return False
+        name = tried.decode() if tried is not None else None
+        if name is None or not self._is_there(archive, name):
+            name = self._named(what, name)
+            archive.add(name, data)
         with self._state.writing() as txn:
-            known = dict(self._index.marked(txn, _NAMED)).get(what)
-            if known is not None:
-                return known.decode()
+            self._index.unmark(txn, _UNSENT, what)
+            self._index.unmark(txn, _NAMED, what)
+            run = naming.run_of(name) if name.startswith(names.RUNS) else None
+            if run is not None:
+                self._index.mark(txn, _LOOSE, run, name.encode())
+            else:
+                self._index.mark(txn, _HAVE, name)
+        return True
+
+    def _is_there(self, archive: Archive, name: str) -> bool:
+        """Whether a try whose answer was lost has happened."""
+        return any(one.name == name for one in archive.names(name))
+
+    def _named(self, what: str, before: str | None) -> str:
+        """The name that an object gets: that of its last try, unless that was long ago."""
+        with self._state.writing() as txn:
+            known = self._index.value_of(txn, _NAMED, what)
+            current = known.decode() if known is not None else None
+            if current is not None and (current != before or self._holds(current)):
+                return current
             kind, _, name = what.rpartition("/")
-            full = f"{kind}/{self._now().strftime(_TIME)}-{name}.json"
+            full = naming.dated(f"{kind}/", self._now(), name)
             self._index.mark(txn, _NAMED, what, full.encode())
             return full
+
+    def _holds(self, name: str) -> bool:
+        tried = naming.time_of(name)
+        return tried is not None and abs(self._now() - tried) < _NAME_HOLDS
 
     def waiting(self) -> int:
         """How much has not been sent."""
         with self._state.reading() as txn:
-            return len(self._index.marked(txn, _UNSENT))
+            return len(self._index.names_marked(txn, _UNSENT))
 
     def bundle(self) -> None:
         """Put the oldest manifests that are in no bundle into one, when there are many. Raises: a StoreError."""
@@ -126,7 +146,7 @@ class Exchange:
             return
         chosen = [(RunId(run), name.decode()) for run, name in loose[:BUNDLED]]
         archive = self._archive()
-        found = self._fetched(archive, [name for _, name in chosen])
+        found = self._fetched(archive, [name for _, name in chosen], manifest.decode)
         whole = bundles.bundle(one for _, one in found)
         name = f"{names.BUNDLES}{bundles.name_of([run for run, _ in chosen])}.json.gz"
         archive.add(name, bundles.encode(whole))
@@ -138,15 +158,22 @@ class Exchange:
     def checkpoint(self, whole: Manifest, number: int) -> None:
         """Let other hosts see a run that goes on, in place of its checkpoint before. Raises: a StoreError."""
         archive = self._archive()
-        stem = f"{names.CHECKPOINTS}{whole.run.started.strftime(_TIME)}-{whole.run.id}@"
-        archive.add(f"{stem}{number:08d}.json", manifest.encode(whole))
+        stem = naming.checkpoints_of(whole.run)
+        name = f"{stem}{number:08d}.json"
+        with self._state.writing() as txn:
+            self._index.mark(txn, _SHOWN, whole.run.id, name.encode())
+        archive.add(name, manifest.encode(whole))
         if number > 0:
             archive.remove(f"{stem}{number - 1:08d}.json")
+
+    def is_shown(self, txn: Any, run: RunId) -> bool:
+        """Whether other hosts may have seen a run before its end."""
+        return self._index.is_marked(txn, _SHOWN, run)
 
     def end_checkpoints(self, run: Run) -> None:
         """A run has ended, and its manifest says all. Raises: a StoreError."""
         archive = self._archive()
-        for one in archive.names(f"{names.CHECKPOINTS}{run.started.strftime(_TIME)}-{run.id}@"):
+        for one in archive.names(naming.checkpoints_of(run)):
             archive.remove(one.name)
 
     # --- in
@@ -154,24 +181,18 @@ class Exchange:
     def receive(self, *, whole: bool) -> News:
         """Take in what other hosts have written since; `whole`: whatever its age. Raises: a StoreError."""
         archive = self._archive()
-        for name in self._missing(one.name for one in archive.names(names.BUNDLES)):
-            self._take_bundle(name, archive.get(name))
+        if whole:
+            self._try_bad_ones_again()
+        taken = self._take_bundles(archive)
         began = self._now()
-        found = self._new_manifests(archive, whole=whole)
-        skewed: dict[str, int] = {}
-        taken = 0
-        for named, one in self._manifests(archive, found):
-            taken += 1
-            behind = named.written - (_time_of(named.name) or named.written)
-            if abs(behind) > _SKEWED:
-                skewed[one.run.host] = -int(behind.total_seconds())
+        listed = self._listed(archive, whole=whole)
+        taken += self._take_manifests(archive, listed)
         self._take_checkpoints(archive)
         self._take_decisions(archive)
+        skewed = self._note_clocks(listed)
         with self._state.writing() as txn:
-            self._index.mark(txn, _READ_TO, "", began.strftime(_TIME).encode())
-            for host, seconds in skewed.items():
-                self._index.mark(txn, _SKEW, host, str(seconds).encode())
-        return News(taken, tuple(sorted(skewed.items())))
+            self._index.mark(txn, _READ_TO, "", naming.moment_text(began).encode())
+        return News(taken, skewed)
 
     def skewed(self) -> dict[str, int]:
         """Hosts whose clocks were found to be wrong, and by how many seconds they are ahead."""
@@ -185,11 +206,12 @@ class Exchange:
         """
         with self._state.reading() as txn:
             data = self._index.manifest(txn, run)
-            name = dict(self._index.marked(txn, _LOOSE)).get(run)
+            name = self._index.value_of(txn, _LOOSE, run)
+            known = self._index.run(txn, run)
         if data is not None:
             return manifest.decode(data, f"the manifest of run {run}")
         archive = self._archive()
-        found = name.decode() if name is not None else self._name_of(archive, run)
+        found = name.decode() if name is not None else _name_of(archive, run, known)
         data = archive.get(found)
         whole = manifest.decode(data, found)
         with self._state.writing() as txn:
@@ -200,170 +222,202 @@ class Exchange:
         """Take a manifest into the index."""
         run = whole.run
         self._index.put_run(txn, run)
+        self._index.unmark(txn, _SHOWN, run.id)
         for use in whole.inputs:
             self._learn(txn, use.place, use.content)
             if not use.pinned:
-                self._index.put_use(txn, use.place, earlier(run, use.content, use.last_used))
-                self._index.count_use(txn, use.place, use.content, run.id)
+                used = earlier(run, use.content, use.last_used, use.sequence)
+                self._index.put_use(txn, use.place, used)
+                self._index.count_use(txn, use.place, used)
         for output in whole.outputs:
             self._learn(txn, output.place, output.content)
-            self._index.put_made(txn, output.place, earlier(run, output.content, output.made))
+            made = earlier(run, output.content, output.made, output.sequence)
+            self._index.put_made(txn, output.place, made)
             self._index.note_maker(txn, output.place, output.content, run.id)
         for warning in whole.warnings:
             self._index.put_warning(txn, warning)
 
     # --- parts
 
-    def _new_manifests(self, archive: Archive, *, whole: bool) -> list[Named]:
+    def _listed(self, archive: Archive, *, whole: bool) -> list[Named]:
         with self._state.reading() as txn:
-            known = dict(self._index.marked(txn, _READ_TO)).get("")
-        since = None if known is None or whole else _parsed(known.decode())
-        prefixes = [names.RUNS] if since is None else list(_days(since, self._now()))
-        listed = [one for prefix in prefixes for one in archive.names(prefix)]
-        with self._state.reading() as txn:
-            return [one for one in listed if not self._is_known(txn, RunId(run_of(one.name)))]
+            known = self._index.value_of(txn, _READ_TO, "")
+        since = None if known is None or whole else naming.parsed(known.decode())
+        prefixes = [names.RUNS] if since is None else naming.days(since, self._now())
+        return [one for prefix in prefixes for one in archive.names(prefix)]
 
     def _is_known(self, txn: Any, run: RunId) -> bool:
         known = self._index.run(txn, run)
         return known is not None and known.status is not RunStatus.RUNNING
 
-    def _manifests(self, archive: Archive, found: list[Named]) -> Iterator[tuple[Named, Manifest]]:
-        by_name = {one.name: one for one in found}
-        batch: list[tuple[str, Manifest]] = []
-
-        def flush() -> None:
+    def _take_manifests(self, archive: Archive, listed: Iterable[Named]) -> int:
+        runs = ((one.name, naming.run_of(one.name)) for one in listed)
+        with self._state.reading() as txn:
+            wanted = [
+                name for name, run in runs if run is not None and not self._is_known(txn, run)
+            ]
+        taken = 0
+        for batch in _batches(wanted):
+            found = list(self._fetched(archive, batch, manifest.decode))
             with self._state.writing() as txn:
-                for name, whole in batch:
+                for name, whole in found:
                     self.take(txn, whole)
                     self._index.mark(txn, _LOOSE, whole.run.id, name.encode())
-            batch.clear()
+            taken += len(found)
+        return taken
 
-        for name, whole in self._fetched(archive, list(by_name)):
-            batch.append((name, whole))
-            if len(batch) >= _BATCH:
-                flush()
-            yield by_name[name], whole
-        flush()
+    def _fetched(
+        self, archive: Archive, wanted: Sequence[str], decode: Callable[[bytes, str], T]
+    ) -> Iterator[tuple[str, T]]:
+        """Objects, many at a time; one that cannot be read is said so, and left out."""
+        with self._state.reading() as txn:
+            wanted = [name for name in wanted if not self._is_bad(txn, name)]
 
-    def _fetched(self, archive: Archive, wanted: list[str]) -> Iterator[tuple[str, Manifest]]:
-        """Manifests, many at a time; one that cannot be read is said so, and left out."""
-
-        def fetch(name: str) -> Manifest | None:
+        def fetch(name: str) -> T | None:
             try:
-                return manifest.decode(archive.get(name), name)
-            except (errors.Corrupt, errors.NotSupported, errors.NotFound) as error:
+                return _of_its_run(decode(archive.get(name), name), name)
+            except errors.NotFound:
+                return None
+            except (errors.Corrupt, errors.NotSupported) as error:
                 log.warning("the ledger: %s", error.message)
+                with self._state.writing() as txn:
+                    self._index.mark(txn, _BAD, name, __version__.encode())
                 return None
 
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            for name, whole in zip(wanted, pool.map(fetch, wanted), strict=True):
-                if whole is not None:
-                    yield name, whole
+            for name, found in zip(wanted, pool.map(fetch, wanted), strict=True):
+                if found is not None:
+                    yield name, found
 
-    def _take_bundle(self, name: str, data: bytes) -> None:
-        try:
-            whole = bundles.decode(data, name)
-        except (errors.Corrupt, errors.NotSupported) as error:
-            log.warning("the ledger: %s", error.message)
-            return
-        with self._state.writing() as txn:
-            self._take_runs(txn, whole)
-            self._index.mark(txn, _HAVE, name)
+    def _is_bad(self, txn: Any, name: str) -> bool:
+        """Whether this vstorefs has found an object unreadable; a newer one may know it."""
+        return self._index.value_of(txn, _BAD, name) == __version__.encode()
 
-    def _take_runs(self, txn: Any, whole: Bundle) -> None:
-        """Each path and content is written once, however many of the runs used it."""
+    def _try_bad_ones_again(self) -> None:
+        with self._state.reading() as txn:
+            bad = self._index.names_marked(txn, _BAD)
+        if bad:
+            with self._state.writing() as txn:
+                for name in bad:
+                    self._index.unmark(txn, _BAD, name)
+
+    def _take_bundles(self, archive: Archive) -> int:
+        taken = 0
+        for batch in _batches(self._missing(one.name for one in archive.names(names.BUNDLES))):
+            for name, whole in self._fetched(archive, batch, bundles.decode):
+                with self._state.writing() as txn:
+                    taken += self._take_runs(txn, whole)
+                    self._index.mark(txn, _HAVE, name)
+        return taken
+
+    def _take_runs(self, txn: Any, whole: Bundle) -> int:
+        """Each path and content is written once, however many of the runs used it; gives how many runs are new."""
         used: dict[int, tuple[Earlier, int]] = {}
         made: dict[int, Earlier] = {}
+        new = [one for one in whole.runs if not self._is_known(txn, one.run.id)]
         for one in whole.runs:
             self._index.unmark(txn, _LOOSE, one.run.id)
-            if self._is_known(txn, one.run.id):
-                continue
+        for one in new:
             self._index.put_run(txn, one.run)
-            for number, time in one.used:
-                use = earlier(one.run, whole.items[number].content, time)
-                before = used.get(number)
-                count = 1 if before is None else before[1] + 1
-                newer = before is None or (use.sequence, use.time) > (
-                    before[0].sequence,
-                    before[0].time,
-                )
-                used[number] = (use if newer or before is None else before[0], count)
-            for number, time in one.made:
-                made[number] = earlier(one.run, whole.items[number].content, time)
+            self._index.unmark(txn, _SHOWN, one.run.id)
+            for number, time, sequence in one.used:
+                use = earlier(one.run, whole.items[number].content, time, sequence)
+                newest, count = used.get(number, (use, 0))
+                used[number] = max(newest, use, key=changes.order), count + 1
+            for number, time, sequence in one.made:
+                maker = earlier(one.run, whole.items[number].content, time, sequence)
+                made[number] = max(made.get(number, maker), maker, key=changes.order)
             for warning in one.warnings:
                 self._index.put_warning(txn, warning)
         for number, (use, count) in used.items():
             item = whole.items[number]
             self._learn(txn, item.place, item.content)
             self._index.put_use(txn, item.place, use)
-            self._index.count_use(txn, item.place, item.content, use.run, count)
+            self._index.count_use(txn, item.place, use, count)
         for number, maker in made.items():
             item = whole.items[number]
             self._learn(txn, item.place, item.content)
             self._index.put_made(txn, item.place, maker)
             self._index.note_maker(txn, item.place, item.content, maker.run)
+        return len(new)
 
     def _take_checkpoints(self, archive: Archive) -> None:
         """Runs of other hosts that go on, by their newest checkpoints."""
-        newest = {run_of(one.name): one.name for one in archive.names(names.CHECKPOINTS)}
+        newest = {naming.run_of(one.name): one.name for one in archive.names(names.CHECKPOINTS)}
         with self._state.reading() as txn:
             wanted = [
                 name
                 for run, name in newest.items()
-                if not self._is_known(txn, RunId(run))
-                and not self._index.is_marked(txn, _HAVE, name)
+                if run is not None
+                and not self._is_known(txn, run)
+                and self._index.value_of(txn, _SHOWN, run) != name.encode()
             ]
-        for name, whole in self._fetched(archive, wanted):
+        for name, whole in self._fetched(archive, wanted, manifest.decode):
             with self._state.writing() as txn:
-                if self._is_known(txn, whole.run.id):
-                    continue
-                self._index.put_run(txn, whole.run)
-                for use in whole.inputs:
-                    self._learn(txn, use.place, use.content)
-                    self._index.put_use(
-                        txn, use.place, earlier(whole.run, use.content, use.last_used)
-                    )
-                self._index.mark(txn, _HAVE, name)
+                if not self._is_known(txn, whole.run.id):
+                    self._take_checkpoint(txn, name, whole)
+
+    def _take_checkpoint(self, txn: Any, name: str, whole: Manifest) -> None:
+        self._index.put_run(txn, whole.run)
+        for use in whole.inputs:
+            self._learn(txn, use.place, use.content)
+            if not use.pinned:
+                used = earlier(whole.run, use.content, use.last_used, use.sequence)
+                self._index.put_use(txn, use.place, used)
+        self._index.mark(txn, _SHOWN, whole.run.id, name.encode())
 
     def _take_decisions(self, archive: Archive) -> None:
         """What people have accepted, and want kept."""
-        listed = [one.name for prefix in (names.ACKS, names.KEPT) for one in archive.names(prefix)]
-        for name in self._missing(listed):
-            data = archive.get(name)
+        missing = self._missing(one.name for one in archive.names(names.ACKS))
+        for name, accepted in self._fetched(archive, missing, manifest.decode_ack):
             with self._state.writing() as txn:
-                try:
-                    if name.startswith(names.ACKS):
-                        self._index.acknowledge(txn, _ack(data))
-                    else:
-                        self.take_kept(txn, _decide(data))
-                except msgspec.DecodeError as error:
-                    log.warning("the ledger: %s cannot be read: %s", name, error)
-                    continue
+                self._index.acknowledge(txn, accepted)
+                self._index.mark(txn, _HAVE, name)
+        missing = self._missing(one.name for one in archive.names(names.KEPT))
+        for name, decision in self._fetched(archive, missing, manifest.decode_kept):
+            with self._state.writing() as txn:
+                self.take_kept(txn, decision)
                 self._index.mark(txn, _HAVE, name)
 
     def take_kept(self, txn: Any, decision: Kept) -> None:
-        """Take in that a run is to be kept, or not any more; the newest decision counts."""
-        known = dict(self._index.marked(txn, _KEPT)).get(decision.run)
-        if known is None or _decide(known).time <= decision.time:
+        """Take in that a run is to be kept, or not any more; the newest decision counts, whatever clocks say."""
+        known = self.decided(txn, decision.run)
+        if known is None or _standing(known) <= _standing(decision):
             self._index.mark(txn, _KEPT, decision.run, msgspec.json.encode(decision))
+
+    def decided(self, txn: Any, run: RunId) -> Kept | None:
+        """What was decided last about keeping a run."""
+        value = self._index.value_of(txn, _KEPT, run)
+        return manifest.decode_kept(value, run) if value is not None else None
 
     def kept(self, txn: Any) -> list[RunId]:
         """The runs that somebody wants kept."""
-        return [RunId(run) for run, value in self._index.marked(txn, _KEPT) if _decide(value).kept]
+        found = (manifest.decode_kept(value, run) for run, value in self._index.marked(txn, _KEPT))
+        return [one.run for one in found if one.kept]
 
     def _missing(self, found: Iterable[str]) -> list[str]:
         with self._state.reading() as txn:
             return [name for name in found if not self._index.is_marked(txn, _HAVE, name)]
 
-    def _name_of(self, archive: Archive, run: RunId) -> str:
-        for one in archive.names(names.RUNS):
-            if run_of(one.name) == run:
-                return one.name
-        raise errors.NotFound(
-            "its manifest is not in the default store; the host that it ran on has not sent it",
-            key=run,
-            operation="show",
-        )
+    def _note_clocks(self, listed: Iterable[Named]) -> tuple[tuple[str, int], ...]:
+        """Which hosts' clocks are wrong by their newest manifests; gives those that were not known to be."""
+        ahead: dict[str, int] = {}
+        with self._state.reading() as txn:
+            for named in listed:
+                run = naming.run_of(named.name)
+                known = self._index.run(txn, run) if run is not None else None
+                if known is not None and naming.ahead_s(named) > -_LONGEST_SKEW_S:
+                    ahead[known.host] = naming.ahead_s(named)
+            before = {host for host, _ in self._index.marked(txn, _SKEW)}
+        wrong = {host: seconds for host, seconds in ahead.items() if abs(seconds) > _SKEWED_S}
+        mended = before & (ahead.keys() - wrong.keys())
+        if wrong or mended:
+            with self._state.writing() as txn:
+                for host in mended:
+                    self._index.unmark(txn, _SKEW, host)
+                for host, seconds in wrong.items():
+                    self._index.mark(txn, _SKEW, host, str(seconds).encode())
+        return tuple(sorted((host, wrong[host]) for host in wrong.keys() - before))
 
     def _learn(self, txn: Any, place: Place, content: Seen) -> None:
         """Hashes that another host has taken hold here too, and the file is not read again for them."""
@@ -388,27 +442,31 @@ class Exchange:
         return datetime.fromtimestamp(self._clock.wall_ns() / 1e9, UTC)
 
 
-def run_of(name: str) -> str:
-    """The run that a manifest's or a checkpoint's name is about."""
-    return name.rpartition("-")[2].partition(".")[0].partition("@")[0]
+def _batches(wanted: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (wanted[at : at + _BATCH] for at in range(0, len(wanted), _BATCH))
 
 
-def _time_of(name: str) -> datetime | None:
-    """When a manifest's writer says that it was written."""
-    stamp = name.rpartition("/")[2].rpartition("-")[0]
-    try:
-        return _parsed(stamp)
-    except ValueError:
-        return None
+def _standing(decision: Kept) -> tuple[int, datetime]:
+    return decision.sequence, decision.time
 
 
-def _parsed(text: str) -> datetime:
-    return datetime.strptime(text, _TIME).replace(tzinfo=UTC)
+def _of_its_run(found: T, name: str) -> T:
+    """What was found, if it is about the run that its name is about. Raises: Corrupt."""
+    if isinstance(found, Manifest) and found.run.id != naming.run_of(name):
+        raise errors.Corrupt(f"{name} is the manifest of another run, {found.run.id}")
+    return found
 
 
-def _days(since: datetime, until: datetime) -> Iterator[str]:
-    """Prefixes of manifests written between two times, with a day more on both sides for wrong clocks."""
-    day = since - _DAY
-    while day.date() <= (until + _DAY).date():
-        yield f"{names.RUNS}{day:%Y-%m-%d}"
-        day += _DAY
+def _name_of(archive: Archive, run: RunId, known: Run | None) -> str:
+    """The name of a run's manifest: most were written in the hour in which their runs ended."""
+    ended = known.ended if known is not None else None
+    prefixes = [names.RUNS] if ended is None else [naming.hour_of(ended), names.RUNS]
+    for prefix in prefixes:
+        for one in archive.names(prefix):
+            if naming.run_of(one.name) == run:
+                return one.name
+    raise errors.NotFound(
+        "its manifest is not in the default store; the host that it ran on has not sent it",
+        key=run,
+        operation="show",
+    )

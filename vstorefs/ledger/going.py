@@ -2,8 +2,8 @@
 
 A note is on disk before the next batch is taken, so that a run whose machine dies can be closed with all but its last
 moment. Entries of one run have keys `<run id><kind><digest>`: the run itself `=`, inputs `i`, outputs `o`, warnings
-`w`, and questions `?`: inputs whose content may have changed and whose hashes are awaited. Every method works in the
-transaction of its caller.
+`w`, paths that it removed itself `x`, and questions `?`: inputs whose content may have changed and whose hashes are
+awaited. Every method works in the transaction of its caller.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import msgspec
 from vstorefs.ledger import changes
 from vstorefs.ledger.changes import Difference
 from vstorefs.ledger.manifest import (
+    Acknowledgement,
     ChangeWarning,
     Earlier,
     Input,
@@ -32,7 +33,7 @@ from vstorefs.model import Key, RunId, SessionId, StoreId
 from vstorefs.state.env import State
 
 _FEW = 10
-_RUN, _INPUT, _OUTPUT, _WARNING, _QUESTION = b"=", b"i", b"o", b"w", b"?"
+_RUN, _INPUT, _OUTPUT, _WARNING, _QUESTION, _REMOVED = b"=", b"i", b"o", b"w", b"?", b"x"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,14 +110,19 @@ class GoingRuns:
         return known is None
 
     def add_output(self, txn: Any, run: RunId, output: Output) -> None:
-        """Add what was made, in place of what this run had made of that path before."""
+        """Add what was made, in place of what this run had made of that path before, or had removed."""
         self._put(txn, run, _OUTPUT, _digest(output.place), output)
+        txn.delete(run.encode() + _REMOVED + _digest(output.place), db=self._state.open_runs)
 
-    def drop_output(self, txn: Any, run: RunId, place: Place) -> Output | None:
-        """What a run had made of a path is gone from there; gives what it was."""
-        key = run.encode() + _OUTPUT + _digest(place)
-        value = txn.pop(key, db=self._state.open_runs)
-        return _output(value) if value is not None else None
+    def remove(self, txn: Any, run: RunId, place: Place) -> None:
+        """A run has removed a path, and what it had made of it."""
+        txn.delete(run.encode() + _OUTPUT + _digest(place), db=self._state.open_runs)
+        self._put(txn, run, _REMOVED, _digest(place), None)
+
+    def has_removed(self, txn: Any, run: RunId, place: Place) -> bool:
+        """Whether a run has removed a path itself."""
+        key = run.encode() + _REMOVED + _digest(place)
+        return txn.get(key, db=self._state.open_runs) is not None
 
     def outputs_below(self, txn: Any, run: RunId, store: StoreId, directory: Key) -> list[Output]:
         """What a run has made below a directory."""
@@ -126,10 +132,21 @@ class GoingRuns:
             if one.place.store == store and one.place.path.startswith(f"{directory}/")
         ]
 
-    def add_warning(self, txn: Any, run: RunId, warning: ChangeWarning) -> bool:
-        """Warn of a path once in a run; False if that was done."""
-        key = run.encode() + _WARNING + _digest(warning.place, warning.kind.value)
-        return bool(txn.put(key, _encode(warning), overwrite=False, db=self._state.open_runs))
+    def add_warning(
+        self, txn: Any, run: RunId, warning: ChangeWarning, acknowledged: Acknowledgement | None
+    ) -> bool:
+        """Warn of a path once in a run, and once more after each acknowledgement; False if that was done."""
+        kind = warning.kind.value
+        value = txn.get(
+            run.encode() + _WARNING + _digest(warning.place, kind), db=self._state.open_runs
+        )
+        if value is not None:
+            before = _warning(value)
+            if not changes.is_ended(acknowledged, before):
+                return False
+            self._put(txn, run, _WARNING, _digest(warning.place, f"{kind} {before.time}"), before)
+        self._put(txn, run, _WARNING, _digest(warning.place, kind), warning)
+        return True
 
     def ask(self, txn: Any, run: RunId, question: Question) -> None:
         """Remember a question about an input."""

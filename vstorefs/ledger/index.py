@@ -51,6 +51,7 @@ class OfContent:
 
     runs: int = 0
     last_run: RunId | None = None
+    last_sequence: int = 0
     made_by: RunId | None = None
 
 
@@ -145,11 +146,13 @@ class Index:
         value = txn.get(_content_key(place, content), db=self._state.contents)
         return _of_content(value) if value is not None else OfContent()
 
-    def count_use(self, txn: Any, place: Place, content: Seen, run: RunId, runs: int = 1) -> None:
-        """So many more runs used a content, `run` last."""
-        known = self.of_content(txn, place, content)
-        changed = replace(known, runs=known.runs + runs, last_run=run)
-        txn.put(_content_key(place, content), _encode(changed), db=self._state.contents)
+    def count_use(self, txn: Any, place: Place, use: Earlier, runs: int = 1) -> None:
+        """So many more runs used a content; `use` is the last of theirs."""
+        known = self.of_content(txn, place, use.content)
+        changed = replace(known, runs=known.runs + runs)
+        if use.sequence >= known.last_sequence:
+            changed = replace(changed, last_run=use.run, last_sequence=use.sequence)
+        txn.put(_content_key(place, use.content), _encode(changed), db=self._state.contents)
 
     def note_maker(self, txn: Any, place: Place, content: Seen, run: RunId) -> None:
         """A run made a content."""
@@ -160,17 +163,16 @@ class Index:
 
     def put_warning(self, txn: Any, warning: ChangeWarning) -> None:
         """A warning that holds until somebody acknowledges it; a change is told once, whoever met it."""
-        if changes.is_accepted(self.acknowledged(txn, warning.place), warning.now):
+        if changes.is_ended(self.acknowledged(txn, warning.place), warning):
             return
         if any(changes.is_same(one, warning) for one in self.warnings_of(txn, warning.place)):
             return
-        key = self._warning_prefix(warning.place.store, warning.place.path) + b"\0"
-        key += _micros(warning.time) + warning.run.encode()[:8]
+        key = self._warnings_key(warning.place) + _micros(warning.time) + _warning_digest(warning)
         txn.put(key, _encode(warning), db=self._state.warnings)
 
     def warnings_of(self, txn: Any, place: Place) -> list[ChangeWarning]:
         """The warnings of one path, oldest first."""
-        found = self._warnings(txn, self._warning_prefix(place.store, place.path))
+        found = self._warnings(txn, self._warnings_key(place))
         return [one for one in found if one.place.path == place.path]
 
     def warnings_below(self, txn: Any, store: StoreId, directory: Key) -> list[ChangeWarning]:
@@ -192,16 +194,15 @@ class Index:
 
     def acknowledge(self, txn: Any, ack: Acknowledgement) -> int:
         """Take in that somebody accepted a change; gives how many warnings that ends."""
-        known = self.acknowledged(txn, ack.place)
-        if known is None or ack.time >= known.time:
-            txn.put(self._path_key(ack.place), _encode(ack), db=self._state.acks)
-        prefix = self._warning_prefix(ack.place.store, ack.place.path)
+        known = changes.merged(self.acknowledged(txn, ack.place), ack)
+        txn.put(self._path_key(ack.place), _encode(known), db=self._state.acks)
+        prefix = self._warnings_key(ack.place)
         ended = []
         with txn.cursor(db=self._state.warnings) as cursor:
             more = cursor.set_range(prefix)
             while more and cursor.key().startswith(prefix):
                 one = _warning(cursor.value())
-                if one.place.path == ack.place.path and one.time <= ack.time:
+                if one.place.path == ack.place.path and changes.is_ended(ack, one):
                     ended.append(bytes(cursor.key()))
                 more = cursor.next()
         for key in ended:
@@ -234,6 +235,22 @@ class Index:
                 more = cursor.next()
         return found
 
+    def names_marked(self, txn: Any, word: str) -> list[str]:
+        """All names remembered by a word, in order; their values may be large."""
+        prefix = self._mark_key(word, "")
+        found = []
+        with txn.cursor(db=self._state.ledger) as cursor:
+            more = cursor.set_range(prefix)
+            while more and cursor.key().startswith(prefix):
+                found.append(cursor.key()[len(prefix) :].decode())
+                more = cursor.next()
+        return found
+
+    def value_of(self, txn: Any, word: str, name: str) -> bytes | None:
+        """The value remembered by a word and a name."""
+        value = txn.get(self._mark_key(word, name), db=self._state.ledger)
+        return bytes(value) if value is not None else None
+
     def is_marked(self, txn: Any, word: str, name: str) -> bool:
         """Whether a name is remembered."""
         return txn.get(self._mark_key(word, name), db=self._state.ledger) is not None
@@ -259,12 +276,21 @@ class Index:
             self._project + store.encode() + path.encode("utf-8", "surrogateescape")[:_PATH_BYTES]
         )
 
+    def _warnings_key(self, place: Place) -> bytes:
+        """How the keys of one path's warnings begin; where paths are very long, those of others do too."""
+        return self._warning_prefix(place.store, place.path) + b"\0"
+
     def _mark_key(self, word: str, name: str) -> bytes:
         return self._project + f"{word}\0{name}".encode()
 
 
 def _content_key(place: Place, content: Seen) -> bytes:
     return print_key(place.store, place.path, content.token)
+
+
+def _warning_digest(warning: ChangeWarning) -> bytes:
+    text = f"{warning.run}\0{warning.kind.value}\0{warning.place.path}"
+    return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).digest()
 
 
 def _with_hashes(use: Earlier, known: Earlier | None) -> Earlier:

@@ -110,7 +110,8 @@ class Ledger:
             asked = [
                 one
                 for one in self._going.all(txn)
-                if self._going.is_asked(txn, one.run.id, place, content.token)
+                if one.run.project == self.project
+                and self._going.is_asked(txn, one.run.id, place, content.token)
             ]
         if not asked:
             return ()
@@ -127,15 +128,17 @@ class Ledger:
             self._index.note_maker(txn, output.place, output.content, run)
             going = self._going.get(txn, run)
             if going is not None:
+                above = self._above(txn, going.run, output.place)
+                output = replace(output, sequence=above)
                 self._going.add_output(txn, run, output)
-                self._index.put_made(
-                    txn, output.place, earlier(going.run, output.content, output.made)
-                )
+                made = earlier(going.run, output.content, output.made, above)
+                self._index.put_made(txn, output.place, made)
 
     def removed(self, run: RunId, place: Place) -> None:
         """A run has removed, or renamed, what it may have made."""
         with self._state.writing() as txn:
-            self._going.drop_output(txn, run, place)
+            if self._going.get(txn, run) is not None:
+                self._going.remove(txn, run, place)
 
     def outputs_below(self, run: RunId, store: StoreId, directory: Key) -> list[Output]:
         """What a run that goes on has made below a directory."""
@@ -145,7 +148,8 @@ class Ledger:
     def end(self, run: RunId, status: RunStatus, exit_status: int | None = None) -> Manifest | None:
         """A run ends: its manifest is made, and is to be sent.
 
-        None for one that has ended already, and for a mount in which nothing was used or made.
+        None for one that has ended already, and for a mount in which nothing was used or made, unless others know
+        of it.
         """
         with self._state.writing() as txn:
             going = self._going.get(txn, run)
@@ -157,7 +161,7 @@ class Ledger:
             ended = replace(whole.run, status=status, exit_status=exit_status, ended=self.now())
             whole = replace(whole, run=ended)
             self._going.end(txn, run)
-            if not (whole.inputs or whole.outputs or whole.warnings or whole.run.command):
+            if not (_tells(whole) or whole.warnings or self._exchange.is_shown(txn, run)):
                 self._index.forget_run(txn, ended)
                 return None
             data = manifest.encode(whole)
@@ -182,7 +186,7 @@ class Ledger:
             if going is None:
                 return False
             whole = self._filled(txn, self._going.manifest(txn, going))
-        if not (whole.inputs or whole.outputs or whole.run.command):
+        if not _tells(whole):
             return False
         self._exchange.checkpoint(whole, number)
         return True
@@ -228,17 +232,19 @@ class Ledger:
         return run if going is None else self._going.manifest(txn, going).run
 
     def find(self, text: str) -> Run:
-        """A run by its id, the beginning of it, or its name (the newest of that name).
+        """A run by its id, its name (the newest of that name), or the beginning of its id.
 
         Raises: NotFound, which tells what is like it.
         """
         with self._state.reading() as txn:
             found = self._index.runs_like(txn, text) if text.isascii() and text else []
-        if len(found) == 1:
+        if len(found) == 1 and found[0].id == text:
             return found[0]
-        named = next((run for run in self.runs() if run.name == text), None)
+        named = next((run for run in self.runs() if run.name == text), None) if text else None
         if named is not None:
             return named
+        if len(found) == 1:
+            return found[0]
         if found:
             some = ", ".join(run.label for run in found[:5])
             raise errors.NotFound(f"{len(found)} runs have ids that begin with {text!r}: {some}")
@@ -299,7 +305,7 @@ class Ledger:
             place=use.place,
             time=self.now(),
             run=run.id,
-            before=earlier(run, before, use.last_used),
+            before=earlier(run, before, use.last_used, use.sequence),
             now=seen,
         )
 
@@ -308,6 +314,9 @@ class Ledger:
     def acknowledge(self, place: Place, content: Seen | None, why: str, user: str) -> int:
         """A user accepts what a path has now; gives how many warnings that ends. Raises: JournalError."""
         with self._state.writing() as txn:
+            before = self._index.acknowledged(txn, place)
+            known = self._index.warnings_of(txn, place)
+            ends = tuple((one.run, one.time) for one in known)
             acknowledgement = Acknowledgement(
                 id=new_id(),
                 project=self.project,
@@ -317,6 +326,8 @@ class Ledger:
                 user=user,
                 host=socket.gethostname(),
                 why=why,
+                sequence=before.sequence + 1 if before is not None else 1,
+                ends=(*before.ends, *ends) if before is not None else ends,
             )
             ended = self._index.acknowledge(txn, acknowledgement)
             data = msgspec.json.encode(acknowledgement)
@@ -330,8 +341,16 @@ class Ledger:
 
     def keep(self, run: RunId, user: str, *, kept: bool) -> None:
         """See that purges leave alone what a run used and made, or do not any more. Raises: JournalError."""
-        decision = Kept(run=run, kept=kept, time=self.now(), user=user, host=socket.gethostname())
         with self._state.writing() as txn:
+            before = self._exchange.decided(txn, run)
+            decision = Kept(
+                run=run,
+                kept=kept,
+                time=self.now(),
+                user=user,
+                host=socket.gethostname(),
+                sequence=before.sequence + 1 if before is not None else 1,
+            )
             self._exchange.take_kept(txn, decision)
             self._exchange.to_send(txn, names.KEPT, new_id(), msgspec.json.encode(decision))
 
@@ -354,18 +373,25 @@ class Ledger:
         if self._index.of_content(txn, use.place, use.content).made_by == run.id:
             # What a run reads of what it has made itself is no input.
             return
-        content = self._known(txn, use.place, use.content)
-        if content is not use.content:
-            use = replace(use, content=content)
+        above = self._above(txn, run, use.place)
+        use = replace(use, content=self._known(txn, use.place, use.content), sequence=above)
         is_new = self._going.add_input(txn, run.id, use)
         if note.torn:
-            now = earlier(run, use.content, use.first_used)
+            now = earlier(run, use.content, use.first_used, above)
             yield from self._warn(txn, run, WarningKind.CHANGED_WHILE_READ, use.place, now, None)
         elif is_new and not use.pinned:
             yield from self._compare(txn, run, use)
-            self._index.put_use(txn, use.place, earlier(run, use.content, use.last_used))
+            self._index.put_use(txn, use.place, earlier(run, use.content, use.last_used, above))
+
+    def _above(self, txn: Any, run: Run, place: Place) -> int:
+        """The sequence of a use or an output that comes now: it knows of those before, whatever clocks say."""
+        known = self._index.of_path(txn, place)
+        before = [one.sequence for one in (known.used, known.made) if one is not None]
+        return max([run.sequence - 1, *before]) + 1
 
     def _note_gone(self, txn: Any, run: Run, use: Input) -> Iterator[ChangeWarning]:
+        if self._going.has_removed(txn, run.id, use.place):
+            return
         used = self._index.of_path(txn, use.place).used
         if used is None or changes.is_accepted(self._index.acknowledged(txn, use.place), None):
             return
@@ -415,7 +441,8 @@ class Ledger:
         warning = ChangeWarning(
             kind=kind, place=place, time=self.now(), run=run.id, before=before, now=now
         )
-        if self._going.add_warning(txn, run.id, warning):
+        acknowledged = self._index.acknowledged(txn, place)
+        if self._going.add_warning(txn, run.id, warning, acknowledged):
             self._index.put_warning(txn, warning)
             return iter((warning,))
         return iter(())
@@ -447,6 +474,11 @@ class Ledger:
                 for one in whole.outputs
             ),
         )
+
+
+def _tells(whole: Manifest) -> bool:
+    """Whether there is anything to tell of a run."""
+    return bool(whole.inputs or whole.outputs or whole.run.command)
 
 
 def _words(run: Run) -> str:

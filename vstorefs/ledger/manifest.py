@@ -9,14 +9,23 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
+from typing import Annotated, TypeVar
 
 import msgspec
 
 from vstorefs import errors
 from vstorefs.model import Hashes, Key, RunId, StoreId, Token
 
+T = TypeVar("T")
+
 FORMAT = 1
+ACK_FORMAT = 1
+KEPT_FORMAT = 1
 SHORT_ID = 12
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+"""A time that says which one it is; text without a zone is refused."""
+Sequence = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
+"""What orders runs and uses; a number that cannot be one is refused before it is taken for the highest."""
 
 
 class RunKind(Enum):
@@ -57,13 +66,13 @@ class Run:
     id: RunId
     project: StoreId
     kind: RunKind
-    sequence: int
-    started: datetime
+    sequence: Sequence
+    started: Moment
     user: str
     host: str
     name: str = ""
     status: RunStatus = RunStatus.RUNNING
-    ended: datetime | None = None
+    ended: Moment | None = None
     exit_status: int | None = None
     command: tuple[str, ...] = ()
     folder: str = ""
@@ -112,26 +121,29 @@ class Input:
     """What a run read of one version: opened `opens` times, and `read_bytes` of it were read at most.
 
     `inherited`: it was open when the run began. `pinned`: a chosen version, asked for by its name in `.versions/` or
-    by a lock file, which is compared with nothing.
+    by a lock file, which is compared with nothing. `sequence` is above that of every use and output of the path that
+    was known then; 0 where nobody said.
     """
 
     place: Place
     content: Seen
-    first_used: datetime
-    last_used: datetime
+    first_used: Moment
+    last_used: Moment
     opens: int = 1
     read_bytes: int = 0
     inherited: bool = False
     pinned: bool = False
+    sequence: Sequence = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
-    """A version that a run made."""
+    """A version that a run made; `sequence` as an input's."""
 
     place: Place
     content: Seen
-    made: datetime
+    made: Moment
+    sequence: Sequence = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,11 +151,11 @@ class Earlier:
     """What a run used, or made, before: the content, when, and by which run."""
 
     content: Seen
-    time: datetime
+    time: Moment
     run: RunId
     run_name: str
     host: str
-    sequence: int
+    sequence: Sequence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +168,7 @@ class ChangeWarning:
 
     kind: WarningKind
     place: Place
-    time: datetime
+    time: Moment
     run: RunId
     before: Earlier | None
     now: Seen | None
@@ -165,27 +177,39 @@ class ChangeWarning:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acknowledgement:
-    """Somebody accepted a change: that `content` is what the path has now (None: that it is gone)."""
+    """Somebody accepted a change: that `content` is what the path has now (None: that it is gone).
 
+    `ends` are the warnings about the path that it ends, by their runs and times. `sequence` is above that of every
+    acknowledgement of the path that was known then.
+    """
+
+    format: int = ACK_FORMAT
     id: str
     project: StoreId
     place: Place
     content: Seen | None
-    time: datetime
+    time: Moment
     user: str
     host: str
     why: str
+    sequence: Sequence = 0
+    ends: tuple[tuple[RunId, Moment], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """Somebody wants what a run used and made kept from purges, or does not any more."""
+    """Somebody wants what a run used and made kept from purges, or does not any more.
 
+    `sequence` is above that of every decision about the run that was known then.
+    """
+
+    format: int = KEPT_FORMAT
     run: RunId
     kept: bool
-    time: datetime
+    time: Moment
     user: str
     host: str
+    sequence: Sequence = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,15 +225,15 @@ class Manifest:
     """URLs of the project's stores, by alias."""
 
 
-def earlier(run: Run, content: Seen, time: datetime) -> Earlier:
-    """What a run used, or made, as later runs are compared with it."""
+def earlier(run: Run, content: Seen, time: datetime, sequence: int = 0) -> Earlier:
+    """What a run used, or made, as later runs are compared with it; without a sequence it has its run's."""
     return Earlier(
         content=content,
         time=time,
         run=run.id,
         run_name=run.name,
         host=run.host,
-        sequence=run.sequence,
+        sequence=sequence or run.sequence,
     )
 
 
@@ -218,6 +242,8 @@ class _Format(msgspec.Struct):
 
 
 _decode = msgspec.json.Decoder(Manifest)
+_decode_kept = msgspec.json.Decoder(Kept)
+_decode_ack = msgspec.json.Decoder(Acknowledgement)
 _format = msgspec.json.Decoder(_Format)
 
 
@@ -228,12 +254,32 @@ def encode(manifest: Manifest) -> bytes:
 
 def decode(data: bytes, name: str) -> Manifest:
     """A manifest. Raises: NotSupported for a newer format, Corrupt for what is none; both name it."""
+    return decode_known(_decode, data, name, FORMAT, "manifest")
+
+
+def decode_ack(data: bytes, name: str) -> Acknowledgement:
+    """An acknowledgement. Raises: as `decode`."""
+    return decode_known(_decode_ack, data, name, ACK_FORMAT, "acknowledgement")
+
+
+def decode_kept(data: bytes, name: str) -> Kept:
+    """A decision about keeping a run. Raises: as `decode`."""
+    return decode_known(_decode_kept, data, name, KEPT_FORMAT, "decision about a run")
+
+
+def decode_known(
+    decoder: msgspec.json.Decoder[T], data: bytes, name: str, known: int, what: str
+) -> T:
+    """JSON that says its format, of one that is known.
+
+    Raises: NotSupported for a newer format, Corrupt for what is none; both name it.
+    """
     try:
         found = _format.decode(data).format
-        if found > FORMAT:
+        if found > known:
             raise errors.NotSupported(
-                f"{name} has format {found}, and this vstorefs knows {FORMAT}; install a newer vstorefs"
+                f"{name} has format {found}, and this vstorefs knows {known}; install a newer vstorefs"
             )
-        return _decode.decode(data)
+        return decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise errors.Corrupt(f"{name} is no readable manifest: {error}") from error
+        raise errors.Corrupt(f"{name} is no readable {what}: {error}") from error

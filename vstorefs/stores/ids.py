@@ -26,3 +26,8 @@ def to_id(number: int) -> str:
         number, digit = divmod(number, 36)
         digits.append(_DIGITS[digit])
     return "".join(digits)
+
+
+def is_id(text: str) -> bool:
+    """Whether a text has the form of an id."""
+    return len(text) == _LENGTH and not set(text) - set(_DIGITS)

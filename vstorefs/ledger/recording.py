@@ -1,0 +1,98 @@
+"""Begin and end the record of a run whose root is this process, by the control socket of a mount."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from vstorefs import errors, files
+from vstorefs.ledger.masking import mask_arguments
+from vstorefs.state import control
+from vstorefs.state.mounts import MountRecord
+
+_BEGIN_S = 60.0
+_END_S = 300.0
+_GIT_S = 10.0
+
+
+def begin(record: MountRecord, name: str, command: Sequence[str]) -> str:
+    """From now on this process and its children are a run; gives its id. Raises: VstorefsError."""
+    pid = os.getpid()
+    request = {
+        "op": "run-begin",
+        "name": name,
+        "command": mask_arguments(command, os.environ),
+        "folder": _printable(str(Path.cwd())),
+        "commit": _commit(),
+        "pid": pid,
+        "start": files.process_start(pid),
+        "inherited": _inherited(record.mount_point),
+    }
+    answer = control.ask(record, request, timeout_s=_BEGIN_S)
+    if not answer["ok"]:
+        raise errors.VstorefsError(f"the run cannot be recorded: {answer['error']}")
+    return str(answer["run"])
+
+
+def end(record: MountRecord, run: str, exit_status: int) -> dict[str, Any]:
+    """The run has ended; gives what the mount says of it. Raises: VstorefsError, and the next mount ends it."""
+    request = {"op": "run-end", "run": run, "exit_status": exit_status}
+    try:
+        answer = control.ask(record, request, timeout_s=_END_S)
+        error = answer.get("error")
+    except errors.VstorefsError as failure:
+        answer, error = {}, str(failure)
+    if error:
+        raise errors.VstorefsError(
+            f"the record of run {run[:12]} cannot be closed now, the next mount does that: {error}"
+        )
+    return answer
+
+
+def _commit() -> str | None:
+    """The commit of the working folder, with `+` where files differ from it; None where there is none."""
+    found = _git("rev-parse", "HEAD")
+    if found is None:
+        return None
+    return found.strip() + ("+" if _git("status", "--porcelain", "--untracked-files=no") else "")
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        result = subprocess.run(
+            ["git", *arguments], check=True, capture_output=True, text=True, timeout=_GIT_S
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return result.stdout
+
+
+def _printable(text: str) -> str:
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _inherited(mount_point: str) -> list[int]:
+    """Inode numbers of files of a mount that this process has open for reading.
+
+    The descriptors' links are not followed: that would call into the mount.
+    """
+    ours = set()
+    for line in Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape").splitlines():
+        fields = line.split()
+        if fields[4].encode().decode("unicode_escape") == mount_point:
+            ours.add(fields[0])
+    found = []
+    for file in Path("/proc/self/fdinfo").iterdir():
+        try:
+            lines = file.read_text().splitlines()
+        except OSError:
+            # The descriptor that lists the folder is gone by now.
+            continue
+        about = dict(line.split(":", 1) for line in lines if ":" in line)
+        readable = int(about.get("flags", "0").strip(), 8) & os.O_ACCMODE != os.O_WRONLY
+        if about.get("mnt_id", "").strip() in ours and readable and "ino" in about:
+            found.append(int(about["ino"]))
+    return found
