@@ -75,7 +75,10 @@ class LedgerCalls:
         return {"run": run.id}
 
     async def _end(self, request: dict[str, Any]) -> dict[str, Any]:
-        run, exit_status = RunId(str(request["run"])), int(request["exit_status"])
+        with self._runs.ending(RunId(str(request["run"]))):
+            return await self._end_one(RunId(str(request["run"])), int(request["exit_status"]))
+
+    async def _end_one(self, run: RunId, exit_status: int) -> dict[str, Any]:
         self._operations.note_readings(run)
         # What the run wrote becomes its outputs when the store has it.
         await self._uploads.drain(_SETTLE_S)

@@ -133,6 +133,9 @@ class Operations(pyfuse3.Operations):
     @upcall
     async def lookup(self, parent_inode: int, name: bytes, ctx: Any) -> pyfuse3.EntryAttributes:
         parent = self._node(parent_inode)
+        if not _is_text(name):
+            # Stores name things in UTF-8, so none has that one, and nobody can be asked for it.
+            return absent(self._seconds(parent))
         text = os.fsdecode(name)
         node = await self._find(parent, text)
         if node is None:
@@ -649,6 +652,14 @@ class Operations(pyfuse3.Operations):
         return "/".join(
             part for part in (self._mount_point.rstrip("/"), top.name, node.path) if part
         )
+
+
+def _is_text(name: bytes) -> bool:
+    try:
+        name.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _owner(ctx: Any) -> tuple[int | None, int | None]:

@@ -1,0 +1,60 @@
+"""Runs with odd names, long commands and odd surroundings: nothing of that ends a mount or hangs a command."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.mount.test_runs import listed, manifest, record
+from tests.support.mounts import Host, Mount
+from tests.support.processes import ROOT
+
+pytestmark = [pytest.mark.mount, pytest.mark.stores]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    folder = tmp_path / "store"
+    folder.mkdir()
+    (folder / "input").write_text("input")
+    return folder
+
+
+@pytest.fixture
+def mount(one_host: Host, store: Path) -> Mount:
+    return one_host.project(f'[stores.data]\nurl = "{store.as_uri()}"\nlisting-seconds = 0\n')
+
+
+def test_asking_for_a_name_that_is_no_text(mount: Mount) -> None:
+    for folder in (mount.path, mount / "data", mount / "data/.versions"):
+        assert not os.path.lexists(os.fsencode(folder) + b"/\xff")
+    # What follows from an absent name is noted by now.
+    with pytest.raises(OSError, match="No data available"):
+        os.getxattr(mount / "data/input", "user.vstorefs.warning")
+    assert (mount / "data/input").read_text() == "input"
+
+
+def test_a_command_with_as_many_arguments_as_the_kernel_takes(mount: Mount) -> None:
+    arguments = ["\N{SNOWMAN}" * 1000] * 300
+    record(mount, "long", "true", *arguments)
+    assert manifest(mount, "long")["run"]["command"] == ["true", *arguments]
+
+
+def test_a_command_whose_starter_ignores_the_ends_of_children(mount: Mount) -> None:
+    ignoring = (
+        "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); "
+        "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+    )
+    ours = ["-m", "vstorefs.cli.main", "run", "--mount", str(mount.path), "--name", "odd"]
+    result = subprocess.run(
+        [sys.executable, "-c", ignoring, *ours, "--", "false"],
+        env=mount.host.env | {"PYTHONPATH": str(ROOT)},
+        check=False,
+        timeout=100,
+    )
+    assert result.returncode == 1
+    assert listed(mount)["odd"]["status"] == "failed"
