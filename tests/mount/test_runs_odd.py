@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.mount.test_runs import listed, manifest, record
-from tests.support.mounts import Host, Mount
+from tests.mount.test_runs import listed, manifest, record, warnings_in
+from tests.support.mounts import Host, Mount, host
 from tests.support.processes import ROOT
 
 pytestmark = [pytest.mark.mount, pytest.mark.stores]
@@ -58,3 +58,30 @@ def test_a_command_whose_starter_ignores_the_ends_of_children(mount: Mount) -> N
     )
     assert result.returncode == 1
     assert listed(mount)["odd"]["status"] == "failed"
+
+
+def test_what_a_lock_file_does_not_name_has_not_disappeared(
+    one_host: Host, mount: Mount, store: Path
+) -> None:
+    record(mount, "both", "cat", mount / "data/input")
+    (store / "only").write_text("only")
+    record(mount, "one", "cat", mount / "data/only")
+    lock = one_host.folder / "inputs.lock"
+    lock.write_text(one_host.run("lock", "one", "--mount", mount.path).stdout)
+    again = one_host.mount("-c", one_host.folder / "mnt.toml", "--locked", lock, name="again")
+    assert (
+        warnings_in(record(again, "locked", "ls", again / "data/input", check=False).stderr) == []
+    )
+
+
+def test_each_run_is_told_that_an_input_has_disappeared(one_host: Host, store: Path) -> None:
+    # The kernel remembers for a minute that a name is not there.
+    mount = one_host.project(
+        f'[stores.data]\nurl = "{store.as_uri()}"\nlisting-seconds = 60\n', name="slow"
+    )
+    record(mount, "one", "cat", mount / "data/input")
+    (mount / "data/input").unlink()
+    assert not (mount / "data/input").exists()
+    for name in ("two", "three"):
+        said = record(mount, name, "cat", mount / "data/input", check=False).stderr
+        assert [": warning: disappeared since run " in one for one in warnings_in(said)] == [True]

@@ -71,6 +71,7 @@ class LedgerCalls:
             "commit": request.get("commit"),
         }
         run = await self._runs.begin(about, (int(request["pid"]), int(request["start"])))
+        await self._operations.absences.forget()
         self._operations.note_inherited([int(one) for one in request.get("inherited", ())], run.id)
         return {"run": run.id}
 

@@ -21,6 +21,7 @@ from vstorefs import errors
 from vstorefs.clock import Clock
 from vstorefs.model import CHUNK_BYTES, VERSIONS_FOLDER, Content, RunId
 from vstorefs.mount import xattrs
+from vstorefs.mount.absences import Absences
 from vstorefs.mount.attributes import absent, attributes_of
 from vstorefs.mount.changes import Changes, NewAttributes, check_writable
 from vstorefs.mount.commits import Commits
@@ -127,6 +128,7 @@ class Operations(pyfuse3.Operations):
         self._handles = Handles()
         self.device = ""
         self.locked: Locked | None = None
+        self.absences = Absences(clock)
 
     # --- names
 
@@ -139,10 +141,18 @@ class Operations(pyfuse3.Operations):
         text = os.fsdecode(name)
         node = await self._find(parent, text)
         if node is None:
-            if isinstance(parent, DirectoryNode):
-                self._uses.missing(parent.remote, parent.path_of(text), self._runs.run_of(ctx.pid))
-            return absent(self._seconds(parent))
+            return self._tell_absent(parent, name, ctx.pid)
         return self._tell(node)
+
+    def _tell_absent(self, parent: Node, name: bytes, pid: int) -> pyfuse3.EntryAttributes:
+        seconds = self._seconds(parent)
+        if isinstance(parent, DirectoryNode):
+            path = parent.path_of(os.fsdecode(name))
+            self._uses.missing(parent.remote, path, self._runs.run_of(pid))
+            # Another run is to be told too.
+            seconds = 0.0 if self._runs.processes.any else seconds
+            self.absences.told(parent.number, name, seconds)
+        return absent(seconds)
 
     async def _find(self, parent: Node, name: str) -> Node | None:
         match parent:

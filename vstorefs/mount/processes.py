@@ -28,6 +28,11 @@ class Processes:
         self._lately: dict[int, RunId | None] = {}
         self._forget_at = 0.0
 
+    @property
+    def any(self) -> bool:
+        """Whether there is any run but the mount's own."""
+        return bool(self._roots)
+
     def add(self, root: Process, run: RunId) -> None:
         """From now on the tree of this process belongs to a run."""
         self._roots[root] = run
@@ -65,8 +70,8 @@ class Processes:
         for _ in range(_TRIES):
             is_whole, found = self._go_up(pid)
             if is_whole:
-                break
-        return found
+                return found
+        return None
 
     def _go_up(self, pid: int) -> tuple[bool, RunId | None]:
         """The run of a process, and whether the way up was whole.
