@@ -60,6 +60,24 @@ def test_a_command_whose_starter_ignores_the_ends_of_children(mount: Mount) -> N
     assert listed(mount)["odd"]["status"] == "failed"
 
 
+def test_a_host_that_may_only_read_is_told_of_what_others_used(
+    tmp_path: Path, mount: Mount, store: Path
+) -> None:
+    text = f'[stores.data]\nurl = "{store.as_uri()}"\nlisting-seconds = 0\nread-only = true\n'
+    with host(tmp_path / "reader") as other:
+        reader = other.project(text)
+        # This waits to be sent, and must not keep anything from coming in.
+        record(reader, "reads", "true")
+        record(mount, "uses", "cat", mount / "data/input")
+        os.utime(store / "input", (1, 1))
+        (store / "input").write_text("changed")
+        said = record(reader, "reads again", "cat", reader / "data/input").stderr
+        assert ": warning: changed since run " in said
+        assert "(uses)" in said
+        assert "its record is on this machine only, so far: " in said
+        assert reader.status()["ledger"]["waiting"] == 2
+
+
 def test_what_a_lock_file_does_not_name_has_not_disappeared(
     one_host: Host, mount: Mount, store: Path
 ) -> None:
