@@ -78,6 +78,62 @@ def test_a_host_that_may_only_read_is_told_of_what_others_used(
         assert reader.status()["ledger"]["waiting"] == 2
 
 
+NAME = 'odd "name" \\ \x7f\n\x1b[31m'
+
+
+def test_names_that_cannot_be_seen_are_escaped_and_locked(
+    one_host: Host, mount: Mount, store: Path
+) -> None:
+    (store / NAME).write_text("content")
+    record(mount, "odd", "sh", "-c", f"cat {mount.path}/data/odd*\n")
+    for command in (("show", "odd"), ("runs",)):
+        text = one_host.run(*command, "--mount", mount.path).stdout
+        assert "\x1b" not in text
+        assert "\n\n" not in text
+    lock = one_host.folder / "inputs.lock"
+    lock.write_text(one_host.run("lock", "odd", "--mount", mount.path).stdout)
+    config = one_host.folder / "mnt.toml"
+    again = one_host.mount("-c", config, "--locked", lock, name="again")
+    assert (again / "data" / NAME).read_text() == "content"
+
+
+def test_a_mount_point_with_other_letters_and_spaces(one_host: Host, store: Path) -> None:
+    mount = one_host.mount(store.as_uri(), name="Jörg's \\ däta")
+    ours = [sys.executable, "-m", "vstorefs.cli.main", "run", "--mount", str(mount.path)]
+    with (mount / "input").open() as file:
+        subprocess.run(
+            [*ours, "--name", "redirected", "--", "cat"],
+            env=one_host.env | {"PYTHONPATH": str(ROOT)},
+            stdin=file,
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
+    assert [use["inherited"] for use in manifest(mount, "redirected")["inputs"]] == [True]
+
+
+def test_what_is_not_meant_is_refused(one_host: Host, mount: Mount, tmp_path: Path) -> None:
+    other = tmp_path / "other.toml"
+    other.write_text(f'[stores.data]\nurl = "{tmp_path.as_uri()}"\n')
+    record(mount, "one", "cat", mount / "data/input")
+    for says, status, *arguments in (
+        ("another project", 2, "run", "-c", other, "--mount", mount.path, "--", "true"),
+        ("printable", 2, "run", "--name", "a\nb", "--mount", mount.path, "--", "true"),
+        ("is not in a vstorefs mount", 1, "check", "/etc/passwd", "--mount", mount.path),
+        ("used nothing there", 1, "check", "--strict", mount / "data/tpyo"),
+        ("from 1 on", 2, "runs", "--limit", "-3", "--mount", mount.path),
+    ):
+        result = one_host.run(*arguments, check=False)
+        assert (result.returncode, len(result.stderr.splitlines())) == (status, 1), result.stderr
+        assert says in result.stderr
+    assert len(listed(mount)) == 2
+
+
+def test_a_reason_that_is_no_text_is_kept_readable(one_host: Host, mount: Mount) -> None:
+    record(mount, "one", "cat", mount / "data/input")
+    result = one_host.run("ack", mount / "data/input", "--why", "caf\udce9")
+    assert result.stdout.startswith("accepted: 1 paths")
+
+
 def test_what_a_lock_file_does_not_name_has_not_disappeared(
     one_host: Host, mount: Mount, store: Path
 ) -> None:

@@ -18,7 +18,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from vstorefs import errors
+from vstorefs import errors, files
 
 _SET_CHILD_SUBREAPER = 36
 _FROM_KERNEL = 0x80
@@ -108,7 +108,7 @@ def inherited(mount_point: str) -> list[int]:
     ours = set()
     for line in Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape").splitlines():
         fields = line.split()
-        if fields[4].encode().decode("unicode_escape") == mount_point:
+        if files.unescaped(fields[4]) == mount_point:
             ours.add(fields[0])
     found = []
     for file in Path("/proc/self/fdinfo").iterdir():

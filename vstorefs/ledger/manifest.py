@@ -13,6 +13,7 @@ from enum import Enum
 import msgspec
 
 from vstorefs import errors
+from vstorefs.logs import visible
 from vstorefs.model import Hashes, Key, RunId, StoreId, Token
 
 FORMAT = 1
@@ -79,7 +80,7 @@ class Run:
     def label(self) -> str:
         """How people are told of it."""
         short = self.id[:SHORT_ID]
-        return f"{short} ({self.name})" if self.name else short
+        return f"{short} ({visible(self.name)})" if self.name else short
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

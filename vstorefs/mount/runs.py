@@ -22,6 +22,7 @@ from vstorefs import __version__, errors, files
 from vstorefs.clock import Clock
 from vstorefs.ledger import changes
 from vstorefs.ledger.manifest import ChangeWarning, Run, RunKind, RunStatus
+from vstorefs.logs import visible
 from vstorefs.model import RunId
 from vstorefs.mount.pool import Pool
 from vstorefs.mount.processes import Processes
@@ -224,7 +225,9 @@ class Runs:
             # Its end was told meanwhile.
             return
         except errors.VstorefsError as error:
-            log.warning("the ledger: run %s cannot be closed, the next mount does it: %s", run, error)
+            log.warning(
+                "the ledger: run %s cannot be closed, the next mount does it: %s", run, error
+            )
         await self.exchange(whole=False)
 
     async def _checkpoint(self) -> None:
@@ -243,7 +246,7 @@ class Runs:
 
     def warn(self, warning: ChangeWarning) -> None:
         """Put a warning into the log."""
-        log.warning("%s: warning: %s", self.path_of(warning), changes.text(warning))
+        log.warning("%s: warning: %s", visible(self.path_of(warning)), changes.text(warning))
 
 
 def skew_text(host: str, seconds: int) -> str:
