@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 from pathlib import Path
 
 from vstorefs import errors
 
+_OCTAL = re.compile(r"\\([0-7]{3})")
 _NETWORK = ("nfs", "cifs", "smb", "9p", "ceph", "glusterfs", "lustre", "afs", "fuse.", "fuse")
 
 
@@ -56,11 +58,16 @@ def filesystem_of(path: Path) -> str:
     for line in Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape").splitlines():
         left, _, right = line.partition(" - ")
         fields = left.split()
-        point = fields[4].encode().decode("unicode_escape")
+        point = unescaped(fields[4])
         inside = real == point or real.startswith(point.rstrip("/") + "/")
         if inside and (fields[2] == wanted or not best) and len(point) >= len(best):
             best, kind = point, right.split()[0]
     return kind
+
+
+def unescaped(text: str) -> str:
+    """A path as it stands in /proc/self/mountinfo. Source: proc(5): space, tab, newline and backslash are octal."""
+    return _OCTAL.sub(lambda found: chr(int(found[1], 8)), text)
 
 
 def user_name() -> str:

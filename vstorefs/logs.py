@@ -105,3 +105,14 @@ def size_text(size: int) -> str:
         if round(value, 1) < 1000:
             return f"{value:.1f} {unit}"
     return f"{value / 1000:.1f} PB"
+
+
+def visible(text: str) -> str:
+    """A text on one line in which every character can be seen; what cannot is written as its escape."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else _escape(one) for one in text)
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")

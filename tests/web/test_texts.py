@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vstorefs.logs import visible
 from vstorefs.web import texts
 
 _NAMES = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1)
@@ -15,7 +16,7 @@ _NAMES = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"
 
 @given(_NAMES)
 def test_what_is_shown_can_be_seen(name: str) -> None:
-    assert texts.visible(name).isprintable()
+    assert visible(name).isprintable()
 
 
 @settings(max_examples=60, deadline=None)

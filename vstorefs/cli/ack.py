@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from vstorefs import errors, files
+from vstorefs.cli.output import as_text
 from vstorefs.state import control, mounts
 
 DESCRIPTION = (
@@ -36,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
         {
             "op": "accept",
             "path": mounts.inside(record, options.path),
-            "why": options.why,
+            "why": as_text(options.why),
             "user": files.user_name(),
         },
         timeout_s=_ACCEPT_S,

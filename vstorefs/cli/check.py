@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 from typing import Any
 
@@ -10,11 +11,12 @@ from vstorefs import errors
 from vstorefs.cli import projects
 from vstorefs.cli.lock import newest
 from vstorefs.cli.output import show_json
-from vstorefs.ledger.comparing import Comparison
+from vstorefs.ledger.comparing import Comparison, Paths, is_asked
 from vstorefs.ledger.ledger import Ledger
-from vstorefs.ledger.manifest import Run
+from vstorefs.ledger.manifest import Manifest, Run
 from vstorefs.ledger.opening import Chosen, choose
 from vstorefs.ledger.telling import told
+from vstorefs.logs import visible
 from vstorefs.model import Key, StoreId
 from vstorefs.state import control, mounts
 from vstorefs.state.env import State
@@ -55,15 +57,17 @@ def run(options: argparse.Namespace) -> int:
     found = _chosen(options)
     with projects.ledger_of(found) as (ledger, state):
         against = ledger.find(options.against) if options.against else newest(ledger)
+        whole = ledger.manifest(against)
+        asked = [_asked(found, whole, path) for path in options.paths]
         if found.mount is not None:
             warnings = _by_mount(found, against, options.paths)
         else:
-            warnings = _here(found, ledger, state, against, options.paths)
+            warnings = _here(found, ledger, state, whole, tuple(itertools.chain(*asked)))
     if options.json:
         show_json(warnings)
     else:
         for one in warnings:
-            print(f"{one['path']}: warning: {one['text']}")
+            print(f"{visible(one['path'])}: warning: {one['text']}")
         count = len(warnings)
         words = "nothing has" if not count else f"{count} of {against.inputs} inputs have"
         print(f"{words} changed since run {against.label}")
@@ -74,6 +78,21 @@ def _chosen(options: argparse.Namespace) -> Chosen:
     if options.paths and not (options.config or options.mount or options.store):
         return choose(os.environ, path=options.paths[0])
     return projects.chosen(options)
+
+
+def _asked(found: Chosen, whole: Manifest, path: str) -> Paths:
+    """What a path names. Raises: UsageError for one outside the project, NotFound where the run used nothing there."""
+    inside = path
+    if found.mount is not None:
+        if control.mount_of(path).mount_point != found.mount.mount_point:
+            raise errors.UsageError(f"{path} is not in the mount on {found.mount.mount_point}")
+        inside = mounts.inside(found.mount, path)
+    if not inside and not found.project.single:
+        return tuple((spec.id, Key("")) for spec in found.project.stores)
+    spec, key = found.project.locate(inside)
+    if not any(is_asked(use, ((spec.id, key),)) for use in whole.inputs):
+        raise errors.NotFound(f"run {whole.run.label} used nothing there", key=path)
+    return ((spec.id, key),)
 
 
 def _by_mount(found: Chosen, against: Run, paths: list[str]) -> list[dict[str, Any]]:
@@ -89,7 +108,7 @@ def _by_mount(found: Chosen, against: Run, paths: list[str]) -> list[dict[str, A
 
 
 def _here(
-    found: Chosen, ledger: Ledger, state: State, against: Run, paths: list[str]
+    found: Chosen, ledger: Ledger, state: State, whole: Manifest, asked: Paths
 ) -> list[dict[str, Any]]:
     """Without a mount: the stores are asked from here."""
     opened: dict[StoreId, Store] = {}
@@ -102,8 +121,5 @@ def _here(
             opened[wanted] = open_store(spec, Probes(state))
         return opened[wanted]
 
-    places = [found.project.locate(path) for path in paths]
-    asked: tuple[tuple[StoreId, Key], ...] = tuple((spec.id, key) for spec, key in places)
     comparison = Comparison(ledger, Fingerprints(state), store_of)
-    whole = ledger.manifest(against)
     return [told(one) for one in comparison.changed(whole, asked) if one is not None]

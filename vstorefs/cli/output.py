@@ -6,6 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from vstorefs.logs import visible
+
 
 def show_json(value: Any) -> None:
     """Print a value for programs."""
@@ -14,10 +16,16 @@ def show_json(value: Any) -> None:
 
 def show_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print rows in columns, as wide as they need to be."""
+    rows = [[visible(cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
     for row in (header, *rows):
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         print("  ".join(cells).rstrip())
+
+
+def as_text(argument: str) -> str:
+    """An argument, with the bytes that are no UTF-8 written as escapes."""
+    return argument.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def one_or_many(count: int, one: str, many: str) -> str:

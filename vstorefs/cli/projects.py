@@ -59,6 +59,7 @@ def ledger_of(found: Chosen) -> Iterator[tuple[Ledger, State]]:
         why = exchange(found, ledger)
         if why:
             print(
-                f"vstorefs: what other hosts have done since is not known: {why}", file=sys.stderr
+                f"vstorefs: the default store does not have, or does not tell, all that there is: {why}",
+                file=sys.stderr,
             )
         yield ledger, state

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from vstorefs import errors
+from vstorefs import errors, project
 from vstorefs.cli import supervising
 from vstorefs.ledger import recording
 from vstorefs.ledger.opening import PROJECT_FILE, choose
@@ -58,6 +58,8 @@ def run(options: argparse.Namespace) -> int:
     command = options.command[1:] if options.command[:1] == ["--"] else options.command
     if not command:
         raise errors.UsageError("name a command to run: vstorefs run -- CMD ARGS")
+    if not options.name.isprintable():
+        raise errors.UsageError(f"--name {options.name!r} is not one line of printable text")
     with _mounted(options) as record:
         supervising.adopt_orphans()
         run_id = recording.begin(record, options.name, command)
@@ -123,8 +125,19 @@ def _present(options: argparse.Namespace) -> MountRecord | None:
         return None
     if options.mount is not None:
         point = os.path.abspath(Path(options.mount).expanduser())  # noqa: PTH100
-        return mounts.find(point)
+        return _of_config(mounts.find(point), options.config)
     return choose(os.environ, config=options.config).mount
+
+
+def _of_config(record: MountRecord | None, config: Path | None) -> MountRecord | None:
+    """The mount, which must be of the project that was named, if one was."""
+    if record is not None and config is not None:
+        named = project.load(config, os.environ)
+        if named.default_store.id != record.project.default_store.id:
+            raise errors.UsageError(
+                f"the mount on {record.mount_point} is of another project than {config}; name one of the two"
+            )
+    return record
 
 
 def _what(options: argparse.Namespace) -> list[str]:

@@ -8,6 +8,7 @@ import shlex
 from datetime import UTC
 from typing import Any
 
+from vstorefs import errors
 from vstorefs.cli import projects
 from vstorefs.cli.output import show_json, show_table
 from vstorefs.ledger.manifest import SHORT_ID, Run
@@ -40,9 +41,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """List them."""
+    if options.limit < 1:
+        raise errors.UsageError(f"--limit {options.limit} lists nothing; give a number from 1 on")
     chosen = projects.chosen(options)
     with projects.ledger_of(chosen) as (ledger, _):
-        found = list(itertools.islice(ledger.runs(search=options.search), max(0, options.limit)))
+        found = list(itertools.islice(ledger.runs(search=options.search), options.limit))
     if options.json:
         show_json([about(one) for one in found])
     elif not found:

@@ -11,6 +11,7 @@ from vstorefs.cli.output import binary_size
 from vstorefs.cli.runs import status
 from vstorefs.ledger import changes, manifest
 from vstorefs.ledger.manifest import Input, Manifest, Output, Seen
+from vstorefs.logs import visible
 
 DESCRIPTION = (
     "Everything that is kept of a run: what it used, with versions and hashes, what had changed since it was last "
@@ -42,23 +43,23 @@ def run(options: argparse.Namespace) -> int:
 def _text(whole: Manifest) -> str:
     one = whole.run
     lines = [
-        f"run {one.id}" + (f"  {one.name}" if one.name else ""),
+        f"run {one.id}" + (f"  {visible(one.name)}" if one.name else ""),
         f"  {status(one)}, started {_time(one.started)}"
         + (f", ended {_time(one.ended)}" if one.ended is not None else ""),
         f"  by {one.user} on {one.host}, in {one.mount_point}",
     ]
     if one.command:
-        lines += [f"  command  {shlex.join(one.command)}", f"  folder   {one.folder}"]
+        lines += [f"  command  {visible(shlex.join(one.command))}", f"  folder   {one.folder}"]
     if one.commit:
         lines.append(f"  commit   {one.commit}")
     for warning in whole.warnings:
         lines.append(f"! {changes.line(warning)}")
     lines.append(f"inputs: {len(whole.inputs)}")
     for use in whole.inputs:
-        lines += [f"  {use.place.shown}{_remarks(use)}", *_content(use.content)]
+        lines += [f"  {visible(use.place.shown)}{_remarks(use)}", *_content(use.content)]
     lines.append(f"outputs: {len(whole.outputs)}")
     for output in whole.outputs:
-        lines += [f"  {output.place.shown}{_made(output)}", *_content(output.content)]
+        lines += [f"  {visible(output.place.shown)}{_made(output)}", *_content(output.content)]
     return "\n".join(lines) + "\n"
 
 

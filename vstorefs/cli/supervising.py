@@ -42,6 +42,8 @@ def adopt_orphans() -> None:
 
 def supervise(command: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run a command until its whole tree has ended; gives its exit status, 128 + n where signal n ended it."""
+    # Whoever started us may ignore the ends of its children, and so would we: none would be told.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     watched = {signal.SIGCHLD, *_PASSED_ON}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, watched)
     try:

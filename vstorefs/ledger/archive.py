@@ -70,12 +70,9 @@ def moment_of(time_ns: int) -> datetime:
 
 def open_archive(spec: StoreSpec) -> Archive:
     """The archive in a store. Raises: NotSupported where the kind can only be read; a StoreError."""
-    if spec.read_only:
-        raise errors.NotSupported("the default store is mounted read-only", store=spec.alias)
-    if is_local(spec):
-        return FolderArchive(spec)
-    if is_object_store(spec.url):
-        return BucketArchive(open_bucket(spec))
+    if is_local(spec) or is_object_store(spec.url):
+        archive = FolderArchive(spec) if is_local(spec) else BucketArchive(open_bucket(spec))
+        return ReadOnlyArchive(archive, spec.alias) if spec.read_only else archive
     raise errors.NotSupported("the default store can only be read", store=spec.alias)
 
 
@@ -116,6 +113,30 @@ class BucketArchive:
         key = f"{HIDDEN_FOLDER}/{name}"
         with contextlib.suppress(errors.NotFound):
             self._bucket.delete(key, self._bucket.stat(key).version)
+
+
+class ReadOnlyArchive:
+    """What others have written, where nothing is to be written."""
+
+    def __init__(self, archive: Archive, alias: str) -> None:
+        self._archive = archive
+        self._alias = alias
+
+    def names(self, prefix: str) -> Iterator[Named]:
+        """See `Archive`."""
+        return self._archive.names(prefix)
+
+    def get(self, name: str) -> bytes:
+        """See `Archive`."""
+        return self._archive.get(name)
+
+    def add(self, name: str, data: bytes) -> None:
+        """See `Archive`. Raises: NotSupported, always."""
+        raise errors.NotSupported("the default store is mounted read-only", store=self._alias)
+
+    def remove(self, name: str) -> None:
+        """See `Archive`. Raises: NotSupported, always."""
+        raise errors.NotSupported("the default store is mounted read-only", store=self._alias)
 
 
 class FolderArchive:

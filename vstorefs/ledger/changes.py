@@ -18,6 +18,7 @@ from vstorefs.ledger.manifest import (
     Seen,
     WarningKind,
 )
+from vstorefs.logs import visible
 from vstorefs.model import Token
 
 
@@ -103,7 +104,7 @@ def text(warning: ChangeWarning) -> str:
     if before is None:
         return warning.kind.value + now
     short = before.run[:SHORT_ID]
-    run = f"{short} ({before.run_name})" if before.run_name else short
+    run = f"{short} ({visible(before.run_name)})" if before.run_name else short
     when = moment(before.time)
     if warning.kind is WarningKind.REPLACED:
         head = f"{warning.kind.value} since run {run} made it on {when} on {before.host}"
@@ -141,4 +142,4 @@ def moment(time: datetime) -> str:
 
 def line(warning: ChangeWarning) -> str:
     """A warning with its path, for lists."""
-    return f"{warning.place.shown}: warning: {text(warning)}"
+    return f"{visible(warning.place.shown)}: warning: {text(warning)}"

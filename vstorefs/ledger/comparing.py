@@ -36,7 +36,7 @@ class Comparison:
 
     def changed(self, whole: Manifest, paths: Paths) -> Iterator[ChangeWarning | None]:
         """For each input that is asked for what there is to warn of, or None. Raises: a StoreError."""
-        wanted = [use for use in whole.inputs if not use.pinned and _is_asked(use, paths)]
+        wanted = [use for use in whole.inputs if not use.pinned and is_asked(use, paths)]
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             yield from pool.map(lambda use: self._compare(whole, use), wanted)
 
@@ -98,7 +98,8 @@ class Comparison:
         return hashes
 
 
-def _is_asked(use: Input, paths: Paths) -> bool:
+def is_asked(use: Input, paths: Paths) -> bool:
+    """Whether an input is at or below one of some paths; without paths all are."""
     if not paths:
         return True
     place = use.place

@@ -204,6 +204,23 @@ class Ledger:
             self._exchange.bundle()
         return sent
 
+    def exchange(self, *, whole: bool = False) -> tuple[News, str]:
+        """Send and receive; gives what came in, and why not all could be done.
+
+        Where this host may write nothing, others have written all the same.
+        """
+        why = ""
+        try:
+            self.send()
+        except (errors.Unavailable, errors.Throttled) as error:
+            return News(0), error.message
+        except errors.StoreError as error:
+            why = error.message
+        try:
+            return self.receive(whole=whole), why
+        except errors.StoreError as error:
+            return News(0), why or error.message
+
     def end_checkpoints(self, run: Run) -> None:
         """Remove what a run left while it went on. Raises: a StoreError."""
         self._exchange.end_checkpoints(run)

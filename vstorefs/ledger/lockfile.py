@@ -74,8 +74,8 @@ def _table(use: Input, alias: str) -> Iterable[str]:
 
 
 def _text(value: str) -> str:
-    # A JSON string is a TOML string, but for escaped surrogates, which are not made of it here.
-    return json.dumps(value, ensure_ascii=False)
+    # A JSON string is a TOML string, but for escaped surrogates, which are not made of it here, and for DEL.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def read(text: str, source: str, project: Project) -> Lock:

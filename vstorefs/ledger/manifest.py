@@ -14,6 +14,7 @@ from typing import Annotated, TypeVar
 import msgspec
 
 from vstorefs import errors
+from vstorefs.logs import visible
 from vstorefs.model import Hashes, Key, RunId, StoreId, Token
 
 T = TypeVar("T")
@@ -88,7 +89,7 @@ class Run:
     def label(self) -> str:
         """How people are told of it."""
         short = self.id[:SHORT_ID]
-        return f"{short} ({self.name})" if self.name else short
+        return f"{short} ({visible(self.name)})" if self.name else short
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -112,12 +112,8 @@ def exchange(chosen: Chosen, ledger: Ledger) -> str:
         except errors.VstorefsError as error:
             return str(error)
         return str(answer.get("why") or answer.get("error") or "")
-    try:
-        ledger.send()
-        ledger.receive()
-    except errors.StoreError as error:
-        return error.message
-    return ""
+    _, why = ledger.exchange()
+    return why
 
 
 def _once(default: StoreSpec) -> Callable[[], Archive]:

@@ -63,11 +63,15 @@ def _commit() -> str | None:
 def _git(*arguments: str) -> str | None:
     try:
         result = subprocess.run(
-            ["git", *arguments], check=True, capture_output=True, text=True, timeout=_GIT_S
+            # Where the folder lies in a mount, what git would note for itself became a version.
+            ["git", "--no-optional-locks", *arguments],
+            check=True,
+            capture_output=True,
+            timeout=_GIT_S,
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return result.stdout
+    return os.fsdecode(result.stdout)
 
 
 def _printable(text: str) -> str:
@@ -82,7 +86,7 @@ def _inherited(mount_point: str) -> list[int]:
     ours = set()
     for line in Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape").splitlines():
         fields = line.split()
-        if fields[4].encode().decode("unicode_escape") == mount_point:
+        if files.unescaped(fields[4]) == mount_point:
             ours.add(fields[0])
     found = []
     for file in Path("/proc/self/fdinfo").iterdir():

@@ -37,7 +37,8 @@ Send = Callable[[bytes], Awaitable[None]]
 Pager = Callable[[dict[str, Any], Send], Awaitable[Answer]]
 """Answers in pages, and then says how it ended."""
 
-_LINE_BYTES = 1 << 16
+_LINE_BYTES = 1 << 24
+"""Room for all the arguments that the kernel lets a command have, as JSON writes them at the longest."""
 
 
 class Control:

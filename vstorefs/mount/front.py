@@ -124,6 +124,8 @@ def _unwrapped(call: Callable[[], None]) -> None:
             ours = ours.exceptions[0]  # type: ignore[assignment]
         if isinstance(ours, errors.VstorefsError):
             raise ours from None
+        # Nobody reads what a process in the background says as it dies.
+        log.exception("an error inside vstorefs; the mount ends")
         raise
 
 

@@ -71,11 +71,15 @@ class LedgerCalls:
             "commit": request.get("commit"),
         }
         run = await self._runs.begin(about, (int(request["pid"]), int(request["start"])))
+        await self._operations.absences.forget()
         self._operations.note_inherited([int(one) for one in request.get("inherited", ())], run.id)
         return {"run": run.id}
 
     async def _end(self, request: dict[str, Any]) -> dict[str, Any]:
-        run, exit_status = RunId(str(request["run"])), int(request["exit_status"])
+        with self._runs.ending(RunId(str(request["run"]))):
+            return await self._end_one(RunId(str(request["run"])), int(request["exit_status"]))
+
+    async def _end_one(self, run: RunId, exit_status: int) -> dict[str, Any]:
         self._operations.note_readings(run)
         # What the run wrote becomes its outputs when the store has it.
         await self._uploads.drain(_SETTLE_S)

@@ -21,6 +21,7 @@ from vstorefs import errors
 from vstorefs.clock import Clock
 from vstorefs.model import CHUNK_BYTES, VERSIONS_FOLDER, Content, RunId
 from vstorefs.mount import xattrs
+from vstorefs.mount.absences import Absences
 from vstorefs.mount.attributes import absent, attributes_of
 from vstorefs.mount.changes import Changes, NewAttributes, check_writable
 from vstorefs.mount.commits import Commits
@@ -127,19 +128,31 @@ class Operations(pyfuse3.Operations):
         self._handles = Handles()
         self.device = ""
         self.locked: Locked | None = None
+        self.absences = Absences(clock)
 
     # --- names
 
     @upcall
     async def lookup(self, parent_inode: int, name: bytes, ctx: Any) -> pyfuse3.EntryAttributes:
         parent = self._node(parent_inode)
+        if not _is_text(name):
+            # Stores name things in UTF-8, so none has that one, and nobody can be asked for it.
+            return absent(self._seconds(parent))
         text = os.fsdecode(name)
         node = await self._find(parent, text)
         if node is None:
-            if isinstance(parent, DirectoryNode):
-                self._uses.missing(parent.remote, parent.path_of(text), self._runs.run_of(ctx.pid))
-            return absent(self._seconds(parent))
+            return self._tell_absent(parent, name, ctx.pid)
         return self._tell(node)
+
+    def _tell_absent(self, parent: Node, name: bytes, pid: int) -> pyfuse3.EntryAttributes:
+        seconds = self._seconds(parent)
+        if isinstance(parent, DirectoryNode):
+            path = parent.path_of(os.fsdecode(name))
+            self._uses.missing(parent.remote, path, self._runs.run_of(pid))
+            # Another run is to be told too.
+            seconds = 0.0 if self._runs.processes.any else seconds
+            self.absences.told(parent.number, name, seconds)
+        return absent(seconds)
 
     async def _find(self, parent: Node, name: str) -> Node | None:
         match parent:
@@ -649,6 +662,14 @@ class Operations(pyfuse3.Operations):
         return "/".join(
             part for part in (self._mount_point.rstrip("/"), top.name, node.path) if part
         )
+
+
+def _is_text(name: bytes) -> bool:
+    try:
+        name.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _owner(ctx: Any) -> tuple[int | None, int | None]:

@@ -171,9 +171,10 @@ class Pool:
             worker = min(self._workers, key=lambda one: len(one.jobs))
         self._numbers += 1
         job.number = self._numbers
+        # What cannot be said must not stay among the jobs: it would be said again when the worker dies.
+        self._post(worker, messages.Ask(job.number, job.request))
         job.worker = worker
         worker.jobs[job.number] = job
-        self._post(worker, messages.Ask(job.number, job.request))
 
     def _post(self, worker: Worker, message: messages.Ask | messages.Tell) -> None:
         worker.outbox.append(encode(message))

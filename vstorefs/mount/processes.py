@@ -14,6 +14,7 @@ from vstorefs.model import RunId
 
 _KNOWN = 100_000
 _LATELY_S = 0.1
+_TRIES = 5
 Process = tuple[int, int]
 """The number of a process and when it started, in clock ticks since boot."""
 
@@ -26,6 +27,11 @@ class Processes:
         self._known: dict[Process, RunId | None] = {}
         self._lately: dict[int, RunId | None] = {}
         self._forget_at = 0.0
+
+    @property
+    def any(self) -> bool:
+        """Whether there is any run but the mount's own."""
+        return bool(self._roots)
 
     def add(self, root: Process, run: RunId) -> None:
         """From now on the tree of this process belongs to a run."""
@@ -43,9 +49,9 @@ class Processes:
 
     def dead(self) -> list[RunId]:
         """Runs whose roots are gone."""
-        return [
-            run for (pid, start), run in self._roots.items() if files.process_start(pid) != start
-        ]
+        # Called in a thread, so it goes through a copy.
+        roots = self._roots.copy()
+        return [run for (pid, start), run in roots.items() if files.process_start(pid) != start]
 
     def run_of(self, pid: int) -> RunId | None:
         """The run of a process, or of a thread; None where it is in no run's tree."""
@@ -61,12 +67,23 @@ class Processes:
         return self._lately[pid]
 
     def _look_up(self, pid: int) -> RunId | None:
+        for _ in range(_TRIES):
+            is_whole, found = self._go_up(pid)
+            if is_whole:
+                return found
+        return None
+
+    def _go_up(self, pid: int) -> tuple[bool, RunId | None]:
+        """The run of a process, and whether the way up was whole.
+
+        It is not where a parent ends meanwhile: then the child has another one.
+        """
         way: list[Process] = []
         found = None
         while pid > 1:
             about = files.process_parent(pid)
             if about is None:
-                break
+                return False, None
             parent, start = about
             here = (pid, start)
             if here in self._roots:
@@ -80,4 +97,4 @@ class Processes:
         if len(self._known) > _KNOWN:
             self._known.clear()
         self._known.update(dict.fromkeys(way, found))
-        return found
+        return True, found

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -21,6 +22,7 @@ from vstorefs import __version__, errors, files
 from vstorefs.clock import Clock
 from vstorefs.ledger import changes
 from vstorefs.ledger.manifest import ChangeWarning, Run, RunKind, RunStatus
+from vstorefs.logs import visible
 from vstorefs.model import RunId
 from vstorefs.mount.pool import Pool
 from vstorefs.mount.processes import Processes
@@ -67,6 +69,7 @@ class Runs:
     own: Run = field(init=False)
     touched: bool = False
     _exchanged_at: float = float("-inf")
+    _ending: set[RunId] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.own = self._new(RunKind.MOUNT)
@@ -121,6 +124,15 @@ class Runs:
         answer = await self.pool.ask(messages.EndRun(run, status, exit_status))
         assert isinstance(answer, messages.RunEnded)
         return answer
+
+    @contextmanager
+    def ending(self, run: RunId) -> Iterator[None]:
+        """Its command has ended, and its end is being recorded, whether or not anybody waits for that."""
+        self._ending.add(run)
+        try:
+            yield
+        finally:
+            self._ending.discard(run)
 
     async def end_all(self) -> None:
         """The mount ends, and with it every run in it. What cannot be sent now is sent by the next mount."""
@@ -201,11 +213,22 @@ class Runs:
         while True:
             await trio.sleep(_DEAD_EVERY_S)
             for run in await trio.to_thread.run_sync(self.processes.dead):
-                if run in self._live:
-                    log.warning("run %s was interrupted: its process is gone", run)
-                    await settle()
-                    await self.end(run, RunStatus.INTERRUPTED)
-                    await self.exchange(whole=False)
+                if run not in self._ending and run in self._live:
+                    await self._end_without_root(run, settle)
+
+    async def _end_without_root(self, run: RunId, settle: Callable[[], Any]) -> None:
+        log.warning("run %s was interrupted: its process is gone", run)
+        await settle()
+        try:
+            await self.end(run, RunStatus.INTERRUPTED)
+        except errors.NotFound:
+            # Its end was told meanwhile.
+            return
+        except errors.VstorefsError as error:
+            log.warning(
+                "the ledger: run %s cannot be closed, the next mount does it: %s", run, error
+            )
+        await self.exchange(whole=False)
 
     async def _checkpoint(self) -> None:
         for live in list(self._live.values()):
@@ -223,7 +246,7 @@ class Runs:
 
     def warn(self, warning: ChangeWarning) -> None:
         """Put a warning into the log."""
-        log.warning("%s: warning: %s", self.path_of(warning), changes.text(warning))
+        log.warning("%s: warning: %s", visible(self.path_of(warning)), changes.text(warning))
 
 
 def skew_text(host: str, seconds: int) -> str:

@@ -60,6 +60,13 @@ class _Tally:
     gone: bool = False
     torn: bool = False
 
+    def add(self, later: _Tally) -> None:
+        """What was done after this, with the same content."""
+        self.last_ns = max(self.last_ns, later.last_ns)
+        self.opens += later.opens
+        self.read_bytes = max(self.read_bytes, later.read_bytes)
+        self.inherited |= later.inherited
+
 
 _What = tuple[RunId, str, str, str, str]
 """Run, store, path, token, and what is told apart from ordinary uses."""
@@ -123,7 +130,8 @@ class Uses:
     def missing(self, remote: Remote, path: Key, run: RunId) -> None:
         """A program asked for a name that is not there; that is told a moment later, unless it makes it."""
         what = (run, remote.spec.id, path)
-        if what not in self._own and remote.moment_ns is None:
+        # Where chosen versions are shown, what is not among them has not disappeared.
+        if what not in self._own and remote.moment_ns is None and not self._pinned:
             self._absent[what] = (remote, path, run)
 
     def changed_name(self, remote: Remote, path: Key, run: RunId) -> None:
@@ -169,7 +177,8 @@ class Uses:
         """Return when everything that was done until now has been noted, and warned of."""
         await self._runs.ready.wait()
         self._note_absent()
-        while self._tallies:
+        # Batches go in order. What comes meanwhile is not waited for, or a busy mount would never be done.
+        for _ in range(0, len(self._tallies), _BATCH):
             if not await self._send():
                 return
         async with self._sending:
@@ -182,24 +191,36 @@ class Uses:
             batch = list(itertools.islice(self._tallies.items(), _BATCH))
             for what, _ in batch:
                 del self._tallies[what]
-            if not self._tallies:
+            if not self._tallies and self._posted.is_set():
+                # One that is not set may be waited for.
                 self._posted = trio.Event()
             if not batch:
                 return True
             notes = tuple(self._note(tally) for _, tally in batch)
             self._runs.touched = True
+            answer: messages.Answer | None = None
             try:
                 answer = await self._pool.ask(messages.NoteUses(notes))
             except errors.VstorefsError as error:
                 log.warning("the ledger: uses cannot be noted now: %s", error)
-                # What has come meanwhile for the same stands on its own: numbers are added up by the ledger.
-                self._tallies = {**dict(batch), **self._tallies}
-                self._posted.set()
                 return False
+            finally:
+                # Whoever waited for this may have given up.
+                if answer is None:
+                    self._take_back(batch)
         assert isinstance(answer, messages.Warned)
         for warning in answer.warnings:
             self._runs.warn(warning)
         return True
+
+    def _take_back(self, batch: list[tuple[_What, _Tally]]) -> None:
+        """Notes that could not be sent, with what has come meanwhile for the same."""
+        newer, self._tallies = self._tallies, dict(batch)
+        for what, tally in newer.items():
+            older = self._tallies.setdefault(what, tally)
+            if older is not tally:
+                older.add(tally)
+        self._posted.set()
 
     # --- parts
 

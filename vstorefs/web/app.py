@@ -19,7 +19,7 @@ from starlette.types import ASGIApp
 
 from vstorefs import errors
 from vstorefs.ledger import manifest
-from vstorefs.logs import size_text
+from vstorefs.logs import size_text, visible
 from vstorefs.web import texts
 from vstorefs.web.pages import history, mounts, run, runs, warnings
 from vstorefs.web.paging import number_of
@@ -165,7 +165,7 @@ def _templates(site: Site) -> Environment:
         lstrip_blocks=True,
     )
     filters: dict[str, Callable[..., str]] = {
-        "visible": texts.visible,
+        "visible": visible,
         "size": size_text,
         "moment": texts.moment,
         "duration": texts.duration,

@@ -16,13 +16,6 @@ _DIGEST = re.compile(r"\b[0-9a-f]{40,64}\b")
 _SHORT = 12
 
 
-def visible(text: str) -> str:
-    """A text in which every character can be seen."""
-    if text.isprintable():
-        return text
-    return "".join(one if one.isprintable() else _escape(one) for one in text)
-
-
 def shell_word(text: str) -> str:
     """A text as one word of a bash command line."""
     if text.isprintable():
@@ -73,7 +66,3 @@ def address(where: str, /, **query: object) -> str:
     given = {name: value for name, value in query.items() if value not in {None, ""}}
     whole = quote(where, safe="/", errors="replace")
     return f"{whole}?{urlencode(given, errors='replace')}" if given else whole
-
-
-def _escape(character: str) -> str:
-    return character.encode("unicode_escape").decode("ascii")

@@ -64,13 +64,8 @@ def checkpoint(setting: Setting, request: Checkpoint) -> Noted:
 
 def exchange(setting: Setting, request: ExchangeLedger) -> Exchanged:
     """Send and receive; a default store that is away, or only to be read, delays that and loses nothing."""
-    ledger = setting.ledger
-    try:
-        ledger.send()
-        news = ledger.receive(whole=request.whole)
-    except errors.StoreError as error:
-        return Exchanged(waiting=ledger.waiting(), why=error.message)
-    return Exchanged(news.runs, ledger.waiting(), skewed=news.skewed)
+    news, why = setting.ledger.exchange(whole=request.whole)
+    return Exchanged(news.runs, setting.ledger.waiting(), why, news.skewed)
 
 
 def find_warnings(setting: Setting, request: FindWarnings) -> Warned:
