@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,9 @@ import pytest
 
 from tests.mount.test_runs import listed, manifest, record, warnings_in
 from tests.support.mounts import Host, Mount, host
-from tests.support.processes import ROOT
+from tests.support.paused import paused
+from tests.support.processes import ROOT, wait_until
+from tests.support.s3server import S3Server
 
 pytestmark = [pytest.mark.mount, pytest.mark.stores]
 
@@ -159,3 +162,29 @@ def test_each_run_is_told_that_an_input_has_disappeared(one_host: Host, store: P
     for name in ("two", "three"):
         said = record(mount, name, "cat", mount / "data/input", check=False).stderr
         assert [": warning: disappeared since run " in one for one in warnings_in(said)] == [True]
+
+
+def test_nobody_has_to_wait_for_a_store_that_hangs(
+    one_host: Host, moto_server: S3Server, tmp_path: Path
+) -> None:
+    bucket = f"hangs-{os.urandom(5).hex()}"
+    moto_server.bucket(bucket, versioned=True)
+    one_host.env.update(moto_server.env)
+    mount = one_host.mount(f"s3://{bucket}")
+    done = tmp_path / "done"
+    ours = [sys.executable, "-m", "vstorefs.cli.main", "run", "--mount", str(mount.path)]
+    with paused(int(moto_server.endpoint.rpartition(":")[2])):
+        running = subprocess.Popen(
+            [*ours, "--name", "left", "--", "sh", "-c", f"trap '' INT; touch {done}"],
+            env=one_host.env | {"PYTHONPATH": str(ROOT)},
+        )
+        wait_until(done.exists, "end of the command", process=running)
+
+        def has_ended() -> bool:
+            running.send_signal(signal.SIGINT)
+            return running.poll() is not None
+
+        wait_until(has_ended, "end of the run")
+        assert running.returncode in {130, -signal.SIGINT}
+    # Its mount has gone on with its record.
+    wait_until(lambda: listed(mount)["left"]["status"] == "finished", "end of the record")

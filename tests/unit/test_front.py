@@ -5,7 +5,14 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from types import SimpleNamespace
+from typing import Any
 
+import trio
+import trio.testing
+
+from vstorefs import errors
+from vstorefs.mount.front import Front
 from tests.support.processes import ROOT
 
 
@@ -25,3 +32,22 @@ def test_every_package_says_what_may_go_in() -> None:
         assert "In: " in text, file
         assert "Out: " in text, file
         assert "May import: " in text, file
+
+
+def test_a_cache_that_takes_no_notes_ends_no_mount() -> None:
+    asked = []
+
+    async def ask(request: Any) -> None:
+        await trio.lowlevel.checkpoint()
+        asked.append(request)
+        raise errors.Unavailable("no answer within 60 s")
+
+    async def check() -> None:
+        transfers: Any = SimpleNamespace(take_noted=lambda: (b"chunk",))
+        pool: Any = SimpleNamespace(ask=ask)
+        front: Any = None
+        with trio.move_on_after(60):
+            await Front._note_recency(front, pool, transfers)
+        assert len(asked) > 1
+
+    trio.run(check, clock=trio.testing.MockClock(autojump_threshold=0))

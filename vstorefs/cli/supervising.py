@@ -58,7 +58,12 @@ def supervise(command: Sequence[str], environ: Mapping[str, str]) -> int:
     except OSError as error:
         print(f"vstorefs: cannot run {command[0]!r}: {error.strerror}", file=sys.stderr)
         return _NOT_RUNNABLE
-    return _watch(process.pid, watched)
+    status = _watch(process.pid, watched)
+    # ^C ends the wait for what follows; other signals must not leave a mount behind.
+    while signal.sigtimedwait({signal.SIGINT}, 0) is not None:
+        pass
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT} - before)
+    return status
 
 
 def _watch(command: int, watched: set[signal.Signals]) -> int:

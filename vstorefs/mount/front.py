@@ -406,7 +406,10 @@ class Front:
             await trio.sleep(_NOTE_EVERY_S)
             noted = transfers.take_noted()
             if noted:
-                await pool.ask(messages.NoteRecency(noted))
+                try:
+                    await pool.ask(messages.NoteRecency(noted))
+                except errors.VstorefsError as error:
+                    log.debug("what was read lately is not noted: %s", error)
 
     async def _revive(self, remote: Remote) -> None:
         """See that a store that comes back is back, whether or not somebody asks for it."""
