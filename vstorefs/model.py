@@ -246,10 +246,10 @@ class JournalEntry:
 
     `seq` orders all entries of a state; 0 until the journal gave it one. `target` is the new path
     of a rename or a copy (a copy's may be its own path: an old version comes back), `link` the text
-    of a symlink. `source` is the content that a copy or the rename of a file takes; its token is
-    empty where the content was still on its way, then `removal.after` names its write. A rename
-    without `source` moves a directory. `removal` is the identity of the tombstone that a rename
-    leaves.
+    of a symlink that is made or renamed. `source` is the content that a copy or the rename of a file
+    takes; its token is empty where the content was still on its way, then `removal.after` names its
+    write. A rename with neither `source` nor `link` moves a directory. `removal` is the identity of
+    the tombstone that a rename leaves.
     """
 
     seq: int

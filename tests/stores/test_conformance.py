@@ -229,6 +229,38 @@ class TestVersions:
         assert box.store.history(Key("never")) == ()
 
 
+class TestSymlinks:
+    def test_a_write_that_comes_again_makes_nothing_new(self, box: Box) -> None:
+        write = box.write(None)
+        made = box.store.make_symlink(Key("link"), "f", write)
+        again = box.store.make_symlink(Key("link"), "f", write)
+        assert made.token == again.token == _token(box, "link")
+        with pytest.raises(errors.AlreadyExists):
+            box.store.make_symlink(Key("link"), "g", box.write(None))
+        assert _listed(box, "link").target == "f"
+
+    def test_what_follows_a_write_needs_no_token(self, box: Box) -> None:
+        first, second = box.write(None), box.write(None)
+        box.store.make_symlink(Key("link"), "f", first)
+        box.store.make_symlink(Key("link"), "g", replace(second, after=first.write_id))
+        assert _listed(box, "link").target == "g"
+        box.store.remove(Key("link"), replace(box.write(None), after=second.write_id))
+        assert box.names() == {}
+
+    def test_another_link_than_the_base_stays(self, box: Box) -> None:
+        base = box.store.make_symlink(Key("link"), "f", box.write(None)).token
+        box.store.make_symlink(Key("link"), "g", box.write(base))
+        box.store.remove(Key("link"), box.write(base))
+        assert _listed(box, "link").target == "g"
+
+    def test_no_link_takes_the_place_of_a_file(self, box: Box) -> None:
+        version = box.put("f", b"content")
+        for write in (box.write(None), box.write(version.token)):
+            with pytest.raises(errors.AlreadyExists):
+                box.store.make_symlink(Key("f"), "g", write)
+        assert box.read("f", version) == b"content"
+
+
 class TestReading:
     def test_ranges_at_every_border(self, box: Box) -> None:
         data = os.urandom(3 * 1024 * 1024 + 5)
@@ -339,10 +371,10 @@ class TestPast:
         box.store.make_directory(Key("empty"), box.write(None, mode=0o700))
         box.store.make_directory(Key("removed"), box.write(None))
         box.store.remove_directory(Key("removed"), box.write(None))
-        link = box.store.make_symlink(Key("d/link"), "f", box.write(None))
+        box.store.make_symlink(Key("d/link"), "f", box.write(None))
         box.store.make_symlink(Key("d/old"), "g", box.write(None))
         box.store.remove(Key("d/old"), box.write(_token(box, "d/old")))
-        assert link.target == "f"
+        assert _listed(box, "d/link").target == "f"
         found = {entry.key: entry for entry in box.store.as_of(Key(""), time.time_ns())}
         for key in ("d", "d/e", "d/f", "d/e/g", "d/link", "empty"):
             assert _shown(found.pop(key)) == _shown(_listed(box, key)), key

@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -118,11 +118,12 @@ class Mount:
     def umount(self) -> None:
         self.host.run("umount", self.path)
 
-    def kill(self) -> None:
-        """End the front as a crash would."""
+    def kill(self, after: Callable[[], None] = lambda: None) -> None:
+        """End the front as a crash would, right after something was done."""
         pid = self.pid
         start = files.process_start(pid)
         workers = [(one, files.process_start(one)) for one in self.worker_pids]
+        after()
         os.kill(pid, signal.SIGKILL)
         for one, began in [(pid, start), *workers]:
             wait_until(lambda: files.process_start(one) != began, "end of the process")  # noqa: B023

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -99,3 +101,11 @@ def test_different_files_go_side_by_side() -> None:
     for seq in range(1, 6):
         queue.add(entry(seq, Operation.PUT, f"folder/f{seq}", None))
     assert len(queue.ready()) == 5
+
+
+def test_a_renamed_link_holds_up_nothing_below_its_name() -> None:
+    queue = Queue()
+    link = replace(entry(1, Operation.RENAME, "e", "a", folder=True), link="somewhere")
+    queue.add(link)
+    queue.add(entry(2, Operation.PUT, "a/b", None))
+    assert [one.seq for one in queue.ready()] == [1, 2]

@@ -30,7 +30,14 @@ from vstorefs.model import (
     WriteId,
 )
 from vstorefs.mount.commits import Commits
-from vstorefs.mount.inodes import DirectoryNode, FileNode, Inodes, StoreNode, SymlinkNode
+from vstorefs.mount.inodes import (
+    NO_TOKEN,
+    DirectoryNode,
+    FileNode,
+    Inodes,
+    StoreNode,
+    SymlinkNode,
+)
 from vstorefs.mount.namespace import Namespace
 from vstorefs.mount.uploads import Pending, Settled, Uploads
 from vstorefs.stores.past import as_entry
@@ -145,13 +152,23 @@ class Changes:
             raise pyfuse3.FUSEError(errno.EEXIST)
         path = directory.path_of(name)
         shown = Entry(path, EntryKind.SYMLINK, len(target), self._clock.wall_ns(), target=target)
-        entry = replace(
-            self._entry(directory, Operation.SYMLINK, path, self._commits.new_write(run)),
-            link=target,
-        )
-        await self._promise_name(entry, directory, name, shown)
+        write = self._commits.new_write(run)
+        entry = replace(self._entry(directory, Operation.SYMLINK, path, write), link=target)
         node = self._namespace.node(directory, name, shown)
         assert isinstance(node, SymlinkNode)
+        self._namespace.hold(directory, name, shown)
+        node.after = write.write_id
+        node.pending += 1
+        try:
+            await self._promise_or_undo(
+                entry,
+                lambda published: self._settled_link(node, write, published, [(directory, name)]),
+                [(directory, name)],
+            )
+        except errors.VstorefsError:
+            node.pending -= 1
+            self._detach(directory, name, node)
+            raise
         return node
 
     async def rename(
@@ -174,12 +191,18 @@ class Changes:
         if other is node:
             return
         if other is not None:
-            await self._check_target(node, other, run, replace_target=replace_target)
-            if isinstance(other, FileNode):
+            await self._check_target(node, other, replace_target=replace_target)
+            if _differ_in_kind(node, other):
+                # A version cannot lie where a link is, nor a link where a version is: that goes first.
+                await self.remove(target, new_name, run)
+                other = None
+            elif isinstance(other, FileNode):
                 await self._commits.abandon(other)
         if isinstance(node, DirectoryNode):
             await self._rename_directory(source, name, target, new_name, node, other, run)
-        elif isinstance(node, FileNode) and is_unsent(node):
+        elif isinstance(node, SymlinkNode):
+            await self._rename_link(target, new_name, node, other, run)
+        elif is_unsent(node):
             await self._rename_unsent(target, new_name, node, other)
         else:
             await self._rename_sent(target, new_name, node, other, run)
@@ -305,60 +328,107 @@ class Changes:
         self,
         target: DirectoryNode,
         new_name: str,
-        node: FileNode | SymlinkNode,
+        node: FileNode,
         other: StoreNode | None,
         run: RunId,
     ) -> None:
         source, name = node.parent, node.name
         old_path, new_path = node.path, target.path_of(new_name)
-        is_file = isinstance(node, FileNode)
-        mode, mtime_ns = (node.mode, node.mtime_ns) if isinstance(node, FileNode) else (None, None)
-        owner = (node.uid, node.gid) if isinstance(node, FileNode) else (None, None)
         write = replace(
             self._commits.new_write(run),
             base=_base(other),
             after=_after(other),
-            mode=mode,
-            mtime_ns=mtime_ns,
-            uid=owner[0],
-            gid=owner[1],
-            mtime_set=is_file,
+            mode=node.mode,
+            mtime_ns=node.mtime_ns,
+            uid=node.uid,
+            gid=node.gid,
+            mtime_set=True,
         )
         removal = replace(self._commits.new_write(run), base=_base(node), after=_after(node))
         store = node.remote.spec.id
         token = _base(node) or Token("")
-        size = node.size if isinstance(node, FileNode) else 0
         entry = replace(
             self._entry(source, Operation.RENAME, old_path, write),
             target=new_path,
-            source=Content(store, old_path, token, size),
+            source=Content(store, old_path, token, node.size),
             removal=removal,
         )
         pinned = [(source, name), (target, new_name)]
         self._namespace.hold(source, name, None)
         self._move(node, target, new_name, other)
-        self._namespace.hold(target, new_name, entry_of(node))
-        if isinstance(node, FileNode):
-            node.pending += 1
-        file = node if isinstance(node, FileNode) else None
+        self._namespace.hold(target, new_name, node.entry())
+        node.pending += 1
 
         def settled(published: Published) -> None:
-            if file is not None:
-                file.pending -= 1
-                version = published.version
-                if version is not None and file.after == write.write_id:
-                    if file.draft is None or file.draft.frozen:
-                        file.content = version.content(store)
-                    file.base, file.after = version.token, None
+            node.pending -= 1
+            version = published.version
+            if version is not None and node.after == write.write_id:
+                if node.draft is None or node.draft.frozen:
+                    node.content = version.content(store)
+                node.base, node.after = version.token, None
             for parent, one in pinned:
                 self._namespace.settle(parent, one)
             self._let_go(node)
 
         await self._promise_or_undo(entry, settled, pinned)
-        if is_file and isinstance(node, FileNode):
-            node.base, node.after = None, write.write_id
-            if node.draft is not None and not node.draft.frozen:
-                node.draft.base, node.draft.after = None, write.write_id
+        node.base, node.after = None, write.write_id
+        if node.draft is not None and not node.draft.frozen:
+            node.draft.base, node.draft.after = None, write.write_id
+
+    async def _rename_link(
+        self,
+        target: DirectoryNode,
+        new_name: str,
+        node: SymlinkNode,
+        other: StoreNode | None,
+        run: RunId,
+    ) -> None:
+        """A link is made again under its new name; nothing of the old one need be in the store yet."""
+        source, name = node.parent, node.name
+        write = replace(
+            self._commits.new_write(run),
+            base=_base(other),
+            after=_after(other),
+            mtime_ns=node.mtime_ns,
+            uid=node.uid,
+            gid=node.gid,
+        )
+        entry = replace(
+            self._entry(source, Operation.RENAME, node.path, write),
+            target=target.path_of(new_name),
+            link=node.target,
+            removal=replace(self._commits.new_write(run), base=_base(node), after=_after(node)),
+        )
+        pinned = [(source, name), (target, new_name)]
+        self._namespace.hold(source, name, None)
+        self._move(node, target, new_name, other)
+        node.token, node.after = NO_TOKEN, write.write_id
+        node.pending += 1
+        self._namespace.hold(target, new_name, node.entry())
+        try:
+            await self._promise_or_undo(
+                entry,
+                lambda published: self._settled_link(node, write, published, pinned),
+                pinned,
+            )
+        except errors.VstorefsError:
+            node.pending -= 1
+            self._detach(target, new_name, node)
+            raise
+
+    def _settled_link(
+        self,
+        node: SymlinkNode,
+        write: Write,
+        published: Published,
+        held: list[tuple[DirectoryNode, str]],
+    ) -> None:
+        node.pending -= 1
+        if published.version is not None and node.after == write.write_id:
+            node.token, node.after = published.version.token, None
+        for directory, name in held:
+            self._namespace.settle(directory, name)
+        self._inodes.let_go(node)
 
     async def _rename_directory(
         self,
@@ -421,7 +491,7 @@ class Changes:
                 self._expire_tree(child)
 
     async def _check_target(
-        self, node: StoreNode, other: StoreNode, run: RunId, *, replace_target: bool
+        self, node: StoreNode, other: StoreNode, *, replace_target: bool
     ) -> None:
         if not replace_target:
             raise pyfuse3.FUSEError(errno.EEXIST)
@@ -432,9 +502,6 @@ class Changes:
                 raise pyfuse3.FUSEError(errno.ENOTEMPTY)
         elif isinstance(node, DirectoryNode):
             raise pyfuse3.FUSEError(errno.ENOTDIR)
-        elif isinstance(other, SymlinkNode) and isinstance(node, FileNode):
-            # A version cannot lie where a link is: the link goes first.
-            await self.remove(other.parent, other.name, run)
 
     def _move(
         self, node: StoreNode, target: DirectoryNode, new_name: str, other: StoreNode | None
@@ -549,19 +616,8 @@ def is_unsent(node: FileNode) -> bool:
 def entry_of(node: StoreNode) -> Entry:
     """What a listing of this mount shows for a node."""
     match node:
-        case FileNode():
+        case FileNode() | SymlinkNode():
             return node.entry()
-        case SymlinkNode():
-            return Entry(
-                node.path,
-                EntryKind.SYMLINK,
-                len(node.target),
-                node.mtime_ns,
-                node.token,
-                uid=node.uid,
-                gid=node.gid,
-                target=node.target,
-            )
         case DirectoryNode():
             return Entry(
                 node.path,
@@ -577,11 +633,16 @@ def entry_of(node: StoreNode) -> Entry:
 def _base(node: StoreNode | None) -> Token | None:
     if isinstance(node, FileNode):
         return node.base
-    return node.token if isinstance(node, SymlinkNode) else None
+    return node.token or None if isinstance(node, SymlinkNode) else None
 
 
 def _after(node: StoreNode | None) -> WriteId | None:
-    return node.after if isinstance(node, FileNode) else None
+    return node.after if isinstance(node, FileNode | SymlinkNode) else None
+
+
+def _differ_in_kind(node: StoreNode, other: StoreNode) -> bool:
+    """Whether one is a link and the other a file."""
+    return isinstance(node, SymlinkNode) != isinstance(other, SymlinkNode)
 
 
 def _differs(node: StoreNode, new: NewAttributes) -> bool:

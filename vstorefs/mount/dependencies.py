@@ -54,7 +54,7 @@ class Queue:
         paths = [entry.path, *([entry.target] if entry.target is not None else [])]
         places = tuple((entry.store, path) for path in dict.fromkeys(paths))
         whole = entry.operation in _WHOLE or (
-            entry.operation is Operation.RENAME and entry.source is None
+            entry.operation is Operation.RENAME and entry.source is None and entry.link is None
         )
         waiting = _Waiting(entry, places, whole)
         earlier: set[int] = set()

@@ -182,12 +182,18 @@ class FileNode(Node):
 
 @dataclass(slots=True, eq=False)
 class SymlinkNode(Node):
-    """A symlink of a store."""
+    """A symlink of a store.
+
+    `token` is what the store calls it, `after` the write that is still on its way; `pending` changes of it
+    are.
+    """
 
     remote: Remote = field(kw_only=True)
     parent: DirectoryNode = field(kw_only=True)
     target: str = ""
     token: Token = NO_TOKEN
+    after: WriteId | None = None
+    pending: int = 0
     mtime_ns: int = 0
     uid: int | None = None
     gid: int | None = None
@@ -198,11 +204,29 @@ class SymlinkNode(Node):
         """The key of this symlink in its store."""
         return self.parent.path_of(self.name)
 
+    @property
+    def busy(self) -> bool:
+        """Whether this mount has changes of it that a listing does not show."""
+        return self.pending > 0
+
     def set_entry(self, entry: Entry) -> None:
         """Take over what a listing says."""
         self.target = entry.target or ""
         self.token, self.mtime_ns = entry.token, entry.mtime_ns
         self.uid, self.gid = entry.uid, entry.gid
+
+    def entry(self) -> Entry:
+        """What a listing of this mount shows for it now."""
+        return Entry(
+            self.path,
+            EntryKind.SYMLINK,
+            len(self.target),
+            self.mtime_ns,
+            self.token,
+            uid=self.uid,
+            gid=self.gid,
+            target=self.target,
+        )
 
 
 StoreNode = DirectoryNode | FileNode | SymlinkNode
@@ -264,4 +288,4 @@ def _held(node: Node) -> bool:
         return True
     if isinstance(node, DirectoryNode):
         return node.is_root or bool(node.children) or bool(node.local)
-    return isinstance(node, FileNode) and node.busy
+    return isinstance(node, FileNode | SymlinkNode) and node.busy

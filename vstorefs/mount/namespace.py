@@ -194,10 +194,10 @@ class Namespace:
     def _node(self, directory: DirectoryNode, name: str, entry: Entry) -> StoreNode:
         child = directory.children.get(name)
         if child is not None and _KINDS[type(child)] is entry.kind:
+            if not isinstance(child, DirectoryNode) and child.busy:
+                return child
             if not isinstance(child, FileNode):
                 child.set_entry(entry)
-                return child
-            if child.busy:
                 return child
             if child.content is not None and child.content.token == entry.token:
                 child.outdated = False
@@ -248,5 +248,5 @@ class Namespace:
         local.settled_at = self._clock.monotonic_s()
         if local.pending == 0 and local.entry is not None:
             child = directory.children.get(name)
-            if isinstance(child, FileNode) and not child.removed:
+            if isinstance(child, FileNode | SymlinkNode) and not child.removed:
                 local.entry = child.entry()

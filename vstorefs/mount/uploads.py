@@ -43,7 +43,8 @@ Settled = Callable[[messages.Published], None]
 class Pending:
     """One entry on its way.
 
-    `refusal` is why the store does not take it, where waiting will not help.
+    `refusal` is why the store does not take it, where waiting will not help. `begun`: nothing stands
+    before it any more.
     """
 
     entry: JournalEntry
@@ -54,6 +55,7 @@ class Pending:
     refusal: errors.VstorefsError | None = None
     error: str = ""
     attempts: int = 0
+    begun: bool = False
 
 
 class Uploads:
@@ -136,11 +138,11 @@ class Uploads:
     async def drain(self, bound_s: float) -> bool:
         """Wait until nothing is on its way.
 
-        False when that takes too long, or the store refuses something.
+        False when that takes too long, or the store refuses something and the rest waits for that.
         """
         with trio.move_on_after(bound_s):
             while self._pending:
-                if all(one.refusal is not None for one in self._pending.values()):
+                if all(one.refusal is not None for one in self._pending.values() if one.begun):
                     return False
                 with trio.move_on_after(0.5):
                     await self._emptied.wait()
@@ -196,7 +198,9 @@ class Uploads:
 
     def _start_ready(self) -> None:
         for entry in self._queue.ready():
-            self._nursery.start_soon(self._publish, self._pending[entry.seq])
+            pending = self._pending[entry.seq]
+            pending.begun = True
+            self._nursery.start_soon(self._publish, pending)
 
     async def _publish(self, pending: Pending) -> None:
         remote = self._remotes[pending.entry.store]

@@ -82,6 +82,11 @@ def is_base(head: Token | None, head_write: WriteId | None, write: Write) -> boo
     return head == write.base or (write.after is not None and head_write == write.after)
 
 
+def replaces(write: Write) -> bool:
+    """Whether a write started from something that was there."""
+    return write.base is not None or write.after is not None
+
+
 class Store(Protocol):
     """One bucket + prefix or directory with its versions, in whichever layout."""
 
@@ -234,8 +239,12 @@ class Store(Protocol):
         """Set the attributes of a file, folder or symlink that `write` has. Raises NotFound."""
         ...
 
-    def make_symlink(self, key: Key, target: str, write: Write) -> Entry:
-        """Make a symlink. Raises AlreadyExists, NotSupported."""
+    def make_symlink(self, key: Key, target: str, write: Write) -> Version:
+        """Make a symlink.
+
+        A `write` that started from something replaces the link that is there; the same write again
+        changes nothing. Raises AlreadyExists where something else is there, NotSupported.
+        """
         ...
 
     def keep_directory(self, key: Key, write: Write) -> None:

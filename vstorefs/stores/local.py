@@ -7,6 +7,8 @@ weak where it was derived from size and times.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import logging
 import os
@@ -39,7 +41,7 @@ from vstorefs.model import (
     parent_of,
 )
 from vstorefs.stores import localnames as names
-from vstorefs.stores.base import Condemned, Erased, Fix, Page, Same
+from vstorefs.stores.base import Condemned, Erased, Fix, Page, Same, replaces
 from vstorefs.stores.ids import new_id
 from vstorefs.stores.localdisk import can_exchange, copy_file, rename_absent, translated
 from vstorefs.stores.localnames import Identity
@@ -398,13 +400,7 @@ class LocalStore:
         with translated(self.spec.alias, key, "copy"):
             plain = self.root / key
             if plain.is_symlink():
-                link = self.root / target
-                if link.is_symlink():
-                    link.unlink()
-                link.symlink_to(plain.readlink())
-                return Version(
-                    target, VersionId(write.version), VersionKind.CONTENT, write.time_ns, token
-                )
+                return self._link(target, str(plain.readlink()), write)
             number = self._open_content(key, token)
             try:
                 about = os.fstat(number)
@@ -482,12 +478,19 @@ class LocalStore:
         versions = self._versions(key)
         with translated(self.spec.alias, key, "remove"):
             if versions.plain.is_symlink():
-                versions.plain.unlink()
+                self._remove_link(versions.plain, write)
                 return None
             if not versions.plain.exists() and not versions.folder.exists():
                 return None
             with versions.locked(exclusive=True):
                 return versions.remove(write)
+
+    @staticmethod
+    def _remove_link(path: Path, write: Write) -> None:
+        """Remove a link, unless a later one than its remover saw; who made a link is written nowhere."""
+        if write.after is not None or write.base == _link_token(path):
+            path.unlink()
+            files.sync_folder(path.parent)
 
     def make_directory(self, key: Key, write: Write) -> None:
         """See `base.Store`."""
@@ -528,13 +531,28 @@ class LocalStore:
                 names.stamp(path, versions.folder, kept)
             return _must(_to_entry(path, about, key, versions.folder))
 
-    def make_symlink(self, key: Key, target: str, write: Write) -> Entry:
-        """See `base.Store`."""
+    def make_symlink(self, key: Key, target: str, write: Write) -> Version:
+        """See `base.Store`. A link to the same is taken for this one: who made it is written nowhere."""
         path = self.root / key
         with translated(self.spec.alias, key, "symlink"):
-            path.symlink_to(target)
-            files.sync_folder(path.parent)
-            return _must(_to_entry(path, path.lstat(), key, names.folder_of(self.root, key)))
+            if path.is_symlink() and not replaces(write):
+                if str(path.readlink()) != target:
+                    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+                return _link_version(path, key, write)
+            return self._link(key, target, write)
+
+    def _link(self, key: Key, target: str, write: Write) -> Version:
+        """Put a link at a path, over one that is there."""
+        path = self.root / key
+        if path.is_symlink():
+            path.unlink()
+        path.symlink_to(target)
+        # Who may not give a link away keeps it.
+        with contextlib.suppress(PermissionError):
+            _own(path, write.uid, write.gid)
+        _apply(path, replace(write, uid=None, gid=None))
+        files.sync_folder(path.parent)
+        return _link_version(path, key, write)
 
     def keep_directory(self, key: Key, write: Write) -> None:
         """See `base.Store`: directories are real here."""
@@ -639,13 +657,12 @@ def _to_entry(path: Path, about: os.stat_result, key: Key, folder: Path) -> Entr
         )
     if stat.S_ISLNK(about.st_mode):
         target = str(path.readlink())
-        token = Token(hashlib.sha256(os.fsencode(f"{about.st_ino}\0{target}")).hexdigest()[:26])
         return Entry(
             key,
             EntryKind.SYMLINK,
             len(target),
             about.st_mtime_ns,
-            token,
+            _link_token(path),
             mode=mode,
             uid=owner[0],
             gid=owner[1],
@@ -665,6 +682,25 @@ def _to_entry(path: Path, about: os.stat_result, key: Key, folder: Path) -> Entr
         mode,
         owner[0],
         owner[1],
+    )
+
+
+def _link_token(path: Path) -> Token:
+    """What names a link: which one it is, and its text."""
+    identity = f"{path.lstat().st_ino}\0{path.readlink()}"
+    return Token(hashlib.sha256(os.fsencode(identity)).hexdigest()[:26])
+
+
+def _link_version(path: Path, key: Key, write: Write) -> Version:
+    return Version(
+        key,
+        write.version,
+        VersionKind.CONTENT,
+        write.time_ns,
+        _link_token(path),
+        size=len(os.fsencode(path.readlink())),
+        write_id=write.write_id,
+        is_head=True,
     )
 
 

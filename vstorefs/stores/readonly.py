@@ -63,7 +63,7 @@ class ReadOnly:
         del write
         raise self._refused(key, "attributes")
 
-    def make_symlink(self, key: Key, target: str, write: Write) -> Entry:
+    def make_symlink(self, key: Key, target: str, write: Write) -> Version:
         """See `base.Store`."""
         del target, write
         raise self._refused(key, "symlink")

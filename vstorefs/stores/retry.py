@@ -191,7 +191,7 @@ class Retrying:
         """See `base.Store`."""
         return self._store.set_attributes(key, write)
 
-    def make_symlink(self, key: Key, target: str, write: Write) -> Entry:
+    def make_symlink(self, key: Key, target: str, write: Write) -> Version:
         """See `base.Store`."""
         return self._store.make_symlink(key, target, write)
 

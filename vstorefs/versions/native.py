@@ -32,6 +32,7 @@ from vstorefs.model import (
     VersionId,
     VersionKind,
     Write,
+    WriteId,
 )
 from vstorefs.stores.base import Condemned, Fix, Same, is_base
 from vstorefs.stores.bucket import Bucket, ListedVersion, Stat
@@ -392,7 +393,9 @@ class NativeStore(Past):
     def _remove_link(self, key: Key, write: Write, fix: Fix | None) -> Version | None:
         looked = self._look(key)
         head = looked.state.head
-        if not isinstance(head, Summary) or write.base != head.encode():
+        if not isinstance(head, Summary):
+            return None
+        if not is_base(Token(head.encode()), WriteId(head.id), write):
             return None
         return self._bury(key, write, looked, stat.S_IFLNK, fix)
 

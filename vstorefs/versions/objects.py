@@ -33,7 +33,7 @@ from vstorefs.model import (
     Write,
     WriteId,
 )
-from vstorefs.stores.base import Condemned, Erased, Fix
+from vstorefs.stores.base import Condemned, Erased, Fix, replaces
 from vstorefs.stores.bucket import Bucket
 from vstorefs.versions import records
 from vstorefs.versions.format import Agreement, Layout
@@ -135,19 +135,18 @@ class ObjectStore(Listing):
         )
         self._publish_attributes(entry, stat.S_IFREG, plain.stamp, sequence, write)
 
-    def make_symlink(self, key: Key, target: str, write: Write) -> Entry:
+    def make_symlink(self, key: Key, target: str, write: Write) -> Version:
         """See `base.Store`."""
         self.ready()
         looked = self._look(key)
         head = looked.state.head
-        if head is not None:
-            if head.id == write.write_id:
-                return self._file_entry(key, head, looked.state.attributes)
+        if isinstance(head, Summary) and head.id == write.write_id:
+            return self._of_summary(key, head, is_head=True)
+        if head is not None and not (_is_link(head) and replaces(write)):
             raise errors.AlreadyExists(
                 "there is such a name", store=self.spec.alias, key=key, operation="symlink"
             )
-        summary = self._link(key, target, write, looked)
-        return self._file_entry(key, summary, summary)
+        return self._of_summary(key, self._link(key, target, write, looked), is_head=True)
 
     def _link(self, key: Key, target: str, write: Write, looked: Looked) -> Summary:
         summary = Summary(
@@ -363,6 +362,10 @@ class ObjectStore(Listing):
             key=key,
             operation=operation,
         )
+
+
+def _is_link(head: Summary | Plain) -> bool:
+    return isinstance(head, Summary) and stat.S_ISLNK(head.mode)
 
 
 _MARKS = frozenset(mark.name for mark in Mark)

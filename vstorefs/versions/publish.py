@@ -190,6 +190,8 @@ class Publisher:
         del overdue
         assert entry.target is not None
         assert entry.removal is not None
+        if entry.link is not None:
+            return self._rename_link(store, entry, look)
         if entry.source is None:
             return self._rename_directory(store, entry, look)
         made = store.find_write(entry.target, entry.write) if look else None
@@ -201,6 +203,15 @@ class Publisher:
             removal = entry.removal
         removed = store.remove(entry.path, removal, fix=self._fix(entry, removal=True))
         store.keep_directory(parent_of(entry.path), removal)
+        return Outcome(made, removed=removed)
+
+    def _rename_link(self, store: Store, entry: JournalEntry, look: bool) -> Outcome:
+        """A link is its text: it is made again under the new name, whatever the old one is by now."""
+        assert entry.target is not None
+        assert entry.removal is not None
+        made = self._linked(store, entry, entry.target, look)
+        removed = store.remove(entry.path, entry.removal, fix=self._fix(entry, removal=True))
+        store.keep_directory(parent_of(entry.path), entry.removal)
         return Outcome(made, removed=removed)
 
     def _copy(self, store: Store, entry: JournalEntry, look: bool, overdue: bool) -> Outcome:
@@ -310,13 +321,14 @@ class Publisher:
 
     def _symlink(self, store: Store, entry: JournalEntry, look: bool, overdue: bool) -> Outcome:
         del overdue
+        return Outcome(self._linked(store, entry, entry.path, look))
+
+    @staticmethod
+    def _linked(store: Store, entry: JournalEntry, path: Key, look: bool) -> Version:
+        """Make the symlink of an entry, once."""
         assert entry.link is not None
-        try:
-            store.make_symlink(entry.path, entry.link, entry.write)
-        except errors.AlreadyExists:
-            if not look:
-                raise
-        return Outcome()
+        made = store.find_write(path, entry.write) if look else None
+        return made or store.make_symlink(path, entry.link, entry.write)
 
 
 def _tree(store: Store, root: Key) -> tuple[list[Entry], list[Entry]]:

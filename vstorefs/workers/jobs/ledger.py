@@ -107,7 +107,7 @@ def note_outputs(setting: Setting, entry: JournalEntry, outcome: Outcome) -> Non
         _made(setting, run, entry.store, entry.target or entry.path, outcome.version)
     elif entry.operation is Operation.REMOVE:
         setting.ledger.removed(run, _place(setting, entry.store, entry.path))
-    elif entry.operation is Operation.RENAME and entry.target is not None:
+    elif entry.operation is Operation.RENAME and entry.target is not None and entry.link is None:
         if outcome.version is not None:
             setting.ledger.removed(run, _place(setting, entry.store, entry.path))
             _made(setting, run, entry.store, entry.target, outcome.version)
