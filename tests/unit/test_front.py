@@ -11,9 +11,9 @@ from typing import Any
 import trio
 import trio.testing
 
+from tests.support.processes import ROOT
 from vstorefs import errors
 from vstorefs.mount.front import Front
-from tests.support.processes import ROOT
 
 
 def test_the_front_loads_no_sdk() -> None:
