@@ -141,9 +141,16 @@ def test_an_object_that_is_not_there(kind: Kind) -> None:
         kind.archive.get("runs/none.json")
 
 
-def test_a_store_that_is_only_read_has_no_archive(kind: Kind) -> None:
+def test_a_store_that_is_only_read_tells_what_others_wrote_and_takes_nothing(kind: Kind) -> None:
+    kind.archive.add("runs/a.json", b"first")
+    archive = open_archive(replace(kind.spec, read_only=True))
+    assert [one.name for one in archive.names("runs/")] == ["runs/a.json"]
+    assert archive.get("runs/a.json") == b"first"
     with pytest.raises(errors.NotSupported, match="mounted read-only"):
-        open_archive(replace(kind.spec, read_only=True))
+        archive.add("runs/b.json", b"second")
+    with pytest.raises(errors.NotSupported, match="mounted read-only"):
+        archive.remove("runs/a.json")
+    assert kind.everything() == [f"{HIDDEN_FOLDER}/runs/a.json"]
 
 
 def test_web_addresses_have_no_archive() -> None:
