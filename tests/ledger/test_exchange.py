@@ -126,7 +126,7 @@ def test_a_host_that_knows_nothing_takes_a_thousand_runs_in_with_few_requests(
     # Files are not read again for their hashes.
     known = new.prints.get(place("same").store, Key("same"), Token("t"))
     assert known is not None
-    assert (known.hashes, known.read) == (hashes("same"), True)
+    assert (known.hashes, known.read) == (hashes("same"), False)
     assert len(new.once("changing", seen("t0", "content 0"))) == 1
     # One of the oldest runs is in a bundle only, as far as this host knows: its manifest is found, and kept.
     world.archive.requests.clear()

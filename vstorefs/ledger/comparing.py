@@ -92,9 +92,7 @@ class Comparison:
                 digests.update(block)
         finally:
             hashes = digests.finish()
-        self._fingerprints.put(
-            store.spec.id, found.key, found.token, Fingerprint(hashes, read=True)
-        )
+        self._fingerprints.put(store.spec.id, found.key, found.token, Fingerprint(hashes))
         return hashes
 
 

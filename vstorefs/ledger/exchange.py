@@ -420,7 +420,10 @@ class Exchange:
         return tuple(sorted((host, wrong[host]) for host in wrong.keys() - before))
 
     def _learn(self, txn: Any, place: Place, content: Seen) -> None:
-        """Hashes that another host has taken hold here too, and the file is not read again for them."""
+        """Hashes that another host has taken are known here without reading the file.
+
+        A first read here hashes what passes by all the same, and compares.
+        """
         if content.hashes is None:
             return
         known = self._fingerprints.within(txn, place.store, place.path, content.token)
@@ -435,7 +438,7 @@ class Exchange:
                 )
             return
         self._fingerprints.add(
-            txn, place.store, place.path, content.token, Fingerprint(content.hashes, read=True)
+            txn, place.store, place.path, content.token, Fingerprint(content.hashes)
         )
 
     def _now(self) -> datetime:

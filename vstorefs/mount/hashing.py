@@ -66,7 +66,7 @@ class Hashing:
         try:
             answer = await self._pool.ask(messages.Known(transfer.content))
             assert isinstance(answer, messages.HashesKnown)
-            if answer.hashes is not None:
+            if answer.read:
                 self._note_known(prefix)
             else:
                 job = self._start(transfer, sums=False)

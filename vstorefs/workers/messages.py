@@ -519,9 +519,10 @@ class Noted(msgspec.Struct, frozen=True, tag=True):
 
 
 class HashesKnown(msgspec.Struct, frozen=True, tag=True):
-    """Answer to Known."""
+    """Answer to Known. `read`: they were taken from a first read on this host."""
 
     hashes: Hashes | None
+    read: bool
 
 
 class RunBegun(msgspec.Struct, frozen=True, tag=True):

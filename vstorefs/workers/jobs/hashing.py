@@ -127,7 +127,9 @@ def release(setting: Setting, request: Release) -> Noted:
 
 
 def known(setting: Setting, request: Known) -> HashesKnown:
-    """The hashes of a content, if it has been read and hashed on this host."""
+    """The hashes of a content as far as they are known, and whether a first read on this host took them."""
     content = request.content
     found = setting.fingerprints.get(content.store, content.key, content.token)
-    return HashesKnown(found.hashes if found is not None and found.read else None)
+    if found is None:
+        return HashesKnown(None, read=False)
+    return HashesKnown(found.hashes, read=found.read)
