@@ -20,7 +20,7 @@ DOCS = sorted([*ROOT.glob("docs/**/*.md"), ROOT / "README.md", ROOT / "CONTRIBUT
 @pytest.mark.mount
 def test_the_readme_runs_as_printed(tmp_path: Path) -> None:
     blocks = re.findall(r"```bash\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     runtime = tmp_path / "run"
     runtime.mkdir(mode=0o700)
     env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(runtime)}
@@ -41,6 +41,8 @@ def test_the_readme_runs_as_printed(tmp_path: Path) -> None:
     assert f"is mounted on {tmp_path}/data" in result.stdout
     assert result.stdout.count("three\n") == 2
     assert "SHA256" in result.stdout
+    assert "notes.txt: warning: changed since run " in result.stderr
+    assert result.stdout.count(" again ") == 1
 
 
 def test_the_page_of_the_command_line_is_what_the_commands_say() -> None:
