@@ -25,7 +25,9 @@ def test_versions_have_their_uses_and_can_be_compared(
         file = mount / "train.csv"
         for content in ("a\n", "b\n"):
             file.write_text(content)
-            one.run("run", "--name", f"read {content}", "--mount", mount.path, "--", "cat", file)
+            one.run(
+                "run", "--name", f"read {content.strip()}", "--mount", mount.path, "--", "cat", file
+            )
         file.write_text("c\n")
         ids = [version["id"] for version in mount.history("train.csv")]
         with ui(one, "--no-browser", "--mount", mount.path) as (_, address):

@@ -43,6 +43,7 @@ from vstorefs.workers.messages import (
     Fetch,
     Hash,
     Hashed,
+    HashesKnown,
     History,
     HistoryNames,
     Known,
@@ -116,11 +117,11 @@ def test_a_file_goes_from_a_promise_to_a_version_and_back(place, worker):
     listed = front.do(ListDirectory(place.spec.id, Key(""), float("-inf")))
     assert [one.key for one in listed.entries] == ["a"]
     content = place.content("a")
-    assert front.do(Known(content)).hashes is None
+    assert front.do(Known(content)) == HashesKnown(_hashes(data), read=False)
     assert front.do(Fetch(content, 0, 3, pin=False)).downloaded == len(data)
     done = front.do(Hash(content, 3))
     assert (done.hashes, done.reread, done.mismatch) == (_hashes(data), 0, False)
-    assert front.do(Known(content)).hashes == _hashes(data)
+    assert front.do(Known(content)) == HashesKnown(_hashes(data), read=True)
     (version,) = front.do(History(place.spec.id, Key("a"))).versions
     assert version.hashes == _hashes(data)
     assert front.do(HistoryNames(place.spec.id, Key(""))).names == ("a",)
