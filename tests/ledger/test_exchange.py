@@ -161,12 +161,31 @@ def test_a_run_that_goes_on_is_seen_by_its_newest_checkpoint(
     assert len(b.once("x", seen("t2", "two"))) == 1
     a.end(run)
     a.ledger.send()
-    a.ledger.end_checkpoints(run)
     assert world.archive.below(CHECKPOINTS) == []
     b.meet()
     found = b.ledger.find("long")
     assert (found.status, found.exit_status, found.inputs) == (RunStatus.FINISHED, 0, 1)
     assert b.ledger.manifest(found).inputs[0].content.hashes == hashes("one")
+
+
+def test_checkpoints_go_on_where_nothing_may_be_removed(
+    world: World, a: LedgerHost, b: LedgerHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(name: str) -> None:
+        raise errors.Denied("these credentials may only create", key=name)
+
+    monkeypatch.setattr(world.archive, "remove", denied)
+    run = a.begin("long")
+    for number in range(3):
+        a.use(run, f"x{number}", seen(f"t{number}", "one"))
+        assert a.ledger.checkpoint(run.id, number)
+    b.meet()
+    assert b.ledger.find("long").inputs == 3
+    a.end(run)
+    a.ledger.send()
+    assert a.ledger.waiting() == 0
+    b.meet()
+    assert b.ledger.find("long").status is RunStatus.FINISHED
 
 
 def test_a_manifest_that_its_host_has_not_sent_is_said_so(a: LedgerHost, b: LedgerHost) -> None:

@@ -8,6 +8,7 @@ that cannot be read is named in the log once by each vstorefs that meets it.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -103,10 +104,12 @@ class Exchange:
         if name is None or not self._is_there(archive, name):
             name = self._named(what, name)
             archive.add(name, data)
+        run = naming.run_of(name) if name.startswith(names.RUNS) else None
+        if run is not None:
+            self._remove_checkpoint(archive, run)
         with self._state.writing() as txn:
             self._index.unmark(txn, _UNSENT, what)
             self._index.unmark(txn, _NAMED, what)
-            run = naming.run_of(name) if name.startswith(names.RUNS) else None
             if run is not None:
                 self._index.mark(txn, _LOOSE, run, name.encode())
             else:
@@ -164,17 +167,20 @@ class Exchange:
             self._index.mark(txn, _SHOWN, whole.run.id, name.encode())
         archive.add(name, manifest.encode(whole))
         if number > 0:
-            archive.remove(f"{stem}{number - 1:08d}.json")
+            _remove_if_allowed(archive, f"{stem}{number - 1:08d}.json")
 
     def is_shown(self, txn: Any, run: RunId) -> bool:
         """Whether other hosts may have seen a run before its end."""
         return self._index.is_marked(txn, _SHOWN, run)
 
-    def end_checkpoints(self, run: Run) -> None:
-        """A run has ended, and its manifest says all. Raises: a StoreError."""
-        archive = self._archive()
-        for one in archive.names(naming.checkpoints_of(run)):
-            archive.remove(one.name)
+    def _remove_checkpoint(self, archive: Archive, run: RunId) -> None:
+        """The archive has the manifest of a run, which says all. Raises: a StoreError."""
+        with self._state.reading() as txn:
+            shown = self._index.value_of(txn, _SHOWN, run)
+        if shown is not None:
+            _remove_if_allowed(archive, shown.decode())
+            with self._state.writing() as txn:
+                self._index.unmark(txn, _SHOWN, run)
 
     # --- in
 
@@ -222,7 +228,6 @@ class Exchange:
         """Take a manifest into the index."""
         run = whole.run
         self._index.put_run(txn, run)
-        self._index.unmark(txn, _SHOWN, run.id)
         for use in whole.inputs:
             self._learn(txn, use.place, use.content)
             if not use.pinned:
@@ -262,6 +267,7 @@ class Exchange:
             with self._state.writing() as txn:
                 for name, whole in found:
                     self.take(txn, whole)
+                    self._index.unmark(txn, _SHOWN, whole.run.id)
                     self._index.mark(txn, _LOOSE, whole.run.id, name.encode())
             taken += len(found)
         return taken
@@ -443,6 +449,12 @@ class Exchange:
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock.wall_ns() / 1e9, UTC)
+
+
+def _remove_if_allowed(archive: Archive, name: str) -> None:
+    """Remove a checkpoint; one that these credentials may not remove is only in the way. Raises: a StoreError."""
+    with contextlib.suppress(errors.Denied):
+        archive.remove(name)
 
 
 def _batches(wanted: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -221,10 +221,6 @@ class Ledger:
         except errors.StoreError as error:
             return News(0), why or error.message
 
-    def end_checkpoints(self, run: Run) -> None:
-        """Remove what a run left while it went on. Raises: a StoreError."""
-        self._exchange.end_checkpoints(run)
-
     def waiting(self) -> int:
         """How much is kept on this host only, so far."""
         return self._exchange.waiting()
