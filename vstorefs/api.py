@@ -32,7 +32,6 @@ from vstorefs.versions.names import quote
 __all__ = ["ChangeWarning", "Run", "Version", "VstorefsError", "history", "open", "run", "warnings"]
 
 AnyPath = str | os.PathLike[str]
-_HISTORY_S = 90.0
 _EXCHANGE_S = 90.0
 _recording = threading.Lock()
 """Held while this process is a run: what it opens can belong to one only."""
@@ -87,11 +86,7 @@ def history(path: AnyPath) -> list[Version]:
     """
     text = os.fspath(path)
     record = control.mount_of(text)
-    request = {"op": "history", "path": mounts.inside(record, text)}
-    answer = control.ask(record, request, timeout_s=_HISTORY_S)
-    if not answer["ok"]:
-        raise errors.VstorefsError(answer["error"])
-    return msgspec.convert(answer["versions"], list[Version])
+    return msgspec.convert(control.history(record, mounts.inside(record, text)), list[Version])
 
 
 @overload

@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
     if not options.why.strip():
         raise errors.UsageError("--why is empty; say in a few words why the change is accepted")
     record = control.mount_of(options.path)
-    answer = control.ask(
+    answer = control.answer(
         record,
         {
             "op": "accept",
@@ -42,8 +42,6 @@ def run(options: argparse.Namespace) -> int:
         },
         timeout_s=_ACCEPT_S,
     )
-    if not answer["ok"]:
-        raise errors.VstorefsError(answer["error"])
     print(f"accepted: {answer['paths']} paths, {answer['ended']} warnings ended")
     if answer["waiting"]:
         print(f"other hosts do not know yet: {answer['why']}")

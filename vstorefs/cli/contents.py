@@ -21,7 +21,7 @@ from vstorefs import errors
 from vstorefs.cli import folders, histories
 from vstorefs.cli.output import binary_size, one_or_many, show_json
 from vstorefs.cli.progress import Progress
-from vstorefs.state import mounts
+from vstorefs.state import control, mounts
 from vstorefs.state.mounts import MountRecord
 from vstorefs.versions.names import label
 
@@ -102,10 +102,10 @@ def _read_notes(notes: TextIO) -> Iterator[tuple[str, str]]:
 
 def _read(record: MountRecord, rows: Sequence[Row], notes: TextIO, *, quiet: bool) -> Tally:
     tally = Tally()
-    began = histories.ask(record, {"op": "verified"})["bytes"]
+    began = control.answer(record, {"op": "verified"}, timeout_s=None)["bytes"]
 
     def how_far() -> str:
-        size = histories.ask(record, {"op": "verified"})["bytes"] - began
+        size = control.answer(record, {"op": "verified"}, timeout_s=None)["bytes"] - began
         return f"{tally.versions} of {len(rows)} versions read, {binary_size(size)}"
 
     with Progress(how_far) as progress, ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -140,8 +140,9 @@ def _batches(rows: Sequence[Row]) -> Iterator[list[Row]]:
 def _ask(record: MountRecord, batch: Sequence[Row]) -> list[Row]:
     """What the mount says of each version, whatever it says."""
     ids = [row["id"] for row in batch]
+    request = {"op": "verify", "path": batch[0]["path"], "ids": ids}
     try:
-        answer = histories.ask(record, {"op": "verify", "path": batch[0]["path"], "ids": ids})
+        answer = control.answer(record, request, timeout_s=None)
     except errors.VstorefsError as error:
         return [_unread(one, f"cannot be read: {error}") for one in ids]
     found = {result["id"]: result for result in answer["results"]}

@@ -25,19 +25,11 @@ class Below:
     stores: tuple[str, ...]
 
 
-def ask(record: MountRecord, request: dict[str, Any]) -> dict[str, Any]:
-    """A mount's answer, however long it takes. Raises: VstorefsError where it is an error."""
-    answer = control.ask(record, request, timeout_s=None)
-    if not answer["ok"]:
-        raise errors.VstorefsError(answer["error"])
-    return answer
-
-
 def below(path: str, *, to_purge: bool) -> Below:
     """What is at or below a path, deleted files too. Raises: VstorefsError where nothing ever was."""
     record = control.mount_of(path)
     request = {"op": "paths", "path": mounts.inside(record, path), "to_purge": to_purge}
-    answer = ask(record, request)
+    answer = control.answer(record, request, timeout_s=None)
     if not answer["paths"]:
         raise errors.VstorefsError(
             f"{path} has no versions: there is no such file or folder, and there never was"
@@ -51,7 +43,8 @@ def versions(found: Below, request: dict[str, Any]) -> list[dict[str, Any]]:
     looked = 0
     with Progress(lambda: f"{looked} of {len(found.paths)} files looked at"):
         for paths in batches(found.paths, _PATHS):
-            rows += ask(found.record, request | {"op": "chosen", "paths": paths})["versions"]
+            asked = request | {"op": "chosen", "paths": paths}
+            rows += control.answer(found.record, asked, timeout_s=None)["versions"]
             looked += len(paths)
     return rows
 

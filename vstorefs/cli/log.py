@@ -59,10 +59,7 @@ def _print_file(options: argparse.Namespace, path: str) -> bool:
     inside = mounts.inside(record, path)
     if not inside:
         return False
-    answer = control.ask(record, {"op": "history", "path": inside}, timeout_s=90)
-    if not answer["ok"]:
-        raise errors.VstorefsError(answer["error"])
-    versions = answer["versions"][-(options.limit or 0) :]
+    versions = control.history(record, inside)[-(options.limit or 0) :]
     if not versions:
         return False
     if options.json:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import os
 import socket
 import sys
@@ -11,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from vstorefs import errors
+from vstorefs import errors, files
 from vstorefs.cli import histories, projects
 from vstorefs.cli.output import binary_size, one_or_many
 from vstorefs.cli.progress import Progress
@@ -19,6 +18,7 @@ from vstorefs.clock import SystemClock
 from vstorefs.ledger.manifest import Input, Output, Seen
 from vstorefs.ledger.opening import choose
 from vstorefs.model import Key, StoreId, Token, VersionId
+from vstorefs.state import control
 from vstorefs.state.mounts import MountRecord
 from vstorefs.versions import selection
 from vstorefs.versions.names import label
@@ -175,14 +175,19 @@ def _ask() -> None:
 
 def _purge(record: MountRecord, rows: Sequence[Row]) -> int:
     outcomes: list[Row] = []
-    request = {"op": "purge", "by": _user(), "at": SystemClock().wall_ns()}
+    request = {
+        "op": "purge",
+        "by": f"{files.user_name()}@{socket.gethostname()}",
+        "at": SystemClock().wall_ns(),
+    }
     wanted = [{"path": row["path"], "id": row["id"]} for row in rows]
     with Progress(lambda: f"{len(outcomes)} of {len(rows)} versions removed"):
         for row in rows:
             if row["is_head"]:
                 _delete(Path(record.mount_point) / row["path"])
         for batch in histories.batches(wanted, _VERSIONS):
-            outcomes += histories.ask(record, request | {"versions": batch})["outcomes"]
+            asked = request | {"versions": batch}
+            outcomes += control.answer(record, asked, timeout_s=None)["outcomes"]
     return _tell(rows, outcomes)
 
 
@@ -218,11 +223,3 @@ def _count(rows: Sequence[Row]) -> str:
 
 def _label(row: Row) -> str:
     return label(row["id"])
-
-
-def _user() -> str:
-    try:
-        name = getpass.getuser()
-    except (KeyError, OSError):
-        name = str(os.getuid())
-    return f"{name}@{socket.gethostname()}"

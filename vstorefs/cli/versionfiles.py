@@ -15,13 +15,7 @@ from vstorefs.versions.names import quote
 def history_of(record: MountRecord, path: str) -> list[dict[str, Any]]:
     """All versions of one path as `vstorefs log --json` prints them. Raises: VstorefsError."""
     inside = mounts.inside(record, path)
-    if not inside:
-        return []
-    answer = control.ask(record, {"op": "history", "path": inside}, timeout_s=90)
-    if not answer["ok"]:
-        raise errors.VstorefsError(answer["error"])
-    versions: list[dict[str, Any]] = answer["versions"]
-    return versions
+    return control.history(record, inside) if inside else []
 
 
 def version_file(record: MountRecord, path: str, version: str) -> Path:

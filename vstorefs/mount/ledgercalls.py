@@ -3,7 +3,6 @@
 {"op": "run-begin", "name", "command", "folder", "commit", "pid", "start", "inherited"}    the new run's id
 {"op": "run-end", "run", "exit_status"}                                                    the run, its warnings
 {"op": "exchange"}                  sends what waits, takes in what other hosts wrote
-{"op": "settle"}                    answers when everything done until now has been noted
 {"op": "accept", "path", "why", "user"}     what a path has now is what it should have
 {"op": "check", "run", "paths"}     what of a run's inputs is not what it was; paths relative to the mount point
 """
@@ -13,7 +12,6 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-import trio
 
 from vstorefs.ledger import changes
 from vstorefs.ledger.manifest import RunStatus
@@ -28,7 +26,7 @@ from vstorefs.mount.uses import Uses
 from vstorefs.project import Project
 from vstorefs.workers import messages
 
-_SETTLE_S = 30.0
+_DRAIN_S = 30.0
 _HASHES_S = 60.0
 _CHECK_S = 24 * 3600.0
 
@@ -58,7 +56,6 @@ class LedgerCalls:
             "run-begin": self._begin,
             "run-end": self._end,
             "exchange": self._exchange,
-            "settle": self._settle,
             "check": self._check,
             "accept": self._accept,
         }
@@ -82,7 +79,7 @@ class LedgerCalls:
     async def _end_one(self, run: RunId, exit_status: int) -> dict[str, Any]:
         self._operations.note_readings(run)
         # What the run wrote becomes its outputs when the store has it.
-        await self._uploads.drain(_SETTLE_S)
+        await self._uploads.drain(_DRAIN_S)
         await self._operations.hashed(_HASHES_S)
         await self._uses.settle()
         status = RunStatus.FINISHED if exit_status == 0 else RunStatus.FAILED
@@ -100,12 +97,6 @@ class LedgerCalls:
         await self._uses.settle()
         await self._runs.exchange(whole=False)
         return {"waiting": self._runs.state.waiting, "why": self._runs.state.why}
-
-    async def _settle(self, request: dict[str, Any]) -> dict[str, Any]:
-        del request
-        with trio.move_on_after(_SETTLE_S):
-            await self._uses.settle()
-        return {}
 
     async def _accept(self, request: dict[str, Any]) -> dict[str, Any]:
         spec, path = self._project.locate(str(request["path"]))

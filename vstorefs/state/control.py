@@ -14,6 +14,8 @@ from vstorefs import errors
 from vstorefs.state import mounts
 from vstorefs.state.mounts import MountRecord
 
+_HISTORY_S = 90.0
+
 
 def ask(
     record: MountRecord, request: dict[str, Any], *, timeout_s: float | None = 30.0
@@ -30,6 +32,25 @@ def ask(
     except (OSError, ValueError) as error:
         raise _silent(record, error) from error
     return answer
+
+
+def answer(
+    record: MountRecord, request: dict[str, Any], *, timeout_s: float | None = 30.0
+) -> dict[str, Any]:
+    """A mount's answer. Raises: VstorefsError where it does not answer, or answers that it cannot."""
+    found = ask(record, request, timeout_s=timeout_s)
+    if not found["ok"]:
+        raise errors.VstorefsError(found["error"])
+    return found
+
+
+def history(
+    record: MountRecord, inside: str, *, timeout_s: float = _HISTORY_S
+) -> list[dict[str, Any]]:
+    """All versions of a path in a mount, oldest first, as history.json has them. Raises: VstorefsError."""
+    found = answer(record, {"op": "history", "path": inside}, timeout_s=timeout_s)
+    versions: list[dict[str, Any]] = found["versions"]
+    return versions
 
 
 @dataclass

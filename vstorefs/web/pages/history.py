@@ -117,14 +117,10 @@ def _versions(site: Site, place: Place, mounted: Mounted | None) -> list[Version
             "start one with vstorefs mount."
         )
     try:
-        answer = control.ask(
-            mounted.record, {"op": "history", "path": mounted.inside}, timeout_s=_ASK_S
-        )
+        versions = control.history(mounted.record, mounted.inside, timeout_s=_ASK_S)
     except errors.VstorefsError as error:
         raise _NotSaid(str(error)) from error
-    if not answer["ok"]:
-        raise _NotSaid(str(answer["error"]))
-    items = list(reversed(answer["versions"]))
+    items = list(reversed(versions))
     known = site.ledger.of_contents((place, _seen(item)) for item in items)
     return [_row(mounted, item, about) for item, about in zip(items, known, strict=True)]
 
