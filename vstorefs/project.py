@@ -97,7 +97,10 @@ class Project:
             if spec.alias == alias:
                 return spec, Key(key)
         known = ", ".join(spec.alias for spec in self.stores)
-        raise errors.UsageError(f"{path!r} is in no store of the project; its stores are: {known}")
+        what = (
+            f"{path!r} is in no store of the project" if path else "the top is in no store itself"
+        )
+        raise errors.UsageError(f"{what}; name a path in one of its stores: {known}")
 
 
 def for_url(url: str, environ: Mapping[str, str], *, read_only: bool = False) -> Project:

@@ -252,6 +252,7 @@ class Front:
                 operations.locked = Locked(options.lock, hashing)
             await runs.begin_own()
             adopted = await self._adopt(pool, uploads)
+            places = Places(remotes, uploads, options.project)
             report = Report(
                 self._mount_point,
                 remotes,
@@ -261,23 +262,15 @@ class Front:
                 self._cache,
                 self._clock,
                 runs,
-                single=options.project.single,
+                places,
                 read_only=options.read_only,
                 moment_ns=options.moment_ns,
             )
-            places = Places(remotes, uploads, single=options.project.single)
             restores = Restores(
                 places, roots, namespace, changes, uploads, runs, read_only=options.read_only
             )
             calls = LedgerCalls(pool, options.project, runs, uses, operations, uploads)
-            upkeep = Upkeep(
-                remotes,
-                uploads,
-                inodes,
-                self._clock,
-                single=options.project.single,
-                read_only=options.read_only,
-            )
+            upkeep = Upkeep(places, uploads, inodes, self._clock, read_only=options.read_only)
             handlers = report.handlers() | calls.handlers() | upkeep.handlers()
             pagers = Surveys(places).pagers() | restores.pagers()
             control = Control(mounts.socket_path(self._mount_point), handlers, pagers)

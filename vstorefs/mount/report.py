@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from vstorefs import errors
 from vstorefs.cache.env import Cache
 from vstorefs.clock import Clock
-from vstorefs.model import Key, name_of
+from vstorefs.model import name_of
 from vstorefs.moments import to_text
 from vstorefs.mount.control import Handler
 from vstorefs.mount.namespace import Namespace
+from vstorefs.mount.places import Places
 from vstorefs.mount.remote import Remote
 from vstorefs.mount.runs import Runs, skew_text
 from vstorefs.mount.transfers import Transfers
@@ -35,8 +35,8 @@ class Report:
         cache: Cache,
         clock: Clock,
         runs: Runs,
+        places: Places,
         *,
-        single: bool,
         read_only: bool,
         moment_ns: int | None,
     ) -> None:
@@ -48,7 +48,7 @@ class Report:
         self._cache = cache
         self._clock = clock
         self._runs = runs
-        self._single = single
+        self._places = places
         self._read_only = read_only
         self._moment_ns = moment_ns
 
@@ -118,25 +118,13 @@ class Report:
         }
 
     async def _history(self, request: dict[str, Any]) -> dict[str, Any]:
-        remote, key = located(self._remotes, str(request.get("path", "")), single=self._single)
+        remote, key = self._places.find(str(request.get("path", "")))
         await self._uploads.settled_at(remote.spec.id, key, _HISTORY_WAIT_S)
         versions = await remote.history(key)
         return {
             "path": request.get("path"),
             "versions": history.items(name_of(key), versions),
         }
-
-
-def located(remotes: list[Remote], path: str, *, single: bool) -> tuple[Remote, Key]:
-    """The store that a path in the mount leads to, and its key there. Raises: NotFound."""
-    if single:
-        return remotes[0], Key(path)
-    alias, _, key = path.partition("/")
-    for remote in remotes:
-        if remote.spec.alias == alias:
-            return remote, Key(key)
-    names = ", ".join(remote.spec.alias for remote in remotes)
-    raise errors.NotFound(f"name a path in one of the stores of this mount: {names}", key=alias)
 
 
 def _store(remote: Remote) -> dict[str, Any]:

@@ -14,12 +14,12 @@ import pyfuse3
 
 from vstorefs import errors
 from vstorefs.clock import Clock
-from vstorefs.model import Key, Mark, Purger, Version, VersionId, VersionKind, join, name_of
+from vstorefs.model import Key, Mark, Purger, Version, VersionId, VersionKind, name_of
 from vstorefs.mount.control import Handler
 from vstorefs.mount.dotversions.nodes import FileHistory, VersionFile
 from vstorefs.mount.inodes import Inodes
+from vstorefs.mount.places import Places
 from vstorefs.mount.remote import Remote
-from vstorefs.mount.report import located
 from vstorefs.mount.uploads import Uploads
 from vstorefs.versions import history, selection
 from vstorefs.versions.selection import Rule, Selection
@@ -37,19 +37,17 @@ class Upkeep:
 
     def __init__(
         self,
-        remotes: list[Remote],
+        places: Places,
         uploads: Uploads,
         inodes: Inodes,
         clock: Clock,
         *,
-        single: bool,
         read_only: bool,
     ) -> None:
-        self._remotes = remotes
+        self._places = places
         self._uploads = uploads
         self._inodes = inodes
         self._clock = clock
-        self._single = single
         self._read_only = read_only
         self._verified_bytes = 0
 
@@ -64,20 +62,15 @@ class Upkeep:
         }
 
     async def _paths(self, request: dict[str, Any]) -> dict[str, Any]:
-        path = str(request["path"])
-        if path or self._single:
-            wanted = [located(self._remotes, path, single=self._single)]
-        else:
-            wanted = [(remote, Key("")) for remote in self._remotes]
+        wanted = self._places.find_all(str(request["path"]))
         found: list[str] = []
         for remote, key in wanted:
-            await self._uploads.settled_at(remote.spec.id, key, _WAIT_S)
-            await self._uploads.settled_below(remote.spec.id, key, _WAIT_S)
+            await self._places.settle(remote, key, _WAIT_S)
             if request["to_purge"]:
                 self._see_that_it_may_go(remote, key)
             asked = messages.PathsBelow(remote.spec.id, key)
             answer = await remote.ask(asked, messages.Paths, bound_s=_BATCH_S)
-            found += [self._shown(remote, one) for one in answer.keys]
+            found += [self._places.shown(remote, one) for one in answer.keys]
         return {"paths": found, "stores": [remote.spec.id for remote, _ in wanted]}
 
     def _see_that_it_may_go(self, remote: Remote, key: Key) -> None:
@@ -95,9 +88,6 @@ class Upkeep:
                     key=path,
                 )
 
-    def _shown(self, remote: Remote, key: Key) -> str:
-        return key if self._single else join(Key(remote.spec.alias), key)
-
     async def _chosen(self, request: dict[str, Any]) -> dict[str, Any]:
         rule = request.get("rule")
         wanted = (
@@ -110,8 +100,10 @@ class Upkeep:
         for remote, keys in self._by_store(request["paths"]).items():
             asked = messages.Histories(remote.spec.id, tuple(keys))
             answer = await remote.ask(asked, messages.Versions, bound_s=_BATCH_S)
-            for key in keys:
-                whole = [one for one in answer.versions if one.key == key]
+            of_key: dict[Key, list[Version]] = {key: [] for key in keys}
+            for one in answer.versions:
+                of_key[one.key].append(one)
+            for key, whole in of_key.items():
                 chosen = (
                     [one for one in whole if one.kind is VersionKind.CONTENT]
                     if wanted is None
@@ -127,7 +119,7 @@ class Upkeep:
         return [
             row
             | {
-                "path": self._shown(remote, key),
+                "path": self._places.shown(remote, key),
                 "store": remote.spec.id,
                 "key": key,
                 "token": version.token,
@@ -141,7 +133,7 @@ class Upkeep:
         purger = Purger(str(request["by"]), int(request["at"]))
         wanted: dict[Remote, list[tuple[Key, VersionId]]] = {}
         for one in request["versions"]:
-            remote, key = located(self._remotes, one["path"], single=self._single)
+            remote, key = self._places.find(one["path"])
             wanted.setdefault(remote, []).append((key, VersionId(one["id"])))
         found = []
         for remote, versions in wanted.items():
@@ -162,7 +154,7 @@ class Upkeep:
         self._forget(remote, done)
         return [
             {
-                "path": self._shown(remote, one.key),
+                "path": self._places.shown(remote, one.key),
                 "id": one.id,
                 "error": one.error,
                 "kept": one.kept,
@@ -185,7 +177,7 @@ class Upkeep:
                         )
 
     async def _verify(self, request: dict[str, Any]) -> dict[str, Any]:
-        remote, key = located(self._remotes, str(request["path"]), single=self._single)
+        remote, key = self._places.find(str(request["path"]))
         answer = await remote.ask(
             messages.Verify(remote.spec.id, key, tuple(map(VersionId, request["ids"]))),
             messages.Verified,
@@ -215,6 +207,6 @@ class Upkeep:
     def _by_store(self, paths: list[str]) -> dict[Remote, list[Key]]:
         found: dict[Remote, list[Key]] = {}
         for path in paths:
-            remote, key = located(self._remotes, path, single=self._single)
+            remote, key = self._places.find(path)
             found.setdefault(remote, []).append(key)
         return found
