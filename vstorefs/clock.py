@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def utc(time_ns: int) -> datetime:
+    """Nanoseconds since the epoch as a time, to the microsecond."""
+    return _EPOCH + timedelta(microseconds=time_ns // 1000)
 
 
 class Clock(Protocol):

@@ -9,7 +9,6 @@ from typing import Any
 
 from vstorefs import errors
 from vstorefs.cli import projects
-from vstorefs.cli.lock import newest
 from vstorefs.cli.output import show_json
 from vstorefs.ledger.comparing import Comparison, Paths, is_asked
 from vstorefs.ledger.ledger import Ledger
@@ -56,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
     """Compare, and print what differs."""
     found = _chosen(options)
     with projects.ledger_of(found) as (ledger, state):
-        against = ledger.find(options.against) if options.against else newest(ledger)
+        against = ledger.find(options.against) if options.against else ledger.newest()
         whole = ledger.manifest(against)
         asked = [_asked(found, whole, path) for path in options.paths]
         if found.mount is not None:

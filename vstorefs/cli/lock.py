@@ -8,8 +8,6 @@ import sys
 from vstorefs import errors, files
 from vstorefs.cli import projects
 from vstorefs.ledger import lockfile
-from vstorefs.ledger.ledger import Ledger
-from vstorefs.ledger.manifest import Run, RunStatus
 
 DESCRIPTION = (
     "Write down which versions a run used, with their hashes: text to keep beside the code. The run is kept from "
@@ -36,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     """Write it to the standard output."""
     chosen = projects.chosen(options)
     with projects.ledger_of(chosen) as (ledger, _):
-        found = ledger.find(options.run_name) if options.run_name else newest(ledger)
+        found = ledger.find(options.run_name) if options.run_name else ledger.newest()
         whole = ledger.manifest(found)
         text = lockfile.write(whole, chosen.project.stores)
         ledger.keep(found.id, files.user_name(), kept=True)
@@ -51,14 +49,6 @@ def run(options: argparse.Namespace) -> int:
             f"{one.place.shown} was read in part, so it has no hashes; it is locked by its version alone"
         )
     return 0
-
-
-def newest(ledger: Ledger) -> Run:
-    """The newest run that has ended and used something. Raises: NotFound."""
-    for one in ledger.runs():
-        if one.inputs and one.status is not RunStatus.RUNNING:
-            return one
-    raise errors.NotFound("no run of this project has used an input and ended")
 
 
 def _note(text: str) -> None:

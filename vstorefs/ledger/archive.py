@@ -15,10 +15,11 @@ import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Protocol
 
 from vstorefs import errors, files
+from vstorefs.clock import utc
 from vstorefs.model import HIDDEN_FOLDER, StoreSpec
 from vstorefs.stores.bucket import Bucket
 from vstorefs.stores.ids import new_id
@@ -63,11 +64,6 @@ class Archive(Protocol):
         ...
 
 
-def moment_of(time_ns: int) -> datetime:
-    """Nanoseconds since the epoch as a time."""
-    return datetime.fromtimestamp(time_ns // 1000 / 1_000_000, UTC)
-
-
 def open_archive(spec: StoreSpec) -> Archive:
     """The archive in a store. Raises: NotSupported where the kind can only be read; a StoreError."""
     if is_local(spec) or is_object_store(spec.url):
@@ -87,9 +83,7 @@ class BucketArchive:
         start = len(HIDDEN_FOLDER) + 1
         pages = ask_again(lambda: list(self._bucket.list(f"{HIDDEN_FOLDER}/{prefix}")), _ASK_S)
         return (
-            Named(one.name[start:], moment_of(one.modified_ns))
-            for page in pages
-            for one in page.objects
+            Named(one.name[start:], utc(one.modified_ns)) for page in pages for one in page.objects
         )
 
     def get(self, name: str) -> bytes:
@@ -160,7 +154,7 @@ class FolderArchive:
             for one in listing:
                 if one.name.startswith(start) and not one.name.startswith("."):
                     with contextlib.suppress(FileNotFoundError):
-                        written = moment_of(one.stat().st_mtime_ns)
+                        written = utc(one.stat().st_mtime_ns)
                         found.append(Named(f"{folder}/{one.name}", written))
         return iter(sorted(found, key=lambda one: one.name))
 

@@ -140,6 +140,12 @@ def moment(time: datetime) -> str:
     return f"{time.astimezone(UTC):%Y-%m-%d %H:%M}"
 
 
+def skew(host: str, seconds: int) -> str:
+    """A wrong clock in words."""
+    way = "ahead of" if seconds > 0 else "behind"
+    return f"the clock of host {host} is {abs(seconds)} s {way} the default store's"
+
+
 def line(warning: ChangeWarning) -> str:
     """A warning with its path, for lists."""
     return f"{visible(warning.place.shown)}: warning: {text(warning)}"

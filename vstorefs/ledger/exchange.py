@@ -13,13 +13,13 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import msgspec
 
 from vstorefs import __version__, errors
-from vstorefs.clock import Clock
+from vstorefs.clock import Clock, utc
 from vstorefs.ledger import archive as names
 from vstorefs.ledger import bundles, changes, manifest, naming
 from vstorefs.ledger.archive import Archive, Named
@@ -448,7 +448,7 @@ class Exchange:
         )
 
     def _now(self) -> datetime:
-        return datetime.fromtimestamp(self._clock.wall_ns() / 1e9, UTC)
+        return utc(self._clock.wall_ns())
 
 
 def _remove_if_allowed(archive: Archive, name: str) -> None:

@@ -11,13 +11,13 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from vstorefs import errors
-from vstorefs.clock import Clock
+from vstorefs.clock import Clock, utc
 from vstorefs.ledger import archive as names
 from vstorefs.ledger import changes, manifest
 from vstorefs.ledger.archive import Archive
@@ -265,6 +265,13 @@ class Ledger:
             f"there is no run {text!r} in this project; `vstorefs runs` lists those that there are"
         )
 
+    def newest(self) -> Run:
+        """The newest run that has ended and used something. Raises: NotFound."""
+        for one in self.runs():
+            if one.inputs and one.status is not RunStatus.RUNNING:
+                return one
+        raise errors.NotFound("no run of this project has used an input and ended")
+
     def manifest(self, run: Run) -> Manifest:
         """All that is known of a run. Raises: NotFound; a StoreError."""
         with self._state.reading() as txn:
@@ -376,7 +383,7 @@ class Ledger:
 
     def now(self) -> datetime:
         """The time."""
-        return datetime.fromtimestamp(self._clock.wall_ns() / 1e9, UTC)
+        return utc(self._clock.wall_ns())
 
     def _note(self, txn: Any, run: Run, note: Note) -> Iterator[ChangeWarning]:
         use = note.use

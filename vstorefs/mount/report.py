@@ -7,13 +7,14 @@ from typing import Any
 
 from vstorefs.cache.env import Cache
 from vstorefs.clock import Clock
+from vstorefs.ledger import changes
 from vstorefs.model import name_of
 from vstorefs.moments import to_text
 from vstorefs.mount.control import Handler
 from vstorefs.mount.namespace import Namespace
 from vstorefs.mount.places import Places
 from vstorefs.mount.remote import Remote
-from vstorefs.mount.runs import Runs, skew_text
+from vstorefs.mount.runs import Runs
 from vstorefs.mount.transfers import Transfers
 from vstorefs.mount.uploads import Pending, Uploads
 from vstorefs.versions import history
@@ -92,7 +93,7 @@ class Report:
                 "run": self._runs.own.id,
                 "waiting": self._runs.state.waiting,
                 "why": self._runs.state.why,
-                "skewed": [skew_text(*one) for one in self._runs.state.skewed],
+                "skewed": [changes.skew(*one) for one in self._runs.state.skewed],
             },
             "at": to_text(self._moment_ns) if self._moment_ns is not None else None,
         }

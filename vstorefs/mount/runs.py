@@ -13,13 +13,12 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 import trio
 
 from vstorefs import __version__, errors, files
-from vstorefs.clock import Clock
+from vstorefs.clock import Clock, utc
 from vstorefs.ledger import changes
 from vstorefs.ledger.manifest import ChangeWarning, Run, RunKind, RunStatus
 from vstorefs.logs import visible
@@ -80,7 +79,7 @@ class Runs:
             project=self.project.default_store.id,
             kind=kind,
             sequence=0,
-            started=datetime.fromtimestamp(self.clock.wall_ns() / 1e9, UTC),
+            started=utc(self.clock.wall_ns()),
             user=files.user_name(),
             host=socket.gethostname(),
             mount_point=self.mount_point,
@@ -183,16 +182,13 @@ class Runs:
             try:
                 answer = await self.pool.ask(messages.ExchangeLedger(whole))
             except errors.VstorefsError as error:
-                answer = messages.Exchanged(waiting=self.state.waiting, why=str(error))
+                answer = messages.Exchanged(
+                    waiting=self.state.waiting, why=str(error), skewed=self.state.skewed
+                )
         assert isinstance(answer, messages.Exchanged)
         if answer.why and answer.why != self.state.why:
             log.info("the ledger is kept on this machine only, for now: %s", answer.why)
-        for host, seconds in answer.skewed:
-            if (host, seconds) not in self.state.skewed:
-                log.warning("the ledger: %s", skew_text(host, seconds))
-        self.state = LedgerState(
-            answer.waiting, answer.why, tuple(dict((*self.state.skewed, *answer.skewed)).items())
-        )
+        self.state = LedgerState(answer.waiting, answer.why, answer.skewed)
 
     async def _close_abandoned(self, adopted: Callable[[], Any]) -> None:
         """What a dead mount had promised may still make outputs of its runs, so these are closed after."""
@@ -247,9 +243,3 @@ class Runs:
     def warn(self, warning: ChangeWarning) -> None:
         """Put a warning into the log."""
         log.warning("%s: warning: %s", visible(self.path_of(warning)), changes.text(warning))
-
-
-def skew_text(host: str, seconds: int) -> str:
-    """A wrong clock in words."""
-    way = "ahead of" if seconds > 0 else "behind"
-    return f"the clock of host {host} is {abs(seconds)} s {way} the default store's"

@@ -17,12 +17,11 @@ import itertools
 import logging
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import trio
 
 from vstorefs import errors
-from vstorefs.clock import Clock
+from vstorefs.clock import Clock, utc
 from vstorefs.ledger.ledger import Note
 from vstorefs.ledger.manifest import Input, Place, Seen
 from vstorefs.model import CHUNK_BYTES, Content, Key, RunId, Token
@@ -258,8 +257,8 @@ class Uses:
         use = Input(
             place=Place(store=spec.id, alias=self._project.alias_of(spec), path=tally.path),
             content=seen,
-            first_used=_time(tally.first_ns),
-            last_used=_time(tally.last_ns),
+            first_used=utc(tally.first_ns),
+            last_used=utc(tally.last_ns),
             opens=tally.opens,
             read_bytes=tally.read_bytes,
             inherited=tally.inherited,
@@ -270,7 +269,3 @@ class Uses:
 
 def _served(node: FileNode, content: Content) -> int:
     return min(node.served.bit_count() * CHUNK_BYTES, content.size)
-
-
-def _time(time_ns: int) -> datetime:
-    return datetime.fromtimestamp(time_ns / 1e9, UTC)

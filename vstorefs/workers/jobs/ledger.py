@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from vstorefs import errors
-from vstorefs.ledger import accepting
+from vstorefs.ledger import accepting, changes
 from vstorefs.ledger.comparing import Comparison
 from vstorefs.ledger.manifest import Output, Place, Seen
 from vstorefs.model import JournalEntry, Key, Operation, RunId, StoreId, Version
@@ -31,6 +32,8 @@ from vstorefs.workers.messages import (
     RunsClosed,
     Warned,
 )
+
+log = logging.getLogger(__name__)
 
 
 def begin(setting: Setting, request: BeginRun) -> RunBegun:
@@ -65,7 +68,10 @@ def checkpoint(setting: Setting, request: Checkpoint) -> Noted:
 def exchange(setting: Setting, request: ExchangeLedger) -> Exchanged:
     """Send and receive; a default store that is away, or only to be read, delays that and loses nothing."""
     news, why = setting.ledger.exchange(whole=request.whole)
-    return Exchanged(news.runs, setting.ledger.waiting(), why, news.skewed)
+    for one in news.skewed:
+        log.warning("the ledger: %s", changes.skew(*one))
+    skewed = tuple(sorted(setting.ledger.skewed().items()))
+    return Exchanged(news.runs, setting.ledger.waiting(), why, skewed)
 
 
 def find_warnings(setting: Setting, request: FindWarnings) -> Warned:
