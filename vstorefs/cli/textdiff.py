@@ -6,6 +6,7 @@ import difflib
 from pathlib import Path
 
 from vstorefs import errors
+from vstorefs.versions.compare import text_of
 
 LIMIT_BYTES = 2 << 20
 LIMIT_LINES = 20_000
@@ -38,9 +39,5 @@ def _text(path: Path) -> str | _NoText:
         data = path.read_bytes()
     except OSError as error:
         raise errors.VstorefsError(f"cannot read {path}: {error.strerror or error}") from error
-    if b"\0" in data:
-        return _NoText("binary")
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        return _NoText("binary")
+    text = text_of(data)
+    return text if text is not None else _NoText("binary")

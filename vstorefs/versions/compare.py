@@ -32,6 +32,16 @@ class Difference:
     certain: bool = True
 
 
+def text_of(data: bytes) -> str | None:
+    """A content as text that can be compared line by line; None for what is none."""
+    if b"\0" in data:
+        return None
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return None
+
+
 def differences(
     histories: Iterable[tuple[Key, tuple[Version, ...]]], one: Point, other: Point, same: Same
 ) -> Iterator[Difference]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass
 
+from vstorefs.versions.compare import text_of
+
 LIMIT_BYTES = 1 << 20
 _LIMIT_LINES = 10_000
 _SHOWN_LINES = 2_000
@@ -37,7 +39,7 @@ def compare(old: bytes, new: bytes) -> Comparison:
     """Two contents, as text where they are text."""
     if old == new:
         return Comparison("Both have the same content.")
-    texts = _text(old), _text(new)
+    texts = text_of(old), text_of(new)
     if texts[0] is None or texts[1] is None:
         return Comparison("This is not text: it is not shown line by line.")
     one, other = _split(texts[0]), _split(texts[1])
@@ -51,15 +53,6 @@ def compare(old: bytes, new: bytes) -> Comparison:
     if len(lines) > _SHOWN_LINES:
         note += f" The first {_SHOWN_LINES:,} lines of that are shown."
     return Comparison(note, lines[:_SHOWN_LINES])
-
-
-def _text(data: bytes) -> str | None:
-    if b"\0" in data:
-        return None
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        return None
 
 
 def _split(text: str) -> list[str]:
