@@ -7,15 +7,10 @@ remember none. Touched by the front's loop only.
 
 from __future__ import annotations
 
-import contextlib
-
-import pyfuse3
-import trio
-
 from vstorefs.clock import Clock
+from vstorefs.mount.invalidate import Name
 
 _REMEMBERED = 100_000
-_FORGET_S = 5.0
 
 
 class Absences:
@@ -23,7 +18,7 @@ class Absences:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._until: dict[tuple[int, bytes], float] = {}
+        self._until: dict[Name, float] = {}
 
     def told(self, folder: int, name: bytes, seconds: float) -> None:
         """The kernel may remember for so long that a name is not there."""
@@ -34,18 +29,9 @@ class Absences:
         if len(self._until) > _REMEMBERED:
             del self._until[next(iter(self._until))]
 
-    async def forget(self) -> None:
-        """Make the kernel ask again. A folder that a hung store keeps busy is not waited for long."""
+    def take(self) -> list[Name]:
+        """The names that the kernel may remember still; they are to be forgotten."""
         now = self._clock.monotonic_s()
         names = [one for one, until in self._until.items() if until > now]
         self._until.clear()
-        if names:
-            with trio.move_on_after(_FORGET_S):
-                await trio.to_thread.run_sync(_forget, names, abandon_on_cancel=True)
-
-
-def _forget(names: list[tuple[int, bytes]]) -> None:
-    for folder, name in names:
-        # What the kernel has forgotten by itself need not be.
-        with contextlib.suppress(OSError):
-            pyfuse3.invalidate_entry(pyfuse3.InodeT(folder), name)
+        return names

@@ -29,6 +29,7 @@ from vstorefs.mount.control import Control
 from vstorefs.mount.dotversions.tree import DotVersions
 from vstorefs.mount.hashing import Hashing
 from vstorefs.mount.inodes import ROOT, DirectoryNode, Inodes, TopNode
+from vstorefs.mount.invalidate import Forgetting
 from vstorefs.mount.ledgercalls import LedgerCalls
 from vstorefs.mount.locked import Locked
 from vstorefs.mount.namespace import Namespace
@@ -266,11 +267,21 @@ class Front:
                 read_only=options.read_only,
                 moment_ns=options.moment_ns,
             )
+            forgetting = Forgetting()
             restores = Restores(
-                places, roots, namespace, changes, uploads, runs, read_only=options.read_only
+                places,
+                roots,
+                namespace,
+                changes,
+                uploads,
+                runs,
+                forgetting,
+                read_only=options.read_only,
             )
-            calls = LedgerCalls(pool, options.project, runs, uses, operations, uploads)
-            upkeep = Upkeep(places, uploads, inodes, self._clock, read_only=options.read_only)
+            calls = LedgerCalls(pool, options.project, runs, uses, operations, uploads, forgetting)
+            upkeep = Upkeep(
+                places, uploads, inodes, self._clock, forgetting, read_only=options.read_only
+            )
             handlers = report.handlers() | calls.handlers() | upkeep.handlers()
             pagers = Surveys(places).pagers() | restores.pagers()
             control = Control(mounts.socket_path(self._mount_point), handlers, pagers)

@@ -18,6 +18,7 @@ from vstorefs.ledger.manifest import RunStatus
 from vstorefs.ledger.telling import told
 from vstorefs.model import Key, RunId
 from vstorefs.mount.control import Handler
+from vstorefs.mount.invalidate import Forgetting
 from vstorefs.mount.operations import Operations
 from vstorefs.mount.pool import Pool
 from vstorefs.mount.runs import Runs
@@ -28,6 +29,7 @@ from vstorefs.workers import messages
 
 _DRAIN_S = 30.0
 _HASHES_S = 60.0
+_FORGET_S = 5.0
 _CHECK_S = 24 * 3600.0
 
 
@@ -42,6 +44,7 @@ class LedgerCalls:
         uses: Uses,
         operations: Operations,
         uploads: Uploads,
+        forgetting: Forgetting,
     ) -> None:
         self._pool = pool
         self._project = project
@@ -49,6 +52,7 @@ class LedgerCalls:
         self._uses = uses
         self._operations = operations
         self._uploads = uploads
+        self._forgetting = forgetting
 
     def handlers(self) -> dict[str, Handler]:
         """What the control socket serves."""
@@ -68,7 +72,8 @@ class LedgerCalls:
             "commit": request.get("commit"),
         }
         run = await self._runs.begin(about, (int(request["pid"]), int(request["start"])))
-        await self._operations.absences.forget()
+        # A folder that a hung store keeps busy is not waited for long.
+        await self._forgetting.forget(self._operations.absences.take(), _FORGET_S)
         self._operations.note_inherited([int(one) for one in request.get("inherited", ())], run.id)
         return {"run": run.id}
 

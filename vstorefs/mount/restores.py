@@ -24,6 +24,7 @@ from vstorefs.model import DEFAULT_FOLDER_MODE, Key, RunId, StoreId, Version, na
 from vstorefs.mount.changes import Changes
 from vstorefs.mount.control import Answer, Pager, Send
 from vstorefs.mount.inodes import DirectoryNode
+from vstorefs.mount.invalidate import Forgetting
 from vstorefs.mount.namespace import Namespace
 from vstorefs.mount.places import Places
 from vstorefs.mount.remote import Remote
@@ -64,6 +65,7 @@ class Restores:
         changes: Changes,
         uploads: Uploads,
         runs: Runs,
+        forgetting: Forgetting,
         *,
         read_only: bool,
     ) -> None:
@@ -75,8 +77,7 @@ class Restores:
         self._runs = runs
         self._read_only = read_only
         self._making = trio.Lock()
-        # What the kernel is told waits for its locks, and so in one thread of its own.
-        self._telling = trio.CapacityLimiter(1)
+        self._forgetting = forgetting
 
     def pagers(self) -> dict[str, Pager]:
         """What the control socket serves."""
@@ -183,17 +184,8 @@ class Restores:
 
     async def _tell_kernel(self, directory: DirectoryNode, name: str) -> None:
         """What the kernel remembers of a name does not hold any more."""
-        if directory.lookups == 0 and directory.parent is not None:
-            return
-
-        def forget() -> None:
-            try:
-                pyfuse3.invalidate_entry(pyfuse3.InodeT(directory.number), os.fsencode(name))
-            except OSError as error:
-                if error.errno not in {errno.ENOENT, errno.ENOTDIR}:
-                    raise
-
-        await trio.to_thread.run_sync(forget, limiter=self._telling)
+        if directory.lookups > 0 or directory.parent is None:
+            await self._forgetting.forget([(directory.number, os.fsencode(name))])
 
 
 _WHY = {

@@ -10,14 +10,13 @@ import logging
 import os
 from typing import Any
 
-import pyfuse3
-
 from vstorefs import errors
 from vstorefs.clock import Clock
 from vstorefs.model import Key, Mark, Purger, Version, VersionId, VersionKind, name_of
 from vstorefs.mount.control import Handler
 from vstorefs.mount.dotversions.nodes import FileHistory, VersionFile
 from vstorefs.mount.inodes import Inodes
+from vstorefs.mount.invalidate import Forgetting, Name
 from vstorefs.mount.places import Places
 from vstorefs.mount.remote import Remote
 from vstorefs.mount.uploads import Uploads
@@ -41,6 +40,7 @@ class Upkeep:
         uploads: Uploads,
         inodes: Inodes,
         clock: Clock,
+        forgetting: Forgetting,
         *,
         read_only: bool,
     ) -> None:
@@ -48,6 +48,7 @@ class Upkeep:
         self._uploads = uploads
         self._inodes = inodes
         self._clock = clock
+        self._forgetting = forgetting
         self._read_only = read_only
         self._verified_bytes = 0
 
@@ -151,7 +152,7 @@ class Upkeep:
         done = {(one.key, one.id) for one in answer.outcomes if not one.error}
         for key, version in done:
             log.info("%s:%s: version %s purged by %s", remote.spec.alias, key, version, purger.by)
-        self._forget(remote, done)
+        await self._forgetting.forget(self._taken_away(remote, done))
         return [
             {
                 "path": self._places.shown(remote, one.key),
@@ -162,8 +163,9 @@ class Upkeep:
             for one in answer.outcomes
         ]
 
-    def _forget(self, remote: Remote, purged: set[tuple[Key, VersionId]]) -> None:
-        """Take the names of purged versions from `.versions`, and from what the kernel keeps of it."""
+    def _taken_away(self, remote: Remote, purged: set[tuple[Key, VersionId]]) -> list[Name]:
+        """Take the names of purged versions from `.versions`; gives those that the kernel may keep."""
+        names: list[Name] = []
         for node in self._inodes.all():
             if isinstance(node, FileHistory) and node.folder.directory.remote is remote:
                 node.asked_at = float("-inf")
@@ -172,9 +174,8 @@ class Upkeep:
                         (child.version.key, child.version.id) in purged
                     ):
                         del node.children[name]
-                        pyfuse3.invalidate_entry_async(
-                            pyfuse3.InodeT(node.number), os.fsencode(name), ignore_enoent=True
-                        )
+                        names.append((node.number, os.fsencode(name)))
+        return names
 
     async def _verify(self, request: dict[str, Any]) -> dict[str, Any]:
         remote, key = self._places.find(str(request["path"]))
