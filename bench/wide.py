@@ -1,14 +1,14 @@
 """Walking through many files in many folders, on each kind of store: completeness, memory, requests, seconds.
 
-`python -m bench.wide [DIRECTORIES [FILES]]`, by default 1,000 folders of 100 files. The servers are those of the
-tests; every request passes a counting proxy.
+`python -m bench.wide [--directories N] [--files N] [KIND ...]`, by default 1,000 folders of 100 files, on every kind.
+The servers are those of the tests; every request passes a counting proxy.
 """
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import json
-import sys
 import tempfile
 import time
 import urllib.request
@@ -25,6 +25,8 @@ from tests.support.radosgw import radosgw
 from tests.support.swiftserver import swift
 from tests.support.webservers import nginx
 from tests.support.wide import anonymous_bytes, fill, names_of, walked
+
+KINDS = ["file", "web", "gcs", "azure", "s3", "swift"]
 
 
 @contextlib.contextmanager
@@ -68,11 +70,14 @@ def requests(port: int) -> int:
 
 
 def main() -> None:
-    numbers = [int(one) for one in sys.argv[1:]]
-    directories, files = [*numbers, 1000, 100][:2] if len(numbers) != 1 else (numbers[0], 100)
-    names = names_of(directories, files)
-    print(f"{len(names)} files in {directories} folders")
-    for kind in ("file", "web", "gcs", "azure", "s3", "swift"):
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--directories", type=int, default=1000)
+    parser.add_argument("--files", type=int, default=100, help="in each directory")
+    parser.add_argument("kinds", nargs="*", choices=KINDS, default=KINDS, metavar="KIND")
+    chosen = parser.parse_args()
+    names = names_of(chosen.directories, chosen.files)
+    print(f"{len(names)} files in {chosen.directories} folders")
+    for kind in chosen.kinds:
         with tempfile.TemporaryDirectory() as text, place_of(kind, Path(text)) as (where, shown):
             folder = Path(text)
             began = time.monotonic()
@@ -94,7 +99,7 @@ def main() -> None:
                 assert sorted(found) == names, f"{len(found)} of {len(names)}"
                 print(
                     f"{kind}: filled in {filled:.0f} s; walked in {took:.1f} s, {asked} requests "
-                    f"for {directories + 1} folders, {memory} MiB in all processes",
+                    f"for {chosen.directories + 1} folders, {memory} MiB in all processes",
                     flush=True,
                 )
             if gate is not None:
