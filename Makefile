@@ -2,6 +2,7 @@ SHELL := /bin/bash
 PYTHON := .venv/bin/python
 export PYTHONPATH := $(CURDIR)
 TESTS := $(PYTHON) -m pytest
+JOBS ?= 4
 KIND ?= all
 
 .DEFAULT_GOAL := help
@@ -23,8 +24,8 @@ check: setup ## lint, types, imports
 	$(PYTHON) -m mypy
 	.venv/bin/lint-imports
 
-test: setup ## all tests, against real servers and real mounts
-	$(TESTS)
+test: setup ## all tests, against real servers and real mounts, JOBS at a time (4)
+	$(TESTS) -n $(JOBS) --dist worksteal
 
 test-unit: setup ## tests without servers and mounts
 	$(TESTS) -m "not mount and not stores"

@@ -6,13 +6,15 @@ import contextlib
 import hashlib
 import os
 import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.support.azureserver import AzureServer
 from tests.support.mounts import Mount, host
-from tests.support.radosgw import CountedServer
+from tests.support.radosgw import CountedServer, radosgw
 
 pytestmark = [pytest.mark.mount, pytest.mark.stores]
 
@@ -64,39 +66,51 @@ def peak_memory_while(command: list[str], mount: Mount) -> tuple[str, int]:
         return process.stdout.read(), peak
 
 
-def test_a_gibibyte_is_right_and_downloaded_once(
-    radosgw_server: CountedServer, tmp_path: Path
-) -> None:
-    bucket = "once"
-    expected = make_object(radosgw_server, bucket, "large.bin", 1024 * _MIB)
-    with host(tmp_path / "host", radosgw_server.env) as one:
-        mount = one.mount(f"s3://{bucket}", cache_size="1300MiB")
-        assert sha256sum(mount / "large.bin") == expected
-        mount.wait_for_log(expected)
-        gets = radosgw_server.gets_of(f"{bucket}/large.bin")
-        assert gets >= 1024 // 8
-        assert sha256sum(mount / "large.bin") == expected
-        again = one.mount(f"s3://{bucket}", name="second", cache_size="1300MiB")
-        assert sha256sum(again / "large.bin") == expected
+@dataclass(frozen=True)
+class Large:
+    """An object of one GiB in a bucket of its own."""
+
+    server: CountedServer
+    bucket: str
+    sha256: str
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Large]:
+    """On a server of its own: what is in its memory goes with it."""
+    with radosgw(tmp_path_factory.mktemp("large")) as server:
+        yield Large(server, "large", make_object(server, "large", "large.bin", 1024 * _MIB))
+
+
+def test_a_gibibyte_is_right_and_downloaded_once(large: Large, tmp_path: Path) -> None:
+    server, url = large.server, f"s3://{large.bucket}"
+    before = server.gets_of(f"{large.bucket}/large.bin")
+    with host(tmp_path / "host", server.env) as one:
+        mount = one.mount(url, cache_size="1300MiB")
+        assert sha256sum(mount / "large.bin") == large.sha256
+        mount.wait_for_log(large.sha256)
+        gets = server.gets_of(f"{large.bucket}/large.bin")
+        assert gets - before >= 1024 // 8
+        assert sha256sum(mount / "large.bin") == large.sha256
+        again = one.mount(url, name="second", cache_size="1300MiB")
+        assert sha256sum(again / "large.bin") == large.sha256
         mount.umount()
-        mount = one.mount(f"s3://{bucket}", cache_size="1300MiB")
-        assert sha256sum(mount / "large.bin") == expected
-        assert radosgw_server.gets_of(f"{bucket}/large.bin") == gets
+        mount = one.mount(url, cache_size="1300MiB")
+        assert sha256sum(mount / "large.bin") == large.sha256
+        assert server.gets_of(f"{large.bucket}/large.bin") == gets
 
 
-def test_a_file_of_four_times_the_cache(radosgw_server: CountedServer, tmp_path: Path) -> None:
-    bucket = "larger"
-    expected = make_object(radosgw_server, bucket, "huge.bin", 4096 * _MIB)
-    with host(tmp_path / "host", radosgw_server.env) as one:
-        mount = one.mount(f"s3://{bucket}", cache_size="1GiB")
-        output, peak = peak_memory_while(["sha256sum", str(mount / "huge.bin")], mount)
-        assert output.split()[0] == expected
+def test_a_file_of_four_times_the_cache(large: Large, tmp_path: Path) -> None:
+    with host(tmp_path / "host", large.server.env) as one:
+        mount = one.mount(f"s3://{large.bucket}", cache_size="256MiB")
+        output, peak = peak_memory_while(["sha256sum", str(mount / "large.bin")], mount)
+        assert output.split()[0] == large.sha256
         assert peak < _LIMIT_RSS
-        mount.wait_for_log(expected)
+        mount.wait_for_log(large.sha256)
         assert "read again" not in mount.log()
         status = mount.status()
-        assert status["transfers"]["downloaded_bytes"] <= 4096 * _MIB
-        assert status["cache"]["file_bytes"] <= 1.05 * 1024 * _MIB
+        assert status["transfers"]["downloaded_bytes"] <= 1024 * _MIB
+        assert status["cache"]["file_bytes"] <= 1.05 * 256 * _MIB
 
 
 def test_a_large_file_goes_up_in_parts_and_little_memory(

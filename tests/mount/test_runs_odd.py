@@ -172,7 +172,9 @@ def test_nobody_has_to_wait_for_a_store_that_hangs(
     one_host.env.update(moto_server.env)
     mount = one_host.mount(f"s3://{bucket}")
     done = tmp_path / "done"
-    ours = [sys.executable, "-m", "vstorefs.cli.main", "run", "--mount", str(mount.path)]
+    # Tests that run in the background inherit that SIGINT is ignored.
+    ours = ["env", "--default-signal=INT", sys.executable, "-m", "vstorefs.cli.main"]
+    ours += ["run", "--mount", str(mount.path)]
     with paused(int(moto_server.endpoint.rpartition(":")[2])):
         running = subprocess.Popen(
             [*ours, "--name", "left", "--", "sh", "-c", f"trap '' INT; touch {done}"],
