@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.mounts import Host
+from tests.support.mounts import Host, host
 from tests.support.processes import ROOT, wait_until
 from tests.support.s3server import moto
 
@@ -24,6 +24,14 @@ def test_a_mount_says_what_to_try(one_host: Host) -> None:
     result = one_host.run("mount", point)
     assert f"is mounted on {point}" in result.stdout
     assert f"vstorefs umount {point}" in result.stdout
+
+
+def test_a_runtime_folder_with_a_long_path(tmp_path: Path) -> None:
+    with host(tmp_path / ("long" * 30)) as one:
+        mount = one.mount()
+        (mount / "f").write_text("content")
+        assert mount.status()["ok"]
+        assert [version["kind"] for version in mount.history("f")] == ["content"]
 
 
 def test_status_flush_and_cache(one_host: Host) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.mounts import Host, host
 from tests.support.processes import wait_until
-from tests.support.radosgw import CountedServer
+from tests.support.radosgw import CountedServer, counted
 from tests.support.s3server import S3Server, moto
 
 pytestmark = [pytest.mark.mount, pytest.mark.faults]
@@ -56,6 +56,35 @@ def test_workers_die_during_an_upload(radosgw_server: CountedServer, tmp_path: P
         kill_workers(victims)
         writer.join()
         assert mount.contents("f") == [data]
+
+
+def test_a_large_upload_goes_on_after_a_crash(
+    radosgw_server: CountedServer, tmp_path: Path
+) -> None:
+    """The next mount sends the parts that the store does not have yet."""
+    radosgw_server.bucket("killlarge")
+    parts, at_once = 12, 4
+    data = os.urandom(parts * 16 * _MIB)
+    port = int(radosgw_server.endpoint.rpartition(":")[2])
+    with (
+        counted(port, tmp_path, radosgw_server, delay_ms=300) as slow,
+        host(tmp_path / "host", slow.env) as one,
+    ):
+        text = 'write = "back"\n[stores.data]\nurl = "s3://killlarge"\n'
+        mount = one.project(text)
+        (mount / "data/f").write_bytes(data)
+        sent_before = 8
+        mount.kill(
+            after=lambda: wait_until(
+                lambda: slow.puts_of("killlarge/f") >= sent_before, "parts at the store"
+            )
+        )
+        sent = slow.puts_of("killlarge/f")
+        assert sent < parts, "it was to be killed before the last part"
+        again = one.project(text)
+        one.run("flush", again.path)
+        assert slow.puts_of("killlarge/f") <= parts + at_once
+        assert again.contents("data/f") == [data]
 
 
 def test_the_front_dies_and_the_next_mount_carries_on(one_host: Host, tmp_path: Path) -> None:

@@ -96,25 +96,26 @@ class CountedServer(S3Server):
         self.client().put_bucket_policy(Bucket=bucket, Policy=policy)
 
     def gets_of(self, path: str) -> int:
-        with urllib.request.urlopen(f"{self.endpoint}/__counts__") as answer:
-            return int(json.load(answer).get(f"GET /{path}", 0))
+        return self._counts().get(f"GET /{path}", 0)
+
+    def puts_of(self, path: str) -> int:
+        return self._counts().get(f"PUT /{path}", 0)
 
     def requests(self) -> int:
         """All requests so far."""
-        with urllib.request.urlopen(f"{self.endpoint}/__counts__") as answer:
-            counts = json.load(answer)
-        return sum(count for name, count in counts.items() if not name.startswith("LIST "))
+        return sum(count for name, count in self._counts().items() if not name.startswith("LIST "))
 
     def deletes(self) -> int:
         """Requests that delete something."""
-        with urllib.request.urlopen(f"{self.endpoint}/__counts__") as answer:
-            counts = json.load(answer)
-        return sum(count for name, count in counts.items() if name.startswith("DELETE "))
+        return sum(count for name, count in self._counts().items() if name.startswith("DELETE "))
 
     def lists_of(self, bucket: str) -> int:
         """Requests that list a bucket's objects."""
+        return self._counts().get(f"LIST /{bucket}", 0)
+
+    def _counts(self) -> dict[str, int]:
         with urllib.request.urlopen(f"{self.endpoint}/__counts__") as answer:
-            return int(json.load(answer).get(f"LIST /{bucket}", 0))
+            return {str(name): int(count) for name, count in json.load(answer).items()}
 
 
 @contextlib.contextmanager

@@ -27,6 +27,7 @@ from typing import Any
 import trio
 
 from vstorefs import errors
+from vstorefs.state import mounts
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +54,8 @@ class Control:
         """Listen until cancelled."""
         self._path.unlink(missing_ok=True)
         listener = trio.socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        await listener.bind(str(self._path))
+        with mounts.address(self._path) as address:
+            await listener.bind(address)
         os.chmod(self._path, 0o600)  # noqa: PTH101
         listener.listen(16)
         try:

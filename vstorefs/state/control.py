@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -22,9 +23,7 @@ def ask(
 ) -> dict[str, Any]:
     """A mount's answer, `ok` or not. Raises: VstorefsError where it does not answer."""
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-            sock.settimeout(timeout_s)
-            sock.connect(record.socket)
+        with _connected(record, timeout_s) as sock:
             sock.sendall(json.dumps(request).encode() + b"\n")
             with sock.makefile("rb") as answers:
                 line = answers.readline()
@@ -67,8 +66,7 @@ class Pages:
         Raises: VstorefsError where the mount does not answer, or answers that it cannot.
         """
         try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-                sock.connect(self.record.socket)
+            with _connected(self.record, None) as sock:
                 sock.sendall(json.dumps(self.request).encode() + b"\n")
                 with sock.makefile("rb") as answers:
                     for line in answers:
@@ -83,6 +81,15 @@ class Pages:
             raise _silent(self.record, "it ended before it had said everything")
         if not self.end["ok"]:
             raise errors.VstorefsError(self.end["error"])
+
+
+@contextlib.contextmanager
+def _connected(record: MountRecord, timeout_s: float | None) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.settimeout(timeout_s)
+        with mounts.address(Path(record.socket)) as address:
+            sock.connect(address)
+        yield sock
 
 
 def _silent(record: MountRecord, why: object) -> errors.VstorefsError:

@@ -5,9 +5,11 @@ One small file per mount, in the user's runtime folder.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,6 +56,19 @@ def runtime_dir() -> Path:
 def socket_path(mount_point: str) -> Path:
     """Where the mount on a folder listens."""
     return _file(mount_point).with_suffix(".sock")
+
+
+@contextlib.contextmanager
+def address(path: Path) -> Iterator[str]:
+    """A socket's address while the context lasts.
+
+    The system allows an address 107 bytes (unix(7)); a path through an open folder fits, however long its own is.
+    """
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
 
 
 def usual_log(state_dir: Path, mount_point: str) -> Path:
