@@ -23,7 +23,7 @@ from tests.support.s3server import S3Server
 pytestmark = [pytest.mark.mount, pytest.mark.faults]
 
 _HOSTS = 8
-_OPERATIONS = 120
+_OPERATIONS = 75
 _PATHS = [f"p{number}" for number in range(10)]
 
 

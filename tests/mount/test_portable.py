@@ -139,8 +139,11 @@ def test_a_thousand_operations_take_nothing_away(place: Place, operations: int) 
         if number % 100 == 99:
             place.mount.host.run("flush")
             seen |= {one: place.read(one) for one in place.names() - seen.keys()}
-    assert len(seen) > operations / 2
-    assert {one: place.read(one) for one in place.names() & seen.keys()} == seen
+    # How far a run is takes the place of how far it was.
+    kept = {one for one in seen if not one.startswith(".vstorefs/ledger/checkpoints/")}
+    assert len(kept) > operations / 2
+    assert kept - place.names() == set()
+    assert [one for one in kept if place.read(one) != seen[one]] == []
 
 
 def test_other_tools_beside_us(place: Place) -> None:

@@ -407,8 +407,7 @@ class Front:
 
     async def _note_recency(self, pool: Pool, transfers: Transfers) -> None:
         while True:
-            await trio.sleep(_NOTE_EVERY_S)
-            noted = transfers.take_noted()
+            noted = await transfers.noted(_NOTE_EVERY_S)
             if noted:
                 try:
                     await pool.ask(messages.NoteRecency(noted))

@@ -91,7 +91,9 @@ class Transfers:
         self._nursery = nursery
         self._transfers: dict[bytes, Transfer] = {}
         self._verified: set[bytes] = set()
-        self._noted: set[bytes] = set()
+        self._noted: dict[bytes, None] = {}
+        self._noted_limit = max(1, cache_bytes // CHUNK_BYTES // 16)
+        self._noted_enough = trio.Event()
         self._warned = False
         self._pinned_limit = max(8, cache_bytes // CHUNK_BYTES // 4)
         self._budget = max(2, min(64, cache_bytes // CHUNK_BYTES // 8))
@@ -194,9 +196,16 @@ class Transfers:
             transfer.frontier += 1
         transfer.asked = max(transfer.asked, transfer.frontier)
 
-    def take_noted(self) -> tuple[bytes, ...]:
-        """Chunks read since the last call, for the cache's recency."""
-        noted, self._noted = tuple(self._noted), set()
+    async def noted(self, seconds: float) -> tuple[bytes, ...]:
+        """Chunks read since the last call, first read first, for the cache's recency.
+
+        They come after so many seconds, or as soon as they are a good part of the cache: noted late, they would be
+        the newer ones beside chunks that were brought in ahead of the reader, and displace them.
+        """
+        with trio.move_on_after(seconds):
+            await self._noted_enough.wait()
+        noted, self._noted = tuple(self._noted), {}
+        self._noted_enough = trio.Event()
         return noted
 
     def _is_cached(self, transfer: Transfer, chunk: int) -> bool:
@@ -227,7 +236,7 @@ class Transfers:
                 if await self._is_sound(key, view):
                     trio.lowlevel.current_trio_token().run_sync_soon(view.close)
                     _compare_sum(transfer, chunk, view.checksum)
-                    self._noted.add(key)
+                    self._note(key)
                     return view.data
                 view.close()
                 log.warning("%s: a cached chunk is damaged; reading it again", transfer.content.key)
@@ -240,6 +249,11 @@ class Transfers:
         raise errors.Unavailable(
             "the cache loses chunks faster than they are read", key=transfer.content.key
         )
+
+    def _note(self, key: bytes) -> None:
+        self._noted[key] = None
+        if len(self._noted) >= self._noted_limit:
+            self._noted_enough.set()
 
     def _find(self, key: bytes) -> ChunkView | None:
         try:
