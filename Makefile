@@ -1,8 +1,9 @@
 SHELL := /bin/bash
 PYTHON := .venv/bin/python
 export PYTHONPATH := $(CURDIR)
-TESTS := $(PYTHON) -m pytest
 JOBS ?= 4
+TESTS := $(PYTHON) -m pytest
+PARALLEL := -n $(JOBS) --dist worksteal
 KIND ?= all
 
 .DEFAULT_GOAL := help
@@ -25,7 +26,7 @@ check: setup ## lint, types, imports
 	.venv/bin/lint-imports
 
 test: setup ## all tests, against real servers and real mounts, JOBS at a time (4)
-	$(TESTS) -n $(JOBS) --dist worksteal
+	$(TESTS) $(PARALLEL)
 
 test-unit: setup ## tests without servers and mounts
 	$(TESTS) -m "not mount and not stores"
@@ -34,7 +35,7 @@ test-stores: setup ## the conformance suite; KIND=file, gcs-native, … for one 
 	VSTOREFS_TEST_KIND=$(KIND) $(TESTS) tests/stores
 
 conformance: setup ## run the suite of every kind of store, and write its table into the docs
-	$(TESTS) tests/stores --write-table docs/reference/conformance.md
+	$(TESTS) $(PARALLEL) tests/stores --write-table docs/reference/conformance.md
 
 screenshots: setup ## run the page's tests in a browser, and write the pictures of the documentation
 	$(TESTS) tests/web/test_browser.py --write-screenshots docs/how-to/images

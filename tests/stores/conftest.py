@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-_TABLE = pytest.StashKey[dict[str, dict[str, dict[str, str]]]]()
 _TABLES = {
     "test_buckets": """\
 ## Buckets
@@ -40,40 +39,58 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[_TABLE] = defaultdict(lambda: defaultdict(dict))
+    config.pluginmanager.register(_Table(), "conformance-table")
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item: pytest.Item):
-    outcome = yield
-    report = outcome.get_result()
-    about = dict(item.user_properties)
-    if report.when != "call" or "kind" not in about:
-        return
-    name = getattr(item, "originalname", item.name).removeprefix("test_").replace("_", " ")
-    cell = "yes" if report.passed else "no"
-    if report.passed and "cannot" in about:
-        cell = about["cannot"]
-    row = item.config.stash[_TABLE][item.path.stem][name]
-    # A test that runs with many values is one property: the worst of them, or its reason.
-    if row.get(about["kind"], "yes") == "yes":
-        row[about["kind"]] = cell
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests may run in several processes, in any order: the table has that of the files."""
+    for number, item in enumerate(items):
+        item.user_properties.append(("number", number))
+
+
+class _Table:
+    """Which kind has which property, by the reports of the tests."""
+
+    def __init__(self) -> None:
+        self._reports: list[pytest.TestReport] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call" and "kind" in dict(report.user_properties):
+            self._reports.append(report)
+
+    def rows(self) -> dict[str, dict[str, dict[str, str]]]:
+        """Module, property, kind, cell."""
+        found: dict[str, dict[str, dict[str, str]]] = defaultdict(lambda: defaultdict(dict))
+        for report in sorted(self._reports, key=lambda one: dict(one.user_properties)["number"]):
+            about = dict(report.user_properties)
+            file, _, test = report.nodeid.partition("::")
+            name = test.partition("[")[0].rpartition("::")[2]
+            cell = "yes" if report.passed else "no"
+            if report.passed and "cannot" in about:
+                cell = about["cannot"]
+            row = found[Path(file).stem][name.removeprefix("test_").replace("_", " ")]
+            # A test that runs with many values is one property: the worst of them, or its reason.
+            if row.get(about["kind"], "yes") == "yes":
+                row[about["kind"]] = cell
+        return found
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     file: Path | None = session.config.getoption("--write-table", default=None)
-    if file is None:
+    if file is None or hasattr(session.config, "workerinput"):
         return
+    table = session.config.pluginmanager.get_plugin("conformance-table")
+    assert isinstance(table, _Table)
+    found = table.rows()
     reasons: dict[str, int] = {}
     parts = [_HEAD.strip()]
     for module, head in _TABLES.items():
-        rows = session.config.stash[_TABLE][module]
-        parts += [head, "\n".join(_table(rows, reasons))]
+        parts += [head, "\n".join(_lines(found[module], reasons))]
     parts += [f"({number}) {reason}." for reason, number in reasons.items()]
     file.write_text("\n\n".join(parts) + "\n")
 
 
-def _table(rows: dict[str, dict[str, str]], reasons: dict[str, int]) -> list[str]:
+def _lines(rows: dict[str, dict[str, str]], reasons: dict[str, int]) -> list[str]:
     """Lines of a table, property by kind; what is said of a cell beyond yes and no gets a number."""
     kinds = list(dict.fromkeys(kind for row in rows.values() for kind in row))
     lines = [f"| property | {' | '.join(kinds)} |", "|---" * (len(kinds) + 1) + "|"]
