@@ -1,7 +1,7 @@
 SHELL := /bin/bash
 PYTHON := .venv/bin/python
 export PYTHONPATH := $(CURDIR)
-JOBS ?= 4
+JOBS ?= 3
 TESTS := $(PYTHON) -m pytest
 PARALLEL := -n $(JOBS) --dist worksteal
 KIND ?= all
@@ -25,7 +25,7 @@ check: setup ## lint, types, imports
 	$(PYTHON) -m mypy
 	.venv/bin/lint-imports
 
-test: setup ## all tests, against real servers and real mounts, JOBS at a time (4)
+test: setup ## all tests, against real servers and real mounts, JOBS at a time (3)
 	$(TESTS) $(PARALLEL)
 
 test-unit: setup ## tests without servers and mounts

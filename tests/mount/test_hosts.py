@@ -94,7 +94,7 @@ def _disturb(players: list[Player], server: S3Server, over: threading.Event) -> 
                 player.mount = player.host.mount(player.url)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_eight_machines_lose_nothing_and_agree(moto_server: S3Server, tmp_path: Path) -> None:
     bucket = f"hosts{os.urandom(4).hex()}"
     moto_server.bucket(bucket, versioned=False)

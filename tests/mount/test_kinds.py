@@ -153,7 +153,7 @@ def project(places: dict[str, Place]) -> tuple[str, dict[str, str]]:
     return f'project = "six"\ndefault = "share"\n{tables}', env
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_six_kinds_in_one_mount(
     six: dict[str, Place], tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

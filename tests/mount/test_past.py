@@ -113,7 +113,7 @@ class Changes:
         path.chmod(self.chance.choice(MODES) | (stat.S_IXUSR if path.is_dir() else 0))
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("kind", ["file", "s3-native", "s3-portable"])
 def test_the_past_is_what_it_was_after_a_thousand_operations(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path

@@ -113,6 +113,7 @@ def test_another_host_sees_it_all(place: Place, tmp_path: Path) -> None:
         assert mount.history("f") == place.mount.history("f")
 
 
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize(
     ("place", "operations"), [("atomic", 1000), ("careless", 200)], indirect=["place"]
 )

@@ -42,8 +42,12 @@ def test_a_cache_that_takes_no_notes_ends_no_mount() -> None:
         asked.append(request)
         raise errors.Unavailable("no answer within 60 s")
 
+    async def noted(seconds: float) -> tuple[bytes, ...]:
+        await trio.sleep(seconds)
+        return (b"chunk",)
+
     async def check() -> None:
-        transfers: Any = SimpleNamespace(take_noted=lambda: (b"chunk",))
+        transfers: Any = SimpleNamespace(noted=noted)
         pool: Any = SimpleNamespace(ask=ask)
         front: Any = None
         with trio.move_on_after(60):
