@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import subprocess
+import sys
 import tempfile
 import time
 import urllib.request
@@ -81,7 +83,18 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as text, place_of(kind, Path(text)) as (where, shown):
             folder = Path(text)
             began = time.monotonic()
-            fill(where.url, where.env, names)
+            if kind == "swift":
+                subprocess.run(
+                    [
+                        *(sys.executable, "-m", "tests.support.swiftrows"),
+                        *(folder, where.url.removeprefix("swift://")),
+                    ],
+                    input="\n".join(names),
+                    text=True,
+                    check=True,
+                )
+            else:
+                fill(where.url, where.env, names)
             filled = time.monotonic() - began
             gate = Gate(folder, shown.port) if shown.port is not None else None
             if gate is not None:
