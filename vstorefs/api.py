@@ -27,7 +27,7 @@ from vstorefs.ledger.opening import choose, opened
 from vstorefs.model import VERSIONS_FOLDER
 from vstorefs.state import control, mounts
 from vstorefs.state.mounts import MountRecord
-from vstorefs.versions.names import quote
+from vstorefs.versions.history.names import quote
 
 __all__ = ["ChangeWarning", "Run", "Version", "VstorefsError", "history", "open", "run", "warnings"]
 

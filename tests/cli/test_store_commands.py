@@ -19,9 +19,9 @@ from vstorefs.clock import SystemClock
 from vstorefs.model import Capabilities
 from vstorefs.stores.bucket import Bucket
 from vstorefs.stores.registry import open_bucket, resolve
-from vstorefs.versions.migrate import Migration
-from vstorefs.versions.portable import PortableStore
-from vstorefs.versions.probe import Findings
+from vstorefs.versions.layouts.migrate import Migration
+from vstorefs.versions.layouts.portable import PortableStore
+from vstorefs.versions.layouts.probe import Findings
 from vstorefs.versions.verify import BucketVerifier
 
 pytestmark = pytest.mark.mount

@@ -30,9 +30,9 @@ from vstorefs.model import (
     Write,
     WriteId,
 )
-from vstorefs.stores import localdisk
 from vstorefs.stores.ids import new_id
-from vstorefs.stores.local import LocalStore
+from vstorefs.stores.local import disk
+from vstorefs.stores.local.store import LocalStore
 
 KEY = Key("d/f")
 
@@ -185,7 +185,7 @@ class Poor:
     """A file system that knows neither swaps nor renames-if-absent, nor attributes, and perhaps no links."""
 
     def __init__(self, patch: pytest.MonkeyPatch, *, links: bool) -> None:
-        patch.setattr(localdisk, "_renameat2", self.refuse)
+        patch.setattr(disk, "_renameat2", self.refuse)
         for name in ("getxattr", "setxattr"):
             patch.setattr(os, name, self.refuse)
         if not links:

@@ -33,8 +33,8 @@ from vstorefs.model import (
     Write,
     WriteId,
 )
-from vstorefs.versions.portable import PortableStore
-from vstorefs.versions.probe import Findings
+from vstorefs.versions.layouts.portable import PortableStore
+from vstorefs.versions.layouts.probe import Findings
 from vstorefs.versions.records import Names, RecordKind, Summary
 
 PATHS = (Key("f"), Key("d/g"))

@@ -30,9 +30,9 @@ from vstorefs.model import (
 )
 from vstorefs.stores.base import Condemned, Store
 from vstorefs.stores.ids import new_id
-from vstorefs.stores.local import LocalStore
-from vstorefs.versions.portable import PortableStore
-from vstorefs.versions.probe import Findings
+from vstorefs.stores.local.store import LocalStore
+from vstorefs.versions.layouts.portable import PortableStore
+from vstorefs.versions.layouts.probe import Findings
 
 F, G = Key("d/f"), Key("g")
 CONTENTS = [b"first " * 9000, b"second " * 9000, b"third", b"fourth " * 9000]

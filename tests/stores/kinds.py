@@ -17,7 +17,7 @@ from vstorefs.state.env import State
 from vstorefs.state.probes import Probes
 from vstorefs.stores.base import Store
 from vstorefs.stores.registry import resolve
-from vstorefs.versions.layouts import open_store
+from vstorefs.versions.layouts.opening import open_store
 
 
 def file_store(request: pytest.FixtureRequest) -> Store:

@@ -18,7 +18,7 @@ from vstorefs.state.env import State
 from vstorefs.state.probes import Probes
 from vstorefs.stores.bucket import Bucket, Source, Unfinishing
 from vstorefs.stores.registry import open_bucket, resolve
-from vstorefs.versions.layouts import open_store
+from vstorefs.versions.layouts.opening import open_store
 
 pytestmark = pytest.mark.stores
 
@@ -366,7 +366,7 @@ def test_a_large_upload_goes_on_where_it_stopped(
 
     owner = {
         "azure": "azure.storage.blob.BlobClient",
-        "swift": "vstorefs.stores.swift.SwiftBucket",
+        "swift": "vstorefs.stores.swift.store.SwiftBucket",
     }.get(kind)
 
     def send(limit: int) -> None:

@@ -28,10 +28,11 @@ from tests.support.processes import ROOT
 from tests.support.s3server import S3Server
 from vstorefs import errors
 from vstorefs.model import Capabilities, Key, Mark, VersionId, VersionKind, Write, WriteId
-from vstorefs.stores import azureerrors, gcserrors
+from vstorefs.stores.azure.errors import translated as azure_translated
 from vstorefs.stores.bucket import Bucket, Versioning
+from vstorefs.stores.gcs.errors import translated as gcs_translated
 from vstorefs.stores.registry import Settings, open_bucket, resolve
-from vstorefs.versions.native import NativeStore
+from vstorefs.versions.layouts.native import NativeStore
 
 pytestmark = pytest.mark.stores
 
@@ -102,7 +103,7 @@ def test_customers_keys_at_other_providers() -> None:
     google = GoogleBadRequest(
         "The target object is encrypted by a customer-supplied encryption key."
     )
-    borders = ((azureerrors.translated, azure), (gcserrors.translated, google))
+    borders = ((azure_translated, azure), (gcs_translated, google))
     for translated, error in borders:
         with (
             pytest.raises(errors.NotSupported, match="a key that has to be sent"),

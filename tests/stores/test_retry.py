@@ -12,7 +12,7 @@ import pytest
 
 from vstorefs import errors
 from vstorefs.model import Key, StoreId, StoreSpec, Token, VersionId, Write, WriteId
-from vstorefs.stores.local import LocalStore
+from vstorefs.stores.local.store import LocalStore
 from vstorefs.stores.registry import resolve
 from vstorefs.stores.retry import Retrying
 

@@ -14,7 +14,7 @@ from tests.support.webservers import LIARS_TRUTH, NAME, SECRET, TOKEN, liar, ngi
 from vstorefs import errors
 from vstorefs.model import EntryKind, Key, VersionId, Write, WriteId
 from vstorefs.stores.registry import Settings, resolve
-from vstorefs.stores.web import WebStore
+from vstorefs.stores.web.store import WebStore
 
 pytestmark = pytest.mark.stores
 

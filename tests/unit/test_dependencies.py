@@ -19,7 +19,7 @@ from vstorefs.model import (
     Write,
     WriteId,
 )
-from vstorefs.mount.dependencies import Queue
+from vstorefs.mount.writing.dependencies import Queue
 
 STORE = StoreId("s")
 PATHS = ["a", "a/b", "a/b/c", "a/d", "e", "e/f"]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from vstorefs import errors
 from vstorefs.model import Key, Version, VersionId, VersionKind
 from vstorefs.moments import moment_ns, to_text
-from vstorefs.versions.history import items
+from vstorefs.versions.history.texts import items
 
 NOW = int(datetime(2026, 11, 24, 20, 5, 6, tzinfo=UTC).timestamp()) * 10**9
 ZONES = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))

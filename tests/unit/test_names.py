@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vstorefs.model import Key, Mark, Version, VersionId, VersionKind
-from vstorefs.versions.names import quote, unquote, version_names
+from vstorefs.versions.history.names import quote, unquote, version_names
 
 
 def version(time_ns: int, number: int, kind: VersionKind = VersionKind.CONTENT) -> Version:

@@ -8,7 +8,7 @@ import sys
 import threading
 from pathlib import Path
 
-from vstorefs.mount.opener import opener_of, still_writes
+from vstorefs.mount.writing.opener import opener_of, still_writes
 
 
 def where(path: Path) -> tuple[str, int]:

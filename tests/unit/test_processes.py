@@ -13,8 +13,8 @@ from vstorefs import files
 from vstorefs.clock import SystemClock
 from vstorefs.ledger.manifest import RunStatus
 from vstorefs.model import RunId, StoreId
-from vstorefs.mount.processes import Processes
-from vstorefs.mount.runs import Runs
+from vstorefs.mount.provenance.processes import Processes
+from vstorefs.mount.provenance.runs import Runs
 from vstorefs.workers import messages
 
 RUN = RunId("run")

@@ -7,7 +7,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vstorefs.mount.reading import PART_CHUNKS, Plan, Reader, plan
+from vstorefs.mount.reading.readahead import PART_CHUNKS, Plan, Reader, plan
 
 MIB = 1 << 20
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vstorefs.mount.scratch import ScratchNames
+from vstorefs.mount.writing.scratch import ScratchNames
 
 
 @pytest.mark.parametrize(

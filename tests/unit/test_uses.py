@@ -12,7 +12,7 @@ import trio.testing
 from vstorefs import errors
 from vstorefs.clock import SystemClock
 from vstorefs.model import Content, Key, RunId, StoreId, Token
-from vstorefs.mount.uses import Uses
+from vstorefs.mount.provenance.uses import Uses
 from vstorefs.workers import messages
 
 RUN = RunId("run")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vstorefs.stores.webindex import names_in
+from vstorefs.stores.web.index import names_in
 
 URL = "https://example.org/data%20sets/mnist/"
 NGINX = """<html><head><title>Index of /data sets/mnist/</title></head><body>

@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 
 from vstorefs.model import Key, Mark
-from vstorefs.versions.marks import marks_of
+from vstorefs.versions.history.marks import marks_of
 from vstorefs.versions.order import timeline
 from vstorefs.versions.records import NO_PLAIN, Body, Flag, RecordKind, Summary
 

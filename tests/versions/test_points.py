@@ -8,12 +8,12 @@ import pytest
 
 from vstorefs import errors
 from vstorefs.model import Hashes, Key, Mark, Token, Version, VersionId, VersionKind
-from vstorefs.versions.compare import Change, difference
-from vstorefs.versions.cost import costs
-from vstorefs.versions.names import label, version_names
-from vstorefs.versions.points import NOW, Point, in_force, resolve, same_content
-from vstorefs.versions.restore import Action, Step, Wanted, steps
-from vstorefs.versions.selection import Rule, Selection
+from vstorefs.versions.history.comparison import Change, difference
+from vstorefs.versions.history.cost import costs
+from vstorefs.versions.history.names import label, version_names
+from vstorefs.versions.history.points import NOW, Point, in_force, resolve, same_content
+from vstorefs.versions.history.restore import Action, Step, Wanted, steps
+from vstorefs.versions.history.selection import Rule, Selection
 
 F = Key("d/f")
 

@@ -17,8 +17,8 @@ from vstorefs import errors
 from vstorefs.digests import hash_file
 from vstorefs.model import Capabilities, EntryKind, Key, VersionId, VersionKind, Write, WriteId
 from vstorefs.stores.ids import new_id
-from vstorefs.versions.portable import PortableStore
-from vstorefs.versions.probe import Findings
+from vstorefs.versions.layouts.portable import PortableStore
+from vstorefs.versions.layouts.probe import Findings
 
 _FILES = st.sampled_from([Key(name) for name in ("a", "b", "d/a", "d/@", "d/e/~", "d/e/f")])
 _FOLDERS = st.sampled_from([Key(name) for name in ("d", "d/e", "x")])

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from vstorefs import errors
 from vstorefs.model import Key, Mark, Token, Version, VersionId, VersionKind
-from vstorefs.versions import selection
-from vstorefs.versions.selection import Rule, Selection
+from vstorefs.versions.history import selection
+from vstorefs.versions.history.selection import Rule, Selection
 
 _HOUR_NS = 3600 * 1_000_000_000
 

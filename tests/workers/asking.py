@@ -14,7 +14,7 @@ from tests.support.processes import ROOT
 from vstorefs.model import Content, Key, SessionId, StoreSpec, Token
 from vstorefs.project import Project
 from vstorefs.stores.base import Store
-from vstorefs.stores.local import LocalStore
+from vstorefs.stores.local.store import LocalStore
 from vstorefs.stores.registry import resolve
 from vstorefs.workers import messages
 from vstorefs.workers.channel import Decoder, encode

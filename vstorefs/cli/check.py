@@ -22,7 +22,7 @@ from vstorefs.state.env import State
 from vstorefs.state.fingerprints import Fingerprints
 from vstorefs.state.probes import Probes
 from vstorefs.stores.base import Store
-from vstorefs.versions.layouts import open_store
+from vstorefs.versions.layouts.opening import open_store
 
 DESCRIPTION = (
     "Compare what a run used with what the stores hold now. Nothing is downloaded where tokens or checksums suffice. "

@@ -23,7 +23,7 @@ from vstorefs.cli.output import binary_size, one_or_many, show_json
 from vstorefs.cli.progress import Progress
 from vstorefs.state import control, mounts
 from vstorefs.state.mounts import MountRecord
-from vstorefs.versions.names import label
+from vstorefs.versions.history.names import label
 
 _AT_ONCE = 8
 _VERSIONS = 50

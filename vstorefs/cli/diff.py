@@ -15,7 +15,7 @@ from vstorefs.cli.textdiff import compared
 from vstorefs.cli.versionfiles import version_file
 from vstorefs.state import control, mounts
 from vstorefs.state.mounts import MountRecord
-from vstorefs.versions.compare import Change
+from vstorefs.versions.history.comparison import Change
 
 DESCRIPTION = (
     "What differs at or below a path between two points of its history: + for what was added, - for what was removed, "

@@ -17,10 +17,10 @@ from vstorefs.state.probes import Probes
 from vstorefs.stores.bucket import Bucket, Expiring, Unfinished, Unfinishing, Versioning
 from vstorefs.stores.ids import new_id
 from vstorefs.stores.registry import is_local, is_object_store
-from vstorefs.versions.format import Layout, read_format
-from vstorefs.versions.layouts import Choice, choose
+from vstorefs.versions.layouts.format import Layout, read_format
+from vstorefs.versions.layouts.opening import Choice, choose
+from vstorefs.versions.layouts.probe import Trial, findings, probe
 from vstorefs.versions.metadata import JSON
-from vstorefs.versions.probe import Trial, findings, probe
 
 DESCRIPTION = (
     "Try what a store can do, and say what follows: how versions are kept, and what holds when many hosts write. "

@@ -8,8 +8,8 @@ from typing import Any
 from vstorefs import errors
 from vstorefs.cli.output import binary_size, show_json, shown_path
 from vstorefs.state import control, mounts
-from vstorefs.versions import selection
-from vstorefs.versions.selection import Rule
+from vstorefs.versions.history import selection
+from vstorefs.versions.history.selection import Rule
 
 DESCRIPTION = (
     "What the files at or below a path take in their store, and what their history adds: the bytes of older "

@@ -13,7 +13,7 @@ from vstorefs.cli.output import binary_size
 from vstorefs.ledger.opening import choose
 from vstorefs.model import Entry, Key
 from vstorefs.stores.base import Store
-from vstorefs.stores.local import LocalStore
+from vstorefs.stores.local.store import LocalStore
 from vstorefs.stores.registry import is_local, is_object_store, open_bucket, resolve
 from vstorefs.versions import export as exports
 

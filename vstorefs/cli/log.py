@@ -14,8 +14,8 @@ from vstorefs import errors
 from vstorefs.cli.output import show_json, shown_path
 from vstorefs.model import VersionKind
 from vstorefs.state import control, mounts
-from vstorefs.versions.history import table
-from vstorefs.versions.names import label
+from vstorefs.versions.history.names import label
+from vstorefs.versions.history.texts import table
 
 DESCRIPTION = (
     "The history of files in a mount, oldest version first, of deleted ones too. Of a folder: every version of "

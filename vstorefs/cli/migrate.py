@@ -8,9 +8,9 @@ import sys
 from vstorefs import errors
 from vstorefs.cli import opening
 from vstorefs.model import Capabilities
-from vstorefs.versions.migrate import WAIT_S, Migration
-from vstorefs.versions.portable import PortableStore
-from vstorefs.versions.probe import Findings
+from vstorefs.versions.layouts.migrate import WAIT_S, Migration
+from vstorefs.versions.layouts.portable import PortableStore
+from vstorefs.versions.layouts.probe import Findings
 
 DESCRIPTION = (
     "Take a store from the portable layout to the bucket's own versions, once versioning was turned on. Every version "

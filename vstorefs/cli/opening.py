@@ -17,7 +17,7 @@ from vstorefs.state.probes import Probes
 from vstorefs.stores.base import Store
 from vstorefs.stores.bucket import Bucket
 from vstorefs.stores.registry import is_local, is_object_store, open_bucket, resolve
-from vstorefs.versions.layouts import open_store
+from vstorefs.versions.layouts.opening import open_store
 
 
 @dataclass(frozen=True, slots=True)

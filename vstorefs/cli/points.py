@@ -9,7 +9,7 @@ from vstorefs import errors
 from vstorefs.cli.at import moment_of
 from vstorefs.ledger.opening import Chosen
 from vstorefs.state.mounts import MountRecord
-from vstorefs.versions.points import NOW
+from vstorefs.versions.history.points import NOW
 
 HELP = "a version's id, a time such as 2026-11-01T09:00Z or 'yesterday 14:00', run:ID, or now"
 

@@ -20,9 +20,9 @@ from vstorefs.ledger.opening import choose
 from vstorefs.model import Key, StoreId, Token, VersionId
 from vstorefs.state import control
 from vstorefs.state.mounts import MountRecord
-from vstorefs.versions import selection
-from vstorefs.versions.names import label
-from vstorefs.versions.selection import Rule, Selection
+from vstorefs.versions.history import selection
+from vstorefs.versions.history.names import label
+from vstorefs.versions.history.selection import Rule, Selection
 
 DESCRIPTION = (
     "Remove versions for good: of a file in a mount or of all files below a folder, deleted ones too. This is the only "

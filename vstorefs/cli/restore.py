@@ -18,8 +18,8 @@ from vstorefs.cli.output import binary_size, shown_path
 from vstorefs.cli.versionfiles import history_of, version_file
 from vstorefs.state import control, mounts
 from vstorefs.state.mounts import MountRecord
-from vstorefs.versions.names import label
-from vstorefs.versions.restore import Action
+from vstorefs.versions.history.names import label
+from vstorefs.versions.history.restore import Action
 
 DESCRIPTION = (
     "Bring back an old version of a file, or a folder as it was. What comes back is a new version on top of the "

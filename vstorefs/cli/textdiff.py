@@ -6,7 +6,7 @@ import difflib
 from pathlib import Path
 
 from vstorefs import errors
-from vstorefs.versions.compare import text_of
+from vstorefs.versions.history.comparison import text_of
 
 LIMIT_BYTES = 2 << 20
 LIMIT_LINES = 20_000

@@ -11,7 +11,7 @@ from vstorefs import errors
 from vstorefs.cli import contents, opening
 from vstorefs.cli.output import show_json
 from vstorefs.state.journal import Journal
-from vstorefs.stores.local import LocalStore
+from vstorefs.stores.local.store import LocalStore
 from vstorefs.stores.registry import is_local, is_object_store
 from vstorefs.versions.verify import BucketVerifier, Problem, journal_problems, local_problems
 

@@ -9,7 +9,7 @@ from vstorefs import errors
 from vstorefs.model import VERSIONS_FOLDER
 from vstorefs.state import control, mounts
 from vstorefs.state.mounts import MountRecord
-from vstorefs.versions.names import quote
+from vstorefs.versions.history.names import quote
 
 
 def history_of(record: MountRecord, path: str) -> list[dict[str, Any]]:

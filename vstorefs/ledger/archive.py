@@ -23,7 +23,7 @@ from vstorefs.clock import utc
 from vstorefs.model import HIDDEN_FOLDER, StoreSpec
 from vstorefs.stores.bucket import Bucket
 from vstorefs.stores.ids import new_id
-from vstorefs.stores.localdisk import rename_absent, translated
+from vstorefs.stores.local.disk import rename_absent, translated
 from vstorefs.stores.registry import folder_of, is_local, is_object_store, open_bucket
 from vstorefs.stores.retry import ask_again
 

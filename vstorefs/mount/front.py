@@ -23,30 +23,30 @@ from vstorefs.cache.env import Cache
 from vstorefs.clock import SystemClock
 from vstorefs.model import HIDDEN_FOLDER, VERSIONS_FOLDER, JournalEntry, StoreId
 from vstorefs.mount import kernel
-from vstorefs.mount.changes import Changes
-from vstorefs.mount.commits import Commits
-from vstorefs.mount.control import Control
+from vstorefs.mount.backend.pool import Pool
+from vstorefs.mount.control.ledger import LedgerCalls
+from vstorefs.mount.control.maintenance import Upkeep
+from vstorefs.mount.control.paths import Places
+from vstorefs.mount.control.restores import Restores
+from vstorefs.mount.control.server import Control
+from vstorefs.mount.control.status import Report
+from vstorefs.mount.control.surveys import Surveys
 from vstorefs.mount.dotversions.tree import DotVersions
-from vstorefs.mount.hashing import Hashing
-from vstorefs.mount.inodes import ROOT, DirectoryNode, Inodes, TopNode
-from vstorefs.mount.invalidate import Forgetting
-from vstorefs.mount.ledgercalls import LedgerCalls
-from vstorefs.mount.locked import Locked
-from vstorefs.mount.namespace import Namespace
 from vstorefs.mount.operations import Operations
-from vstorefs.mount.places import Places
-from vstorefs.mount.pool import Pool
-from vstorefs.mount.remote import Remote
-from vstorefs.mount.report import Report
-from vstorefs.mount.restores import Restores
-from vstorefs.mount.runs import Runs
-from vstorefs.mount.scratch import ScratchNames
-from vstorefs.mount.surveys import Surveys
-from vstorefs.mount.transfers import Transfers
-from vstorefs.mount.upkeep import Upkeep
-from vstorefs.mount.uploads import Settled, Uploads
-from vstorefs.mount.uses import Uses
-from vstorefs.mount.writing import remove_later
+from vstorefs.mount.provenance.runs import Runs
+from vstorefs.mount.provenance.uses import Uses
+from vstorefs.mount.reading.hashing import Hashing
+from vstorefs.mount.reading.locked import Locked
+from vstorefs.mount.reading.transfers import Transfers
+from vstorefs.mount.tree.inodes import ROOT, DirectoryNode, Inodes, TopNode
+from vstorefs.mount.tree.invalidation import Forgetting
+from vstorefs.mount.tree.namespace import Namespace
+from vstorefs.mount.tree.remote import Remote
+from vstorefs.mount.writing.changes import Changes
+from vstorefs.mount.writing.commits import Commits
+from vstorefs.mount.writing.draft import remove_later
+from vstorefs.mount.writing.scratch import ScratchNames
+from vstorefs.mount.writing.uploads import Settled, Uploads
 from vstorefs.project import Project
 from vstorefs.state import mounts
 from vstorefs.state.sessions import Session

@@ -6,11 +6,11 @@ import itertools
 from dataclasses import dataclass, field
 
 from vstorefs.model import Content, Entry, RunId
-from vstorefs.mount.inodes import DirectoryNode, FileNode, Node
-from vstorefs.mount.opener import Opener
-from vstorefs.mount.reading import Reader
-from vstorefs.mount.remote import Remote
-from vstorefs.mount.transfers import Transfer
+from vstorefs.mount.reading.readahead import Reader
+from vstorefs.mount.reading.transfers import Transfer
+from vstorefs.mount.tree.inodes import DirectoryNode, FileNode, Node
+from vstorefs.mount.tree.remote import Remote
+from vstorefs.mount.writing.opener import Opener
 
 
 @dataclass(slots=True, eq=False)

@@ -20,11 +20,7 @@ import trio
 from vstorefs import errors
 from vstorefs.clock import Clock
 from vstorefs.model import CHUNK_BYTES, VERSIONS_FOLDER, Content, RunId
-from vstorefs.mount import xattrs
-from vstorefs.mount.absences import Absences
-from vstorefs.mount.attributes import absent, attributes_of
-from vstorefs.mount.changes import Changes, NewAttributes, check_writable
-from vstorefs.mount.commits import Commits
+from vstorefs.mount.backend.pool import Pool
 from vstorefs.mount.dotversions.nodes import (
     FileHistory,
     LatestLink,
@@ -37,8 +33,16 @@ from vstorefs.mount.dotversions.snapshot import SnapshotFolder
 from vstorefs.mount.dotversions.top import AllWarnings, Top, TopVersions
 from vstorefs.mount.dotversions.tree import DotVersions
 from vstorefs.mount.handles import FileHandle, FolderHandle, Handles, TextHandle
-from vstorefs.mount.hashing import Hashing
-from vstorefs.mount.inodes import (
+from vstorefs.mount.provenance.runs import Runs
+from vstorefs.mount.provenance.uses import Uses
+from vstorefs.mount.reading.hashing import Hashing
+from vstorefs.mount.reading.locked import Locked
+from vstorefs.mount.reading.readahead import Reader
+from vstorefs.mount.reading.transfers import Bytes, Transfers
+from vstorefs.mount.tree import xattrs
+from vstorefs.mount.tree.absences import Absences
+from vstorefs.mount.tree.attributes import absent, attributes_of
+from vstorefs.mount.tree.inodes import (
     ROOT,
     DirectoryNode,
     FileNode,
@@ -48,15 +52,11 @@ from vstorefs.mount.inodes import (
     SymlinkNode,
     TopNode,
 )
-from vstorefs.mount.locked import Locked
-from vstorefs.mount.namespace import Namespace
-from vstorefs.mount.opener import opener_of, still_writes
-from vstorefs.mount.pool import Pool
-from vstorefs.mount.reading import Reader
-from vstorefs.mount.runs import Runs
-from vstorefs.mount.transfers import Bytes, Transfers
-from vstorefs.mount.uses import Uses
-from vstorefs.mount.writing import Draft
+from vstorefs.mount.tree.namespace import Namespace
+from vstorefs.mount.writing.changes import Changes, NewAttributes, check_writable
+from vstorefs.mount.writing.commits import Commits
+from vstorefs.mount.writing.draft import Draft
+from vstorefs.mount.writing.opener import opener_of, still_writes
 
 log = logging.getLogger(__name__)
 

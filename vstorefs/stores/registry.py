@@ -137,19 +137,19 @@ def open_bucket(spec: StoreSpec) -> Bucket:
     # A kind's SDK takes up to a second to import: only who serves the kind pays for it.
     match scheme_of(spec.url):
         case "gs":
-            from vstorefs.stores.gcs import GcsBucket  # noqa: PLC0415
+            from vstorefs.stores.gcs.store import GcsBucket  # noqa: PLC0415
 
             return GcsBucket(spec)
         case "az":
-            from vstorefs.stores.azure import AzureBucket  # noqa: PLC0415
+            from vstorefs.stores.azure.store import AzureBucket  # noqa: PLC0415
 
             return AzureBucket(spec)
         case "swift":
-            from vstorefs.stores.swift import SwiftBucket  # noqa: PLC0415
+            from vstorefs.stores.swift.store import SwiftBucket  # noqa: PLC0415
 
             return SwiftBucket(spec)
         case _:
-            from vstorefs.stores.s3 import S3Bucket  # noqa: PLC0415
+            from vstorefs.stores.s3.store import S3Bucket  # noqa: PLC0415
 
             return S3Bucket(spec)
 
@@ -157,10 +157,10 @@ def open_bucket(spec: StoreSpec) -> Bucket:
 def open_plain(spec: StoreSpec) -> Store:
     """A store whose kind is no object store, and so is a Store as it is."""
     if is_local(spec):
-        from vstorefs.stores.local import LocalStore  # noqa: PLC0415
+        from vstorefs.stores.local.store import LocalStore  # noqa: PLC0415
 
         return LocalStore(spec)
-    from vstorefs.stores.web import WebStore  # noqa: PLC0415
+    from vstorefs.stores.web.store import WebStore  # noqa: PLC0415
 
     return WebStore(spec)
 

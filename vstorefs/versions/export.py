@@ -21,7 +21,7 @@ from vstorefs.stores.base import Store
 from vstorefs.stores.bucket import Bucket
 from vstorefs.stores.past import as_entry
 from vstorefs.versions import metadata
-from vstorefs.versions.points import version_of
+from vstorefs.versions.history.points import version_of
 
 ROOT = Key("")
 _AT_ONCE = 8

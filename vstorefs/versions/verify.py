@@ -13,12 +13,12 @@ from pathlib import Path
 from vstorefs import errors
 from vstorefs.clock import Clock, SystemClock
 from vstorefs.model import HIDDEN_FOLDER, JournalEntry, Key
-from vstorefs.stores import localnames
 from vstorefs.stores.bucket import Bucket, Object
-from vstorefs.stores.local import LocalStore
+from vstorefs.stores.local import names
+from vstorefs.stores.local.store import LocalStore
 from vstorefs.versions import records
-from vstorefs.versions.format import Layout, read_format
-from vstorefs.versions.listing import as_plain, can_be_path
+from vstorefs.versions.layouts.format import Layout, read_format
+from vstorefs.versions.layouts.listing import as_plain, can_be_path
 from vstorefs.versions.order import purged_stamps, reckon
 from vstorefs.versions.records import Area, Body, Flag, Found, Names, RecordKind, Summary
 
@@ -176,18 +176,18 @@ def local_problems(store: LocalStore) -> Iterator[Problem]:
     """Everything that is wrong with a `file` store."""
     kept = store.root / HIDDEN_FOLDER / "versions"
     for path in kept.rglob("*"):
-        if path.is_dir() or path.name == localnames.LOCK:
+        if path.is_dir() or path.name == names.LOCK:
             continue
-        if path.name.endswith((localnames.NEW, localnames.ABOUT, ".tmp")):
+        if path.name.endswith((names.NEW, names.ABOUT, ".tmp")):
             continue  # beside a version, on its way, or left by a dead host for the next writer
-        parsed = localnames.parse_filed(path.name)
+        parsed = names.parse_filed(path.name)
         where = str(path.relative_to(store.root))
-        if parsed is not None and path.with_name(path.name + localnames.PURGED).exists():
+        if parsed is not None and path.with_name(path.name + names.PURGED).exists():
             yield Problem(where, _UNFINISHED.format("the file"))
         if parsed is None:
             yield Problem(where, "is no version of a format that this vstorefs knows")
             continue
-        identity = localnames.carried(path, path.parent)
+        identity = names.carried(path, path.parent)
         if identity is None:
             yield Problem(where, "has lost its identity (extended attribute user.vstorefs)")
         elif identity.id != parsed[1]:

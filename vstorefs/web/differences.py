@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass
 
-from vstorefs.versions.compare import text_of
+from vstorefs.versions.history.comparison import text_of
 
 LIMIT_BYTES = 1 << 20
 _LIMIT_LINES = 10_000

@@ -29,10 +29,10 @@ from vstorefs.model import (
     VersionId,
 )
 from vstorefs.project import Project
+from vstorefs.versions.history.points import Point
+from vstorefs.versions.history.restore import Step, Wanted
+from vstorefs.versions.history.selection import Selection
 from vstorefs.versions.locked import Lock
-from vstorefs.versions.points import Point
-from vstorefs.versions.restore import Step, Wanted
-from vstorefs.versions.selection import Selection
 
 
 class Start(msgspec.Struct, frozen=True, tag=True):

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from vstorefs.model import Version
-from vstorefs.mount.inodes import DirectoryNode, Node
-from vstorefs.mount.remote import Remote
+from vstorefs.mount.tree.inodes import DirectoryNode, Node
+from vstorefs.mount.tree.remote import Remote
 
 LATEST = "latest"
 

@@ -14,10 +14,10 @@ from weakref import WeakValueDictionary
 from vstorefs.clock import Clock
 from vstorefs.model import Key
 from vstorefs.moments import SETTLED_NS
+from vstorefs.mount.backend.pool import Pool
 from vstorefs.mount.dotversions.nodes import VersionsFolder
-from vstorefs.mount.inodes import DirectoryNode, Inodes
-from vstorefs.mount.pool import Pool
-from vstorefs.mount.uploads import Uploads
+from vstorefs.mount.tree.inodes import DirectoryNode, Inodes
+from vstorefs.mount.writing.uploads import Uploads
 from vstorefs.workers import messages
 
 _HOLDS_S = 5.0

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from vstorefs.mount.dotversions.nodes import ALL_WARNINGS
 from vstorefs.mount.dotversions.tree import DotVersions
-from vstorefs.mount.inodes import DirectoryNode, Inodes, Node, TopNode
+from vstorefs.mount.tree.inodes import DirectoryNode, Inodes, Node, TopNode
 
 
 @dataclass(slots=True, eq=False)

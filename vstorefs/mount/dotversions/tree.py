@@ -13,6 +13,7 @@ from vstorefs import errors
 from vstorefs.clock import Clock
 from vstorefs.ledger import changes
 from vstorefs.model import VERSIONS_FOLDER, Content, Key
+from vstorefs.mount.backend.pool import Pool
 from vstorefs.mount.dotversions.nodes import (
     ALL_WARNINGS,
     LATEST,
@@ -26,10 +27,9 @@ from vstorefs.mount.dotversions.nodes import (
     WarningsFile,
 )
 from vstorefs.mount.dotversions.snapshot import SnapshotFolder, Snapshots
-from vstorefs.mount.inodes import DirectoryNode, Inodes, Node
-from vstorefs.mount.pool import Pool
-from vstorefs.mount.uploads import Uploads
-from vstorefs.versions import history, names
+from vstorefs.mount.tree.inodes import DirectoryNode, Inodes, Node
+from vstorefs.mount.writing.uploads import Uploads
+from vstorefs.versions.history import names, texts
 from vstorefs.workers import messages
 
 _LIFETIME_S = 1.0
@@ -103,7 +103,7 @@ class DotVersions:
             path = directory.path_of(node.history.file)
             return await self._warnings(directory, path, below=False)
         await self._load(node.history)
-        write = history.to_table if node.telling is Telling.TABLE else history.to_json
+        write = texts.to_table if node.telling is Telling.TABLE else texts.to_json
         return write(node.history.file, node.history.versions)
 
     async def warnings(self, directory: DirectoryNode) -> bytes:

@@ -17,7 +17,7 @@ from vstorefs.ledger.index import OfContent, OfPath
 from vstorefs.ledger.manifest import ChangeWarning, Place, Seen
 from vstorefs.model import VERSIONS_FOLDER, Hashes, Mark, Token, VersionKind
 from vstorefs.state import control
-from vstorefs.versions.names import label, quote
+from vstorefs.versions.history.names import label, quote
 from vstorefs.web import differences, paging, texts
 from vstorefs.web.differences import Comparison
 from vstorefs.web.pages.warnings import acknowledge

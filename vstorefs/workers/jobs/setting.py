@@ -19,7 +19,7 @@ from vstorefs.state.fingerprints import Fingerprints
 from vstorefs.state.journal import Journal
 from vstorefs.state.probes import Probes
 from vstorefs.stores.base import Store
-from vstorefs.versions.layouts import open_store
+from vstorefs.versions.layouts.opening import open_store
 from vstorefs.versions.locked import Lock, LockedStore
 from vstorefs.workers.messages import Start
 

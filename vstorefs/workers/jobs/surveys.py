@@ -17,11 +17,11 @@ import msgspec
 
 from vstorefs import errors
 from vstorefs.model import Key, StoreId, Version, name_of
-from vstorefs.versions import history
-from vstorefs.versions.compare import Difference, differences
-from vstorefs.versions.cost import costs
-from vstorefs.versions.points import head_of, same_content
-from vstorefs.versions.restore import steps
+from vstorefs.versions.history import texts
+from vstorefs.versions.history.comparison import Difference, differences
+from vstorefs.versions.history.cost import costs
+from vstorefs.versions.history.points import head_of, same_content
+from vstorefs.versions.history.restore import steps
 from vstorefs.workers.jobs.publish import with_known_hashes
 from vstorefs.workers.jobs.setting import Setting
 from vstorefs.workers.messages import (
@@ -124,7 +124,7 @@ def _log(histories: Histories, request: Log) -> Iterable[dict[str, Any]]:
         (version.time_ns, number, {**item, "path": _below(request.path, key)})
         for key, versions in histories
         for number, (version, item) in enumerate(
-            zip(versions, history.items(name_of(key), versions), strict=True)
+            zip(versions, texts.items(name_of(key), versions), strict=True)
         )
     )
 
@@ -176,7 +176,7 @@ def _side(version: Version | None) -> dict[str, Any] | None:
         return None
     return {
         "id": version.id,
-        "time": history.iso(version.time_ns),
+        "time": texts.iso(version.time_ns),
         "size": version.size,
         "sha256": version.hashes.sha256 if version.hashes is not None else None,
     }

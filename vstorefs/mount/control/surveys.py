@@ -1,0 +1,111 @@
+"""Questions of the command line about all histories below a path, answered in pages.
+
+    {"op": "log", "path": "a", "limit": 100}
+    {"op": "diff", "path": "a", "from": POINT, "to": POINT}
+    {"op": "cost", "path": "a", "depth": 1, "purges": ["keep:5"]}
+
+A point is `{"text": "k3v9x0", "moment_ns": null}`: what was typed, and the moment that it says, if
+any. A worker goes through the histories and writes the rows; here they only pass by.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import trio
+
+from vstorefs import errors
+from vstorefs.mount.control.paths import Places
+from vstorefs.mount.control.server import Answer, Pager, Send
+from vstorefs.mount.tree.remote import Remote
+from vstorefs.versions.history import selection
+from vstorefs.versions.history.points import Point
+from vstorefs.workers import messages
+
+_BOUND_S = 24 * 3600.0
+
+
+class Surveys:
+    """Answers about many histories; touched by the front's loop only."""
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+
+    def pagers(self) -> dict[str, Pager]:
+        """What the control socket serves."""
+        return {"log": self._log, "diff": self._diff, "cost": self._cost}
+
+    async def _log(self, request: dict[str, Any], send: Send) -> Answer:
+        remote, key = await self._places.settled(str(request["path"]))
+        limit = request.get("limit")
+        return await _relay(remote, messages.Log(remote.spec.id, key, limit), send)
+
+    async def _diff(self, request: dict[str, Any], send: Send) -> Answer:
+        remote, key = await self._places.settled(str(request["path"]))
+        one, other = to_point(request["from"]), to_point(request["to"])
+        return await _relay(remote, messages.Compare(remote.spec.id, key, one, other), send)
+
+    async def _cost(self, request: dict[str, Any], send: Send) -> Answer:
+        remote, key = await self._places.settled(str(request["path"]))
+        purges = tuple(selection.parse([str(word)]) for word in request["purges"])
+        question = messages.Cost(remote.spec.id, key, int(request["depth"]), purges)
+        return await _relay(remote, question, send)
+
+
+def to_point(raw: dict[str, Any]) -> Point:
+    """A point as the command line sent it."""
+    return Point(str(raw["text"]), raw.get("moment_ns"))
+
+
+@dataclass(slots=True)
+class Ended:
+    """How a survey ended: how many files were looked at, or why it could not go on."""
+
+    looked_at: int = 0
+    error: errors.VstorefsError | None = None
+
+    def files(self) -> int:
+        """How many files were looked at. Raises: what stood in the way."""
+        if self.error is not None:
+            raise self.error
+        return self.looked_at
+
+
+async def follow(
+    remote: Remote,
+    question: messages.Survey,
+    take: Callable[[messages.Report], Awaitable[None]],
+) -> Ended:
+    """Ask a worker, and take what it reports, in order, while it goes on."""
+    outbox, inbox = trio.open_memory_channel[messages.Report](math.inf)
+    ended = Ended()
+
+    async def ask() -> None:
+        with outbox:
+            try:
+                answer = await remote.ask(
+                    question, messages.Surveyed, on_report=outbox.send_nowait, bound_s=_BOUND_S
+                )
+            except errors.VstorefsError as error:
+                ended.error = error
+            else:
+                ended.looked_at = answer.files
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ask)
+        async for report in inbox:
+            await take(report)
+    return ended
+
+
+async def _relay(remote: Remote, question: messages.Survey, send: Send) -> Answer:
+    """Pass on what a worker says, while it says it. Raises: a StoreError."""
+
+    async def take(report: messages.Report) -> None:
+        if isinstance(report, messages.Rows):
+            await send(report.rows)
+
+    return {"files": (await follow(remote, question, take)).files()}

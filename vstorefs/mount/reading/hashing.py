@@ -1,0 +1,183 @@
+"""Every file that is read is hashed on its first read, once per version; these log lines say so.
+
+A hash begins with the first read of a content that this host has not hashed. A worker goes through
+the chunks as they arrive. When the last reader closes before the end, a small or mostly read
+content is read to its end in the background; otherwise the hash is given up, and the next first
+read begins it again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import trio
+
+from vstorefs import errors
+from vstorefs.ledger.manifest import ChangeWarning
+from vstorefs.logs import size_text
+from vstorefs.model import CHUNK_BYTES, Content
+from vstorefs.mount.backend.pool import Job, Pool
+from vstorefs.mount.reading.transfers import Transfer, Transfers
+from vstorefs.workers import messages
+
+log = logging.getLogger(__name__)
+
+_KNOWN = 500_000
+
+
+class Hashing:
+    """All hashes under way; touched by the front's loop only."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        transfers: Transfers,
+        nursery: trio.Nursery,
+        on_warning: Callable[[ChangeWarning], None],
+        *,
+        whole_below: int,
+        whole_part: float,
+    ) -> None:
+        self._pool = pool
+        self._transfers = transfers
+        self._nursery = nursery
+        self._on_warning = on_warning
+        self._whole_below = whole_below
+        self._whole_part = whole_part
+        self._known: set[bytes] = set()
+        self._jobs: dict[bytes, Job] = {}
+        self._followed: dict[bytes, Transfer] = {}
+        self._asking: dict[bytes, trio.Event] = {}
+
+    async def begin(self, transfer: Transfer, path: str) -> None:
+        """Before the first read through a transfer.
+
+        Start hashing it, unless its hashes are known or cannot be trusted.
+        """
+        prefix = transfer.prefix
+        if prefix in self._known or prefix in self._jobs or not transfer.keep:
+            return
+        asking = self._asking.get(prefix)
+        if asking is not None:
+            await asking.wait()
+            return
+        self._asking[prefix] = trio.Event()
+        try:
+            answer = await self._pool.ask(messages.Known(transfer.content))
+            assert isinstance(answer, messages.HashesKnown)
+            if answer.read:
+                self._note_known(prefix)
+            else:
+                job = self._start(transfer, sums=False)
+                self._nursery.start_soon(self._follow, transfer, job, path)
+        finally:
+            self._asking.pop(prefix).set()
+
+    def last_reader_left(self, transfer: Transfer) -> None:
+        """Nobody reads this content any more.
+
+        Finish its hash where that is worth it, else give it up.
+        """
+        job = self._jobs.get(transfer.prefix)
+        if job is None or transfer.frontier >= transfer.chunks:
+            return
+        size = transfer.content.size
+        read = min(size, len(transfer.touched) * CHUNK_BYTES)
+        if size <= self._whole_below or read >= size * self._whole_part:
+            transfer.users += 1
+            self._nursery.start_soon(self._read_to_the_end, transfer, job)
+        else:
+            self._pool.tell(job, messages.Abandon())
+
+    async def settled(self) -> None:
+        """Wait for the hashes that need no reader any more."""
+        for prefix, job in list(self._jobs.items()):
+            transfer = self._followed[prefix]
+            if transfer.readers == 0 or transfer.frontier >= transfer.chunks:
+                await job.done.wait()
+        # Whoever follows a job learns of its end in the same turn of the loop as this.
+        await trio.lowlevel.checkpoint()
+
+    async def verify(self, transfer: Transfer) -> messages.HashDone:
+        """Read a content to its end and hash it, whatever is known of it. Raises: a StoreError."""
+        job = self._start(transfer, sums=True)
+        transfer.users += 1
+        self._nursery.start_soon(self._read_to_the_end, transfer, job)
+        try:
+            answer = await self._pool.finish(job)
+        finally:
+            self._end(transfer)
+        assert isinstance(answer, messages.HashDone)
+        return answer
+
+    def _start(self, transfer: Transfer, *, sums: bool) -> Job:
+        def on_report(report: messages.Report) -> None:
+            if isinstance(report, messages.Hashed):
+                self._transfers.hash_passed(transfer, report.until)
+
+        transfer.hashing = True
+        self._transfers.advance(transfer)
+        request = messages.Hash(transfer.content, transfer.frontier, sums)
+        job = self._pool.start(request, on_report)
+        self._jobs[transfer.prefix] = job
+        self._followed[transfer.prefix] = transfer
+        transfer.on_frontier = lambda until: self._pool.tell(job, messages.Available(until))
+        transfer.users += 1
+        return job
+
+    def _end(self, transfer: Transfer) -> None:
+        transfer.hashing = False
+        transfer.on_frontier = None
+        del self._jobs[transfer.prefix]
+        del self._followed[transfer.prefix]
+        self._transfers.hash_passed(transfer, transfer.chunks)
+        self._transfers.close(transfer)
+
+    async def _follow(self, transfer: Transfer, job: Job, path: str) -> None:
+        try:
+            answer = await self._pool.finish(job)
+        except errors.VstorefsError as error:
+            log.warning("%s: cannot be hashed: %s", path, error)
+            return
+        finally:
+            self._end(transfer)
+        assert isinstance(answer, messages.HashDone)
+        if answer.hashes is not None:
+            self._note_known(transfer.prefix)
+            log_hashes(path, transfer.content, answer)
+        for warning in answer.warnings:
+            self._on_warning(warning)
+
+    async def _read_to_the_end(self, transfer: Transfer, job: Job) -> None:
+        try:
+            await self._transfers.complete(transfer)
+        except errors.VstorefsError as error:
+            log.info("%s: not read to its end, so not hashed: %s", transfer.content.key, error)
+            self._pool.tell(job, messages.Abandon())
+        finally:
+            self._transfers.close(transfer)
+
+    def _note_known(self, prefix: bytes) -> None:
+        if len(self._known) >= _KNOWN:
+            self._known.clear()
+        self._known.add(prefix)
+
+
+def log_hashes(path: str, content: Content, done: messages.HashDone) -> None:
+    """The lines of a first use."""
+    assert done.hashes is not None
+    log.info("%s: downloaded, %s", path, size_text(content.size))
+    log.info("%s: md5 sum: %s", path, done.hashes.md5)
+    log.info("%s: sha1 sum: %s", path, done.hashes.sha1)
+    log.info("%s: sha256 sum:\n%s", path, done.hashes.sha256)
+    if done.reread:
+        log.info(
+            "%s: %s were read again to hash it, because the cache had dropped them",
+            path,
+            size_text(done.reread),
+        )
+    if done.mismatch:
+        log.error(
+            "%s: these are not the hashes that it was written with; the store has damaged it", path
+        )

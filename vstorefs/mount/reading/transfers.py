@@ -1,0 +1,386 @@
+"""Content on its way from a store through the cache to readers.
+
+One `Transfer` per content in use, shared by all handles. A chunk that is asked for has an event in
+`in_flight`; a worker's report sets it. `present` is what has been seen in the cache; the cache may
+have dropped it since, so a reader looks each time and asks again. A chunk that the cache could not
+take comes with its report and is kept in `inline`, a few at a time.
+
+`frontier` counts the chunks from the start that have arrived without a gap: what a hash can go
+through. While a content is hashed, chunks asked for in line are pinned in the cache until the
+hasher has passed them; when pinned chunks fill a quarter of the cache, further ones wait.
+
+A view of the cache holds a read transaction: it ends on the loop's next turn, when the reply has
+been written.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import trio
+import xxhash
+
+from vstorefs import errors
+from vstorefs.cache.chunks import ChunkReader, ChunkView
+from vstorefs.cache.keys import chunk_key, content_prefix
+from vstorefs.model import CHUNK_BYTES, Content
+from vstorefs.mount.backend.pool import Pool
+from vstorefs.mount.reading import readahead
+from vstorefs.mount.tree.remote import Remote
+from vstorefs.workers import messages
+
+log = logging.getLogger(__name__)
+
+_INLINE_CHUNKS = 64
+_TRIES = 4
+_VERIFIED_CHUNKS = 200_000
+_NOTED_CHUNKS = 256
+
+Bytes = bytes | memoryview
+
+
+@dataclass(slots=True, eq=False)
+class Transfer:
+    """One content in use.
+
+    `users` are its open handles and tasks, `readers` the handles that read it. `sums`: the checksums that its
+    chunks must have, 8 bytes each, where that is known.
+    """
+
+    content: Content
+    remote: Remote
+    keep: bool
+    prefix: bytes
+    users: int = 0
+    readers: int = 0
+    in_flight: dict[int, trio.Event] = field(default_factory=dict)
+    failures: dict[int, errors.VstorefsError] = field(default_factory=dict)
+    present: set[int] = field(default_factory=set)
+    touched: set[int] = field(default_factory=set)
+    inline: OrderedDict[int, bytes] = field(default_factory=OrderedDict)
+    frontier: int = 0
+    asked: int = 0
+    hashed: int = 0
+    hashing: bool = False
+    downloaded: int = 0
+    on_frontier: Callable[[int], None] | None = None
+    sums: bytes = b""
+
+    @property
+    def chunks(self) -> int:
+        """How many chunks the content has."""
+        return -(-self.content.size // CHUNK_BYTES)
+
+    @property
+    def pinned(self) -> int:
+        """Chunks that wait for the hasher."""
+        return max(0, self.asked - self.hashed) if self.hashing else 0
+
+
+class Transfers:
+    """All contents in use; touched by the front's loop only."""
+
+    def __init__(
+        self, cache: ChunkReader, cache_bytes: int, pool: Pool, nursery: trio.Nursery
+    ) -> None:
+        self._cache = cache
+        self._pool = pool
+        self._nursery = nursery
+        self._transfers: dict[bytes, Transfer] = {}
+        self._verified: set[bytes] = set()
+        self._noted: dict[bytes, None] = {}
+        self._noted_limit = max(1, cache_bytes // CHUNK_BYTES // 16)
+        self._noted_enough = trio.Event()
+        self._warned = False
+        self._pinned_limit = max(8, cache_bytes // CHUNK_BYTES // 4)
+        self._budget = max(2, min(64, cache_bytes // CHUNK_BYTES // 8))
+        self._hash_moved = trio.Event()
+        self.downloaded_bytes = 0
+        self.active = 0
+
+    def open(self, content: Content, remote: Remote, *, trusted: bool) -> Transfer:
+        """The transfer of a content, with one more user.
+
+        `trusted` is False for a weak token that is too young to keep.
+        """
+        prefix = content_prefix(content)
+        transfer = self._transfers.get(prefix)
+        if transfer is None:
+            transfer = self._transfers[prefix] = Transfer(content, remote, trusted, prefix)
+        transfer.users += 1
+        return transfer
+
+    def close(self, transfer: Transfer) -> None:
+        """One user less."""
+        transfer.users -= 1
+        if transfer.users == 0 and self._transfers.get(transfer.prefix) is transfer:
+            del self._transfers[transfer.prefix]
+
+    async def read(
+        self, transfer: Transfer, reader: readahead.Reader, start: int, end: int
+    ) -> tuple[readahead.Reader, Bytes]:
+        """Bytes [start, end), cut at the end of the content, and the reader's new state.
+
+        Raises: a StoreError.
+        """
+        end = min(end, transfer.content.size)
+        if start >= end:
+            return reader, b""
+        plan = readahead.plan(
+            reader,
+            start,
+            end,
+            transfer.content.size,
+            lambda chunk: self._is_cached(transfer, chunk),
+            transfer.in_flight.__contains__,
+            self._budget,
+        )
+        for fetch in plan.fetches:
+            self._fetch(transfer, fetch.first, fetch.last)
+        first, last = start // CHUNK_BYTES, (end - 1) // CHUNK_BYTES + 1
+        parts: list[Bytes] = []
+        for chunk in range(first, last):
+            data = await self._chunk(transfer, chunk)
+            offset = chunk * CHUNK_BYTES
+            part = data[max(0, start - offset) : end - offset]
+            parts.append(part if last - first == 1 else bytes(part))
+            transfer.touched.add(chunk)
+        return plan.reader, parts[0] if len(parts) == 1 else b"".join(parts)
+
+    async def bytes_of(self, content: Content, remote: Remote, start: int, end: int) -> bytes:
+        """Bytes [start, end) of a content, cut at its end; for fills. Raises: a StoreError."""
+        transfer = self.open(content, remote, trusted=content.strong)
+        try:
+            blocks = []
+            reader = readahead.Reader()
+            while start < min(end, content.size):
+                stop = min(end, content.size, (start // CHUNK_BYTES + 1) * CHUNK_BYTES)
+                reader, data = await self.read(transfer, reader, start, stop)
+                blocks.append(bytes(data))
+                start = stop
+            return b"".join(blocks)
+        finally:
+            self.close(transfer)
+
+    async def complete(self, transfer: Transfer) -> None:
+        """Bring in every chunk that has not been there, in order, some at a time.
+
+        Raises: a StoreError.
+        """
+        step = 8
+        for first in range(transfer.frontier, transfer.chunks, step):
+            last = min(first + step, transfer.chunks)
+            missing = [
+                chunk
+                for chunk in range(first, last)
+                if chunk not in transfer.in_flight and not self._is_cached(transfer, chunk)
+            ]
+            if missing:
+                self._fetch(transfer, missing[0], missing[-1] + 1)
+            for chunk in range(first, last):
+                await self._arrival(transfer, chunk)
+            self._advance(transfer)
+
+    def hash_passed(self, transfer: Transfer, until: int) -> None:
+        """The hasher has gone through chunks [0, until)."""
+        transfer.hashed = until
+        self._hash_moved.set()
+        self._hash_moved = trio.Event()
+
+    def advance(self, transfer: Transfer) -> None:
+        """Look how far the content is there without a gap, from what the cache holds already."""
+        while transfer.frontier < transfer.chunks and self._is_cached(transfer, transfer.frontier):
+            transfer.frontier += 1
+        transfer.asked = max(transfer.asked, transfer.frontier)
+
+    async def noted(self, seconds: float) -> tuple[bytes, ...]:
+        """Chunks read since the last call, first read first, for the cache's recency.
+
+        They come after so many seconds, or as soon as they are a good part of the cache: noted late, they would be
+        the newer ones beside chunks that were brought in ahead of the reader, and displace them.
+        """
+        with trio.move_on_after(seconds):
+            await self._noted_enough.wait()
+        noted, self._noted = tuple(self._noted), {}
+        self._noted_enough = trio.Event()
+        return noted
+
+    def _is_cached(self, transfer: Transfer, chunk: int) -> bool:
+        if chunk in transfer.present:
+            return True
+        try:
+            view = self._cache.find(chunk_key(transfer.prefix, chunk))
+        except errors.CacheError as error:
+            self._warn(error)
+            return False
+        if view is None:
+            return False
+        view.close()
+        transfer.present.add(chunk)
+        return True
+
+    async def _chunk(self, transfer: Transfer, chunk: int) -> memoryview:
+        key = chunk_key(transfer.prefix, chunk)
+        for _ in range(_TRIES):
+            if chunk in transfer.inline:
+                data = transfer.inline[chunk]
+                if transfer.sums:
+                    checksum = await trio.to_thread.run_sync(xxhash.xxh3_64_digest, data)
+                    _compare_sum(transfer, chunk, checksum)
+                return memoryview(data)
+            view = self._find(key)
+            if view is not None:
+                if await self._is_sound(key, view):
+                    trio.lowlevel.current_trio_token().run_sync_soon(view.close)
+                    _compare_sum(transfer, chunk, view.checksum)
+                    self._note(key)
+                    return view.data
+                view.close()
+                log.warning("%s: a cached chunk is damaged; reading it again", transfer.content.key)
+                transfer.present.discard(chunk)
+                self._fetch(transfer, chunk, chunk + 1, anew=True)
+            elif chunk not in transfer.in_flight:
+                transfer.present.discard(chunk)
+                self._fetch(transfer, chunk, chunk + 1)
+            await self._arrival(transfer, chunk)
+        raise errors.Unavailable(
+            "the cache loses chunks faster than they are read", key=transfer.content.key
+        )
+
+    def _note(self, key: bytes) -> None:
+        self._noted[key] = None
+        if len(self._noted) >= self._noted_limit:
+            self._noted_enough.set()
+
+    def _find(self, key: bytes) -> ChunkView | None:
+        try:
+            return self._cache.find(key)
+        except errors.CacheError as error:
+            self._warn(error)
+            return None
+
+    async def _is_sound(self, key: bytes, view: ChunkView) -> bool:
+        if key in self._verified:
+            return True
+        sound = await trio.to_thread.run_sync(view.checksum_ok)
+        if sound:
+            if len(self._verified) >= _VERIFIED_CHUNKS:
+                self._verified.clear()
+            self._verified.add(key)
+        return sound
+
+    async def _arrival(self, transfer: Transfer, chunk: int) -> None:
+        event = transfer.in_flight.get(chunk)
+        if event is not None:
+            await event.wait()
+        failure = transfer.failures.pop(chunk, None)
+        if failure is not None:
+            raise failure
+
+    def _fetch(self, transfer: Transfer, first: int, last: int, *, anew: bool = False) -> None:
+        chunks = [chunk for chunk in range(first, last) if chunk not in transfer.in_flight]
+        if not chunks:
+            return
+        for chunk in chunks:
+            transfer.in_flight[chunk] = trio.Event()
+            transfer.failures.pop(chunk, None)
+        in_line = first <= transfer.asked
+        if in_line:
+            transfer.asked = max(transfer.asked, last)
+        transfer.users += 1
+        self._nursery.start_soon(self._run_fetch, transfer, chunks, in_line, anew)
+
+    async def _run_fetch(
+        self, transfer: Transfer, chunks: list[int], in_line: bool, anew: bool
+    ) -> None:
+        def on_report(report: messages.Report) -> None:
+            if isinstance(report, messages.Arrived):
+                self._arrived(transfer, report)
+
+        failure: errors.VstorefsError | None = None
+        pinned = False
+        self.active += 1
+        try:
+            if in_line:
+                await self._room(transfer)
+            pinned = transfer.hashing and in_line
+            request = messages.Fetch(
+                transfer.content,
+                chunks[0],
+                chunks[-1] + 1,
+                pin=pinned,
+                keep=transfer.keep,
+                anew=anew,
+            )
+            answer = await transfer.remote.ask(request, messages.Fetched, on_report=on_report)
+            self.downloaded_bytes += answer.downloaded
+            transfer.downloaded += answer.downloaded
+            if pinned and not transfer.hashing:
+                # The hash has ended meanwhile, and let go only of what was there by then.
+                await self._pool.ask(messages.Release(transfer.content, chunks[0], chunks[-1] + 1))
+        except errors.VstorefsError as error:
+            failure = error
+        finally:
+            self.active -= 1
+            for chunk in chunks:
+                event = transfer.in_flight.pop(chunk, None)
+                if event is not None:
+                    if failure is not None:
+                        transfer.failures[chunk] = failure
+                    event.set()
+            self.close(transfer)
+
+    async def _room(self, transfer: Transfer) -> None:
+        """Wait while too much of the cache waits for hashers.
+
+        A chunk the hasher itself waits for never waits here.
+        """
+        while (
+            transfer.hashing
+            and self._pinned() > self._pinned_limit
+            and transfer.frontier > transfer.hashed
+        ):
+            await self._hash_moved.wait()
+
+    def _pinned(self) -> int:
+        return sum(
+            max(0, one.frontier - one.hashed) for one in self._transfers.values() if one.hashing
+        )
+
+    def _arrived(self, transfer: Transfer, report: messages.Arrived) -> None:
+        chunk = report.chunk
+        if report.data is None:
+            transfer.present.add(chunk)
+        else:
+            transfer.inline[chunk] = report.data
+            while len(transfer.inline) > _INLINE_CHUNKS:
+                transfer.inline.popitem(last=False)
+        event = transfer.in_flight.pop(chunk, None)
+        if event is not None:
+            event.set()
+        self._advance(transfer)
+
+    def _advance(self, transfer: Transfer) -> None:
+        before = transfer.frontier
+        while transfer.frontier in transfer.present or transfer.frontier in transfer.inline:
+            transfer.frontier += 1
+        if transfer.frontier != before and transfer.on_frontier is not None:
+            transfer.on_frontier(transfer.frontier)
+
+    def _warn(self, error: errors.CacheError) -> None:
+        if not self._warned:
+            self._warned = True
+            log.warning("the cache cannot be read (%s); serving without it", error)
+
+
+def _compare_sum(transfer: Transfer, chunk: int, checksum: bytes) -> None:
+    """Raises: Corrupt where a chunk is not what it was when its content was checked."""
+    if transfer.sums and transfer.sums[8 * chunk : 8 * chunk + 8] != checksum:
+        raise errors.Corrupt(
+            f"the store gave other bytes for MiB {chunk} of it than when it was checked",
+            key=transfer.content.key,
+            operation="read",
+        )

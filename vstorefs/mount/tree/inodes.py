@@ -1,0 +1,291 @@
+"""The nodes that the kernel knows, by inode number.
+
+A node lives while the kernel holds lookups of it, a handle is open on it, or a change of it is on
+its way to the store. A path is never stored: a node knows its parent and its name, so that a
+renamed directory takes its subtree along.
+
+An inode number stands for one line of contents: what this mount wrote to a path keeps the number;
+what came from elsewhere appears under a new one, so that the kernel's page cache is right without
+ever being told.
+
+Everything here belongs to the front's loop; nothing awaits.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from vstorefs.model import Content, Entry, EntryKind, Key, RunId, Token, WriteId, join
+from vstorefs.mount.tree.remote import Remote
+
+if TYPE_CHECKING:
+    from vstorefs.mount.writing.draft import Draft
+
+ROOT = 1
+NO_TOKEN = Token("")
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """Anything with an inode number.
+
+    `lookups` counts what the kernel holds, `pins` what we hold.
+    """
+
+    number: int
+    name: str
+    lookups: int = 0
+    pins: int = 0
+
+    @property
+    def in_use(self) -> bool:
+        """Whether the node must stay."""
+        return self.lookups > 0 or self.pins > 0
+
+
+@dataclass(slots=True, eq=False)
+class TopNode(Node):
+    """The root of a mount of several stores: one folder each."""
+
+    stores: dict[str, DirectoryNode] = field(default_factory=dict)
+
+
+@dataclass(slots=True, eq=False)
+class Local:
+    """What this mount knows better than the last listing about one name. `entry` is None where it is gone.
+
+    It holds while `pending` changes are on their way, and after that until a listing that is newer
+    than `settled_at`.
+    """
+
+    entry: Entry | None
+    pending: int = 0
+    settled_at: float = 0.0
+
+
+@dataclass(slots=True, eq=False)
+class DirectoryNode(Node):
+    """A directory of a store.
+
+    Its last listing, what this mount changed since, and the live nodes in it. Where the listing is not
+    `complete`, `asked` are names that were asked for one by one, and when. `stale`: the store could not
+    be asked, and the listing is an old one. What was listed before `expired_at` will not do any more.
+    """
+
+    remote: Remote = field(kw_only=True)
+    parent: DirectoryNode | None = None
+    entries: dict[str, Entry] | None = None
+    listed_at: float = float("-inf")
+    expired_at: float = float("-inf")
+    local: dict[str, Local] = field(default_factory=dict)
+    children: dict[str, StoreNode] = field(default_factory=dict)
+    complete: bool = True
+    stale: bool = False
+    asked: dict[str, float] = field(default_factory=dict)
+    versions: Node | None = None
+    mode: int | None = None
+    uid: int | None = None
+    gid: int | None = None
+    mtime_ns: int = 0
+    gone: bool = False
+
+    @property
+    def path(self) -> Key:
+        """The key of this directory in its store; empty for its root."""
+        return join(self.parent.path, self.name) if self.parent is not None else Key("")
+
+    @property
+    def is_root(self) -> bool:
+        """Whether it is there as long as the mount."""
+        return self.parent is None
+
+    def path_of(self, name: str) -> Key:
+        """The key of a name in this directory."""
+        return join(self.path, name)
+
+    def set_entry(self, entry: Entry) -> None:
+        """Take over what a listing says about this directory itself."""
+        self.mode, self.uid, self.gid = entry.mode, entry.uid, entry.gid
+        self.mtime_ns = entry.mtime_ns
+
+
+@dataclass(slots=True, eq=False)
+class FileNode(Node):
+    """A file of a store: the content that its readers see, and what its writers have changed.
+
+    Readers look at `draft` first (content being written, or on its way), then at `content`. `base`
+    is the token of the head that this node's content is, `after` the write that is still on its
+    way; both None for a new file. `created`: its name is held since it was created, until its first
+    version is settled. `removed`: the name is gone, the node lives on for its handles. `mtime_set`: a
+    program chose the time, since the last write. `run`: the run that writes it, or wrote it last. `served`:
+    the chunks of `content` that were given to the kernel, a bit each. `outdated`: the store no longer has
+    its content.
+    """
+
+    remote: Remote = field(kw_only=True)
+    parent: DirectoryNode = field(kw_only=True)
+    content: Content | None = None
+    size: int = 0
+    mtime_ns: int = 0
+    mode: int | None = None
+    uid: int | None = None
+    gid: int | None = None
+    base: Token | None = None
+    after: WriteId | None = None
+    draft: Draft | None = None
+    write_handles: int = 0
+    pending: int = 0
+    created: bool = False
+    removed: bool = False
+    mtime_set: bool = False
+    run: RunId | None = None
+    served: int = 0
+    outdated: bool = False
+
+    @property
+    def path(self) -> Key:
+        """The key of this file in its store."""
+        return self.parent.path_of(self.name)
+
+    @property
+    def busy(self) -> bool:
+        """Whether this mount has changes of it that a listing does not show."""
+        return self.draft is not None or self.write_handles > 0 or self.pending > 0
+
+    def set_entry(self, entry: Entry) -> None:
+        """Take over what a listing says: a content and its attributes."""
+        self.content = Content(
+            self.remote.spec.id, entry.key, entry.token, entry.size, entry.version, entry.strong
+        )
+        self.base = entry.token
+        self.size, self.mtime_ns = entry.size, entry.mtime_ns
+        self.mode, self.uid, self.gid = entry.mode, entry.uid, entry.gid
+
+    def entry(self) -> Entry:
+        """What a listing of this mount shows for it now."""
+        token = self.content.token if self.content is not None else Token("")
+        return Entry(
+            self.path,
+            EntryKind.FILE,
+            self.size,
+            self.mtime_ns,
+            token,
+            strong=self.content.strong if self.content is not None else True,
+            mode=self.mode,
+            uid=self.uid,
+            gid=self.gid,
+        )
+
+
+@dataclass(slots=True, eq=False)
+class SymlinkNode(Node):
+    """A symlink of a store.
+
+    `token` is what the store calls it, `after` the write that is still on its way; `pending` changes of it
+    are.
+    """
+
+    remote: Remote = field(kw_only=True)
+    parent: DirectoryNode = field(kw_only=True)
+    target: str = ""
+    token: Token = NO_TOKEN
+    after: WriteId | None = None
+    pending: int = 0
+    mtime_ns: int = 0
+    uid: int | None = None
+    gid: int | None = None
+    removed: bool = False
+
+    @property
+    def path(self) -> Key:
+        """The key of this symlink in its store."""
+        return self.parent.path_of(self.name)
+
+    @property
+    def busy(self) -> bool:
+        """Whether this mount has changes of it that a listing does not show."""
+        return self.pending > 0
+
+    def set_entry(self, entry: Entry) -> None:
+        """Take over what a listing says."""
+        self.target = entry.target or ""
+        self.token, self.mtime_ns = entry.token, entry.mtime_ns
+        self.uid, self.gid = entry.uid, entry.gid
+
+    def entry(self) -> Entry:
+        """What a listing of this mount shows for it now."""
+        return Entry(
+            self.path,
+            EntryKind.SYMLINK,
+            len(self.target),
+            self.mtime_ns,
+            self.token,
+            uid=self.uid,
+            gid=self.gid,
+            target=self.target,
+        )
+
+
+StoreNode = DirectoryNode | FileNode | SymlinkNode
+
+
+class Inodes:
+    """The table of nodes; numbers are never used twice in a mount."""
+
+    def __init__(self) -> None:
+        self._nodes: dict[int, Node] = {}
+        self._numbers = itertools.count(ROOT)
+
+    def number(self) -> int:
+        """A number that no node has had; the first one is the root's."""
+        return next(self._numbers)
+
+    def add(self, node: Node) -> None:
+        """Take in a new node."""
+        self._nodes[node.number] = node
+
+    def get(self, number: int) -> Node | None:
+        """The node of an inode number, if it lives."""
+        return self._nodes.get(number)
+
+    def looked_up(self, node: Node) -> None:
+        """The kernel was told of a node, and will tell when it forgets it."""
+        node.lookups += 1
+        self._nodes[node.number] = node
+
+    def all(self) -> list[Node]:
+        """Every node that the kernel knows or that is held here."""
+        return list(self._nodes.values())
+
+    def forget(self, number: int, count: int) -> None:
+        """The kernel gave back `count` lookups."""
+        node = self._nodes.get(number)
+        if node is not None:
+            node.lookups = max(0, node.lookups - count)
+            self.let_go(node)
+
+    def let_go(self, node: Node) -> None:
+        """Drop a node that nothing holds any more, and then its parents."""
+        while not _held(node):
+            self._nodes.pop(node.number, None)
+            parent = node.parent if isinstance(node, StoreNode) else None
+            if parent is None:
+                return
+            if parent.children.get(node.name) is node:
+                del parent.children[node.name]
+            node = parent
+
+    def files(self) -> Iterator[FileNode]:
+        """All live files."""
+        return (node for node in list(self._nodes.values()) if isinstance(node, FileNode))
+
+
+def _held(node: Node) -> bool:
+    if node.number == ROOT or node.in_use:
+        return True
+    if isinstance(node, DirectoryNode):
+        return node.is_root or bool(node.children) or bool(node.local)
+    return isinstance(node, FileNode | SymlinkNode) and node.busy

@@ -1,0 +1,300 @@
+"""From a draft to a version: what close, fsync, truncate by path and the end of a handle do.
+
+A commit freezes the draft, puts it into the journal and on its way; the node's readers go on
+reading the draft until the store has the content, and then read it from there. What is dirty again
+by then is a draft of its own.
+
+Files with scratch names are not committed: they stay drafts until they are renamed, or removed.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import replace
+
+import trio
+
+from vstorefs import errors
+from vstorefs.clock import Clock
+from vstorefs.model import (
+    CHUNK_BYTES,
+    Content,
+    JournalEntry,
+    Operation,
+    Promise,
+    RunId,
+    SessionId,
+    VersionId,
+    Write,
+    WriteId,
+)
+from vstorefs.mount.tree.inodes import DirectoryNode, FileNode, Inodes
+from vstorefs.mount.tree.namespace import Namespace
+from vstorefs.mount.writing.draft import Draft
+from vstorefs.mount.writing.scratch import ScratchNames
+from vstorefs.mount.writing.uploads import Pending, Uploads
+from vstorefs.state.staging import StagingArea
+from vstorefs.stores.ids import new_id
+from vstorefs.workers.messages import Published
+
+log = logging.getLogger(__name__)
+
+_COMPARE_BYTES = 1 << 20
+
+
+class Commits:
+    """Makes versions of what was written; touched by the front's loop only.
+
+    `published` is told when a file's content has become a version.
+    """
+
+    def __init__(
+        self,
+        session: SessionId,
+        area: StagingArea,
+        uploads: Uploads,
+        namespace: Namespace,
+        inodes: Inodes,
+        clock: Clock,
+        scratch: ScratchNames,
+        published: Callable[[FileNode, Content | None], None],
+        *,
+        through: bool,
+    ) -> None:
+        self.session = session
+        self._published = published
+        self._area = area
+        self._uploads = uploads
+        self._namespace = namespace
+        self._inodes = inodes
+        self._clock = clock
+        self._scratch = scratch
+        self._through = through
+        self._on_the_way: dict[WriteId, Draft] = {}
+
+    def new_write(self, run: RunId | None) -> Write:
+        """The identity of something new, made by a run."""
+        # A clock before 1970 is wrong in any case, and no name can say it.
+        now_ns = max(0, self._clock.wall_ns())
+        return Write(WriteId(new_id()), VersionId(new_id()), now_ns, None, run=run)
+
+    def _write(self, node: FileNode, draft: Draft) -> Write:
+        return replace(
+            self.new_write(node.run),
+            base=draft.base,
+            after=draft.after,
+            size=draft.size,
+            mode=node.mode,
+            mtime_ns=node.mtime_ns,
+            uid=node.uid,
+            gid=node.gid,
+            mtime_set=node.mtime_set,
+        )
+
+    def _put(self, node: FileNode, draft: Draft, write: Write, promise: Promise) -> JournalEntry:
+        return JournalEntry(
+            0,
+            self.session,
+            node.remote.spec.id,
+            Operation.PUT,
+            node.path,
+            write,
+            promise,
+            staged=draft.staged(),
+        )
+
+    async def draft(self, node: FileNode, *, empty: bool = False) -> Draft:
+        """The draft to write on.
+
+        The node's own, or a new one over what it shows. `empty`: nothing of that is wanted.
+        """
+        draft = node.draft
+        if draft is not None and not draft.frozen:
+            return draft
+        if draft is None or empty:
+            under = None if empty else node.content
+            fresh = await Draft.over(self._area, under, node.base, node.after)
+        else:
+            fresh = await draft.clone(node.after)
+        if node.draft is not draft:
+            # Another writer was first while the staging file was made.
+            fresh.discard()
+            return await self.draft(node, empty=empty)
+        if empty:
+            node.size = 0
+        node.draft = fresh
+        return fresh
+
+    def stays_local(self, node: FileNode) -> bool:
+        """Whether a file is scratch: named so, and never sent anywhere."""
+        return node.base is None and node.after is None and self._scratch.matches(node.name)
+
+    async def commit(self, node: FileNode) -> Pending | None:
+        """Make a version of what is dirty.
+
+        None where there is nothing to send. Raises: Unavailable, OSError.
+        """
+        draft = node.draft
+        if draft is None:
+            return None
+        async with draft.lock:
+            if draft.frozen or not draft.dirty:
+                return None
+            if node.removed:
+                return None
+            if self.stays_local(node):
+                return None
+            return await self._commit(node, draft)
+
+    async def _commit(self, node: FileNode, draft: Draft) -> Pending:
+        joined = await self._same_as_waiting(node, draft)
+        if joined is not None:
+            return joined
+        await draft.sync()
+        write = self._write(node, draft)
+        entry = self._put(node, draft, write, Promise.CLOSED)
+        parent, name, created = node.parent, node.name, node.created
+        draft.frozen = True
+        node.pending += 1
+        node.created = False
+        if created:
+            # The name is held since the file was created.
+            self._namespace.update(parent, name, node.entry())
+        else:
+            self._namespace.hold(parent, name, node.entry())
+        settled = self._settled_put(node, draft, parent, name, write.write_id)
+        try:
+            drop = () if draft.synced is None else (draft.synced,)
+            pending = await self._uploads.promise(entry, settled, drop=drop)
+        except BaseException:
+            draft.frozen = False
+            node.pending -= 1
+            node.created = created
+            if not created:
+                self._namespace.settle(parent, name)
+            raise
+        draft.synced = None
+        self._on_the_way[write.write_id] = draft
+        node.base, node.after = None, write.write_id
+        return pending
+
+    def _settled_put(
+        self, node: FileNode, draft: Draft, parent: DirectoryNode, name: str, write_id: WriteId
+    ) -> Callable[[Published], None]:
+        def settled(published: Published) -> None:
+            node.pending -= 1
+            self._on_the_way.pop(write_id, None)
+            version = published.version
+            content = None
+            if version is not None and not published.late:
+                content = version.content(node.remote.spec.id)
+                if node.draft is draft:
+                    node.content = content
+                    # What was written is in the kernel's cache as if it had been read.
+                    node.served = (1 << -(-content.size // CHUNK_BYTES)) - 1
+                for writer in (node, node.draft):
+                    if writer is not None and writer.after == write_id:
+                        writer.base, writer.after = version.token, None
+            if node.draft is draft:
+                node.draft = None
+            draft.discard()
+            self._published(node, content)
+            self._namespace.settle(parent, name)
+            if published.late:
+                self._namespace.expire(parent)
+            self._inodes.let_go(node)
+
+        return settled
+
+    async def _same_as_waiting(self, node: FileNode, draft: Draft) -> Pending | None:
+        """The entry that waits with equal content, because an earlier close of it failed.
+
+        That one is joined.
+        """
+        waiting = self._uploads.latest(node.remote.spec.id, node.path)
+        if waiting is None or waiting.attempts == 0 or waiting.entry.staged is None:
+            return None
+        if waiting.entry.write.write_id not in self._on_the_way:
+            return None
+        staged = waiting.entry.staged
+        whole = ((0, draft.size),) if draft.size else ()
+        if staged.size != draft.size or staged.present != whole or draft.present != whole:
+            return None
+        same = await trio.to_thread.run_sync(
+            _equal, self._area.path(staged.name), draft.number, draft.size
+        )
+        if not same:
+            return None
+        node.draft = self._on_the_way[waiting.entry.write.write_id]
+        draft.discard()
+        return waiting
+
+    async def commit_and_wait(self, node: FileNode) -> None:
+        """Commit, and in `through` mode wait for the store.
+
+        Raises: a StoreError where the store does not have it.
+        """
+        pending = await self.commit(node)
+        if pending is not None and self._through:
+            await self._uploads.wait(pending)
+
+    async def fsync(self, node: FileNode) -> None:
+        """Make what was written so far survive a crash, without making it a version yet."""
+        draft = node.draft
+        if draft is None:
+            return
+        async with draft.lock:
+            if draft.frozen or not draft.dirty:
+                return
+            await draft.sync()
+            if self.stays_local(node) or node.removed:
+                return
+            entry = self._put(node, draft, self._write(node, draft), Promise.SYNCED)
+            drop = () if draft.synced is None else (draft.synced,)
+            draft.synced = await self._uploads.record(entry, drop)
+
+    async def abandon(self, node: FileNode) -> None:
+        """The file is removed.
+
+        What was written and not committed is wanted by nobody but its open handles.
+        """
+        draft = node.draft
+        if draft is not None and draft.synced is not None:
+            await self._uploads.drop((draft.synced,))
+            draft.synced = None
+
+    async def finish(self, node: FileNode) -> None:
+        """The last handle is gone.
+
+        Commit what is still dirty, or clear away what nobody can reach.
+        """
+        if node.draft is not None and not node.draft.frozen:
+            if node.removed and node.pins > 0:
+                # Its readers go on reading what has no name any more.
+                return
+            if node.removed or not node.draft.dirty:
+                node.draft.discard()
+                node.draft = None
+            else:
+                try:
+                    await self.commit(node)
+                except (errors.VstorefsError, OSError) as error:
+                    log.error(
+                        "%s: what was written after the last close is not sent: %s",
+                        node.path,
+                        error,
+                    )
+        self._inodes.let_go(node)
+
+
+def _equal(path: os.PathLike[str], number: int, size: int) -> bool:
+    with open(path, "rb") as file:  # noqa: PTH123 — a PathLike
+        at = 0
+        while at < size:
+            ours = os.pread(number, _COMPARE_BYTES, at)
+            if not ours or file.read(len(ours)) != ours:
+                return False
+            at += len(ours)
+    return True

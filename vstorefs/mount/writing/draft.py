@@ -1,0 +1,180 @@
+"""Content being written: a staging file over a base.
+
+A draft holds the ranges that were written; everything else is still in the content that it started
+from and is fetched when somebody reads it, or when the version is published. When a draft is
+committed it is *frozen*: the journal names its staging file, and whoever writes on gets a clone.
+
+Ranges that a program never wrote but that the base must not show through (a file cut short and made
+long again) count as written; the staging file has zeros there.
+
+One draft per file node. Its lock is held by whoever changes it; disk calls go to threads.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import trio
+
+from vstorefs.model import Content, Staged, Token, WriteId
+from vstorefs.mount.reading.transfers import Transfers
+from vstorefs.mount.tree.remote import Remote
+from vstorefs.state.staging import Ranges, StagingArea, add, cut, missing
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class Draft:
+    """One version in the making. `base` and `after` say what the writer started from, as `model.Write` does.
+
+    `users` are reads and clones under way; a draft that became `unwanted` goes when they are done.
+    `dirty`: there is something to commit. `frozen`: the journal has it. `synced`: the journal entry
+    of its last fsync.
+    """
+
+    area: StagingArea
+    name: str
+    number: int
+    size: int
+    present: Ranges
+    under: Content | None
+    base: Token | None
+    after: WriteId | None
+    dirty: bool = False
+    frozen: bool = False
+    synced: int | None = None
+    users: int = 0
+    unwanted: bool = False
+    lock: trio.Lock = field(default_factory=trio.Lock)
+
+    @classmethod
+    async def over(
+        cls, area: StagingArea, under: Content | None, base: Token | None, after: WriteId | None
+    ) -> Draft:
+        """A draft over a content, or over nothing."""
+        name, number = await trio.to_thread.run_sync(_create, area)
+        return cls(
+            area, name, number, under.size if under is not None else 0, (), under, base, after
+        )
+
+    async def clone(self, after: WriteId | None) -> Draft:
+        """The same content to write on, while this one is on its way as write `after`."""
+        with self._in_use():
+            name, number = await trio.to_thread.run_sync(_clone, self.area, self.staged())
+        return Draft(self.area, name, number, self.size, self.present, self.under, None, after)
+
+    def staged(self) -> Staged:
+        """What the journal says of it."""
+        under = self.under if self.under is not None and self.under.size > 0 else None
+        return Staged(self.name, self.size, self.present, under)
+
+    async def write(self, offset: int, data: bytes) -> int:
+        """Write; a gap behind the end becomes zeros."""
+        await trio.to_thread.run_sync(_pwrite, self.number, data, offset)
+        if offset > self.size:
+            self.present = add(self.present, self.size, offset)
+        self.present = add(self.present, offset, offset + len(data))
+        self.size = max(self.size, offset + len(data))
+        self.dirty = True
+        return len(data)
+
+    async def truncate(self, size: int) -> None:
+        """Cut short or make longer with zeros."""
+        if size < self.size:
+            self.present = cut(self.present, size)
+            await trio.to_thread.run_sync(os.ftruncate, self.number, size)
+        if size > self.size:
+            self.present = add(self.present, self.size, size)
+        await trio.to_thread.run_sync(os.ftruncate, self.number, size)
+        if size == 0:
+            self.under = None
+        self.size = size
+        self.dirty = True
+
+    async def read(self, transfers: Transfers, remote: Remote, start: int, end: int) -> bytes:
+        """Bytes [start, end), cut at the end.
+
+        Raises: a StoreError where the base cannot be read.
+        """
+        end = min(end, self.size)
+        if start >= end:
+            return b""
+        with self._in_use():
+            result = bytearray(
+                await trio.to_thread.run_sync(_pread, self.number, end - start, start)
+            )
+            under = self.under
+            for low, high in missing(self.present, start, end) if under is not None else ():
+                assert under is not None
+                data = await transfers.bytes_of(under, remote, low, high)
+                result[low - start : low - start + len(data)] = data
+        return bytes(result)
+
+    async def sync(self) -> None:
+        """Bring what was written to disk, at its full size."""
+        await trio.to_thread.run_sync(_sync, self.number, self.size)
+
+    def discard(self) -> None:
+        """Close it and remove the staging file, as soon as nobody reads it."""
+        self.unwanted = True
+        if self.users == 0 and self.number >= 0:
+            number, self.number = self.number, -1
+            remove_later(self.area, self.name, number)
+
+    @contextmanager
+    def _in_use(self) -> Iterator[None]:
+        """Keep the open file from being closed, and its number from being given to another."""
+        self.users += 1
+        try:
+            yield
+        finally:
+            self.users -= 1
+            if self.unwanted:
+                self.discard()
+
+
+def _create(area: StagingArea) -> tuple[str, int]:
+    name = area.create()
+    return name, os.open(area.path(name), os.O_RDWR | os.O_CLOEXEC)
+
+
+def _pwrite(number: int, data: bytes, offset: int) -> None:
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(number, view, offset)
+        view = view[written:]
+        offset += written
+
+
+def _pread(number: int, length: int, offset: int) -> bytes:
+    """Exactly `length` bytes; what lies behind the staging file's end is zeros."""
+    return os.pread(number, length, offset).ljust(length, b"\0")
+
+
+def _sync(number: int, size: int) -> None:
+    os.ftruncate(number, size)
+    os.fdatasync(number)
+
+
+def _clone(area: StagingArea, staged: Staged) -> tuple[str, int]:
+    name = area.clone(staged).name
+    return name, os.open(area.path(name), os.O_RDWR | os.O_CLOEXEC)
+
+
+def remove_later(area: StagingArea, name: str, number: int | None = None) -> None:
+    """Remove a staging file, and close it, in a thread: giving back a large file's blocks takes the disk a while."""
+    trio.lowlevel.spawn_system_task(trio.to_thread.run_sync, _remove, area, name, number)
+
+
+def _remove(area: StagingArea, name: str, number: int | None) -> None:
+    try:
+        if number is not None:
+            os.close(number)
+        area.discard(name)
+    except OSError as error:
+        log.warning("a staging file cannot be removed: %s", error)
