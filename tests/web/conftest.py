@@ -23,9 +23,9 @@ from vstorefs.ledger.ledger import Ledger
 from vstorefs.ledger.opening import Chosen
 from vstorefs.state.env import State
 from vstorefs.web.app import application
-from vstorefs.web.news import News
 from vstorefs.web.security import Door
 from vstorefs.web.site import Site
+from vstorefs.web.sync import LedgerSync
 
 THIS_HOST = socket.gethostname()
 
@@ -114,7 +114,7 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
         addresses: list[str] = []
         door = Door(port, addresses.append)
         chosen = Chosen(shown, None, tmp_path / "state")
-        site = Site(chosen, ledger, News(chosen))
+        site = Site(chosen, ledger, LedgerSync(chosen))
         config = uvicorn.Config(
             application(site, door), lifespan="off", ws="none", access_log=False, log_config=None
         )

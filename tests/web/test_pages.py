@@ -221,8 +221,8 @@ def test_bad_addresses_get_a_page_that_says_why(served: Served, where: str, stat
 def test_a_store_that_is_away_takes_nothing_but_news(served: Served, monkeypatch) -> None:
     run = served.runs.whole("one", "true", used=[("train.csv", seen("a"))])
     shutil.rmtree(served.site.project.default_store.url.removeprefix("file://"))
-    news = served.site.news
-    news.problem = opening.exchange(served.site.chosen, served.site.ledger)
+    sync = served.site.sync
+    sync.problem = opening.exchange(served.site.chosen, served.site.ledger)
     page = served.page("/")
     assert "The default store cannot be asked" in page.text
     assert "there is no folder" in page.text

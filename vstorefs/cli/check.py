@@ -10,11 +10,11 @@ from typing import Any
 from vstorefs import errors
 from vstorefs.cli import projects
 from vstorefs.cli.output import show_json
-from vstorefs.ledger.comparing import Comparison, Paths, is_asked
+from vstorefs.ledger import changes
+from vstorefs.ledger.input_check import InputCheck, Paths, is_asked
 from vstorefs.ledger.ledger import Ledger
 from vstorefs.ledger.manifest import Manifest, Run
 from vstorefs.ledger.opening import Chosen, choose
-from vstorefs.ledger.telling import told
 from vstorefs.logs import visible
 from vstorefs.model import Key, StoreId
 from vstorefs.state import control, mounts
@@ -118,5 +118,5 @@ def _here(
             opened[wanted] = open_store(spec, Probes(state))
         return opened[wanted]
 
-    comparison = Comparison(ledger, Fingerprints(state), store_of)
-    return [told(one) for one in comparison.changed(whole, asked) if one is not None]
+    check = InputCheck(ledger, Fingerprints(state), store_of)
+    return [changes.as_dict(one) for one in check.changed(whole, asked) if one is not None]

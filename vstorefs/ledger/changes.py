@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 from enum import Enum
+from typing import Any
+
+import msgspec
 
 from vstorefs.ledger.manifest import (
     SHORT_ID,
@@ -149,3 +152,9 @@ def skew(host: str, seconds: int) -> str:
 def line(warning: ChangeWarning) -> str:
     """A warning with its path, for lists."""
     return f"{visible(warning.place.shown)}: warning: {text(warning)}"
+
+
+def as_dict(warning: ChangeWarning) -> dict[str, Any]:
+    """A warning as programs get it in JSON, with its words and its path in the mount."""
+    about: dict[str, Any] = msgspec.to_builtins(warning)
+    return about | {"text": text(warning), "path": warning.place.shown}

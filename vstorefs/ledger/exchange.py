@@ -55,7 +55,7 @@ _LONGEST_SKEW_S = 86_400
 
 
 @dataclass(frozen=True, slots=True)
-class News:
+class Received:
     """What came in. `skewed`: hosts newly found to have wrong clocks, and by how many seconds they are ahead."""
 
     runs: int
@@ -184,7 +184,7 @@ class Exchange:
 
     # --- in
 
-    def receive(self, *, whole: bool) -> News:
+    def receive(self, *, whole: bool) -> Received:
         """Take in what other hosts have written since; `whole`: whatever its age. Raises: a StoreError."""
         archive = self._archive()
         if whole:
@@ -198,7 +198,7 @@ class Exchange:
         skewed = self._note_clocks(listed)
         with self._state.writing() as txn:
             self._index.mark(txn, _READ_TO, "", naming.moment_text(began).encode())
-        return News(taken, skewed)
+        return Received(taken, skewed)
 
     def skewed(self) -> dict[str, int]:
         """Hosts whose clocks were found to be wrong, and by how many seconds they are ahead."""

@@ -20,10 +20,10 @@ from vstorefs import errors
 from vstorefs.clock import Clock, utc
 from vstorefs.ledger import archive as names
 from vstorefs.ledger import changes, manifest
+from vstorefs.ledger.active_runs import ActiveRun, ActiveRuns, Question
 from vstorefs.ledger.archive import Archive
 from vstorefs.ledger.changes import Difference
-from vstorefs.ledger.exchange import Exchange, News
-from vstorefs.ledger.going import Going, GoingRuns, Question
+from vstorefs.ledger.exchange import Exchange, Received
 from vstorefs.ledger.index import Index, OfContent, OfPath
 from vstorefs.ledger.manifest import (
     Acknowledgement,
@@ -70,7 +70,7 @@ class Ledger:
         self._clock = clock
         self._fingerprints = Fingerprints(state)
         self._index = Index(state, project)
-        self._going = GoingRuns(state)
+        self._active = ActiveRuns(state)
         self._exchange = Exchange(state, self._index, self._fingerprints, archive, clock)
 
     # --- a run's life
@@ -82,11 +82,11 @@ class Ledger:
         """
         with self._state.writing() as txn:
             highest = self._index.sequence(txn)
-            known = self._going.get(txn, run.id)
+            known = self._active.get(txn, run.id)
             if known is not None and known.run.sequence == highest:
                 return known.run
             begun = replace(run, sequence=highest + 1)
-            self._going.begin(txn, Going(run=begun, session=session, stores=stores))
+            self._active.begin(txn, ActiveRun(run=begun, session=session, stores=stores))
             self._index.put_run(txn, begun)
         return begun
 
@@ -94,9 +94,9 @@ class Ledger:
         """Take in what runs did with inputs; gives the warnings that follow. Raises: JournalError."""
         warnings: list[ChangeWarning] = []
         with self._state.writing() as txn:
-            going = {run: self._going.get(txn, run) for run in {one.run for one in notes}}
+            active = {run: self._active.get(txn, run) for run in {one.run for one in notes}}
             for one in notes:
-                run = going[one.run]
+                run = active[one.run]
                 if run is not None:
                     warnings += self._note(txn, run.run, one)
         return tuple(warnings)
@@ -109,41 +109,41 @@ class Ledger:
             # Nearly always there is none, and a read costs no sync.
             asked = [
                 one
-                for one in self._going.all(txn)
+                for one in self._active.all(txn)
                 if one.run.project == self.project
-                and self._going.is_asked(txn, one.run.id, place, content.token)
+                and self._active.is_asked(txn, one.run.id, place, content.token)
             ]
         if not asked:
             return ()
         with self._state.writing() as txn:
-            for going in asked:
-                question = self._going.answer(txn, going.run.id, place, content.token)
+            for active in asked:
+                question = self._active.answer(txn, active.run.id, place, content.token)
                 if question is not None:
-                    warnings += self._answer(txn, going.run, question)
+                    warnings += self._answer(txn, active.run, question)
         return tuple(warnings)
 
     def made(self, run: RunId, output: Output) -> None:
         """A run has made a version. A run that has ended meanwhile keeps the maker's name, and no more."""
         with self._state.writing() as txn:
             self._index.note_maker(txn, output.place, output.content, run)
-            going = self._going.get(txn, run)
-            if going is not None:
-                above = self._above(txn, going.run, output.place)
+            active = self._active.get(txn, run)
+            if active is not None:
+                above = self._above(txn, active.run, output.place)
                 output = replace(output, sequence=above)
-                self._going.add_output(txn, run, output)
-                made = earlier(going.run, output.content, output.made, above)
+                self._active.add_output(txn, run, output)
+                made = earlier(active.run, output.content, output.made, above)
                 self._index.put_made(txn, output.place, made)
 
     def removed(self, run: RunId, place: Place) -> None:
         """A run has removed, or renamed, what it may have made."""
         with self._state.writing() as txn:
-            if self._going.get(txn, run) is not None:
-                self._going.remove(txn, run, place)
+            if self._active.get(txn, run) is not None:
+                self._active.remove(txn, run, place)
 
     def outputs_below(self, run: RunId, store: StoreId, directory: Key) -> list[Output]:
         """What a run that goes on has made below a directory."""
         with self._state.reading() as txn:
-            return self._going.outputs_below(txn, run, store, directory)
+            return self._active.outputs_below(txn, run, store, directory)
 
     def end(self, run: RunId, status: RunStatus, exit_status: int | None = None) -> Manifest | None:
         """A run ends: its manifest is made, and is to be sent.
@@ -152,15 +152,15 @@ class Ledger:
         of it.
         """
         with self._state.writing() as txn:
-            going = self._going.get(txn, run)
-            if going is None:
+            active = self._active.get(txn, run)
+            if active is None:
                 return None
-            for question in self._going.questions(txn, run):
-                self._answer(txn, going.run, question)
-            whole = self._filled(txn, self._going.manifest(txn, going))
+            for question in self._active.questions(txn, run):
+                self._answer(txn, active.run, question)
+            whole = self._filled(txn, self._active.manifest(txn, active))
             ended = replace(whole.run, status=status, exit_status=exit_status, ended=self.now())
             whole = replace(whole, run=ended)
-            self._going.end(txn, run)
+            self._active.end(txn, run)
             if not (_tells(whole) or whole.warnings or self._exchange.is_shown(txn, run)):
                 self._index.forget_run(txn, ended)
                 return None
@@ -173,7 +173,7 @@ class Ledger:
     def end_abandoned(self, is_alive: Callable[[SessionId], bool]) -> list[Run]:
         """Close the runs of this project whose mounts died; gives them."""
         with self._state.reading() as txn:
-            left = [one for one in self._going.all(txn) if one.run.project == self.project]
+            left = [one for one in self._active.all(txn) if one.run.project == self.project]
         dead = [one.run for one in left if not is_alive(one.session)]
         for run in dead:
             self.end(run.id, RunStatus.INTERRUPTED)
@@ -182,10 +182,10 @@ class Ledger:
     def checkpoint(self, run: RunId, number: int) -> bool:
         """Let other hosts see how far a run is; False where it has nothing to show. Raises: a StoreError."""
         with self._state.reading() as txn:
-            going = self._going.get(txn, run)
-            if going is None:
+            active = self._active.get(txn, run)
+            if active is None:
                 return False
-            whole = self._filled(txn, self._going.manifest(txn, going))
+            whole = self._filled(txn, self._active.manifest(txn, active))
         if not _tells(whole):
             return False
         self._exchange.checkpoint(whole, number)
@@ -193,7 +193,7 @@ class Ledger:
 
     # --- the exchange with other hosts
 
-    def receive(self, *, whole: bool = False) -> News:
+    def receive(self, *, whole: bool = False) -> Received:
         """Take in what other hosts have written. Raises: a StoreError."""
         return self._exchange.receive(whole=whole)
 
@@ -204,7 +204,7 @@ class Ledger:
             self._exchange.bundle()
         return sent
 
-    def exchange(self, *, whole: bool = False) -> tuple[News, str]:
+    def exchange(self, *, whole: bool = False) -> tuple[Received, str]:
         """Send and receive; gives what came in, and why not all could be done.
 
         Where this host may write nothing, others have written all the same.
@@ -213,13 +213,13 @@ class Ledger:
         try:
             self.send()
         except (errors.Unavailable, errors.Throttled) as error:
-            return News(0), error.message
+            return Received(0), error.message
         except errors.StoreError as error:
             why = error.message
         try:
             return self.receive(whole=whole), why
         except errors.StoreError as error:
-            return News(0), why or error.message
+            return Received(0), why or error.message
 
     def waiting(self) -> int:
         """How much is kept on this host only, so far."""
@@ -241,8 +241,8 @@ class Ledger:
 
     def _so_far(self, txn: Any, run: Run) -> Run:
         """A run that goes on here, with what it has done by now."""
-        going = self._going.get(txn, run.id) if run.status is RunStatus.RUNNING else None
-        return run if going is None else self._going.manifest(txn, going).run
+        active = self._active.get(txn, run.id) if run.status is RunStatus.RUNNING else None
+        return run if active is None else self._active.manifest(txn, active).run
 
     def find(self, text: str) -> Run:
         """A run by its id, its name (the newest of that name), or the beginning of its id.
@@ -275,9 +275,9 @@ class Ledger:
     def manifest(self, run: Run) -> Manifest:
         """All that is known of a run. Raises: NotFound; a StoreError."""
         with self._state.reading() as txn:
-            going = self._going.get(txn, run.id)
-            if going is not None:
-                return self._filled(txn, self._going.manifest(txn, going))
+            active = self._active.get(txn, run.id)
+            if active is not None:
+                return self._filled(txn, self._active.manifest(txn, active))
         return self._exchange.manifest(run.id)
 
     def of_path(self, place: Place) -> OfPath:
@@ -395,7 +395,7 @@ class Ledger:
             return
         above = self._above(txn, run, use.place)
         use = replace(use, content=self._known(txn, use.place, use.content), sequence=above)
-        is_new = self._going.add_input(txn, run.id, use)
+        is_new = self._active.add_input(txn, run.id, use)
         if note.torn:
             now = earlier(run, use.content, use.first_used, above)
             yield from self._warn(txn, run, WarningKind.CHANGED_WHILE_READ, use.place, now, None)
@@ -410,7 +410,7 @@ class Ledger:
         return max([run.sequence - 1, *before]) + 1
 
     def _note_gone(self, txn: Any, run: Run, use: Input) -> Iterator[ChangeWarning]:
-        if self._going.has_removed(txn, run.id, use.place):
+        if self._active.has_removed(txn, run.id, use.place):
             return
         used = self._index.of_path(txn, use.place).used
         if used is None or changes.is_accepted(self._index.acknowledged(txn, use.place), None):
@@ -432,7 +432,7 @@ class Ledger:
         )
         large = difference is Difference.SURE and use.content.size > _LARGE_BYTES
         if use.content.hashes is None and not large:
-            self._going.ask(txn, run.id, question)
+            self._active.ask(txn, run.id, question)
         else:
             yield from self._answer(txn, run, question)
 
@@ -462,7 +462,7 @@ class Ledger:
             kind=kind, place=place, time=self.now(), run=run.id, before=before, now=now
         )
         acknowledged = self._index.acknowledged(txn, place)
-        if self._going.add_warning(txn, run.id, warning, acknowledged):
+        if self._active.add_warning(txn, run.id, warning, acknowledged):
             self._index.put_warning(txn, warning)
             return iter((warning,))
         return iter(())

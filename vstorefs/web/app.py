@@ -134,7 +134,7 @@ class _Routes:
         return self._page("error.html", status=status, code=status, title=title, why=why)
 
     def _page(self, name: str, *, status: int = 200, **values: Any) -> HTMLResponse:
-        text = self._templates.get_template(name).render(news=self._site.news, **values)
+        text = self._templates.get_template(name).render(sync=self._site.sync, **values)
         return HTMLResponse(text, status)
 
 

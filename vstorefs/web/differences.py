@@ -28,31 +28,31 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class TextDiff:
     """What differs; `note` says so in words, or why it is not shown."""
 
     note: str
     lines: tuple[Line, ...] = ()
 
 
-def compare(old: bytes, new: bytes) -> Comparison:
+def compare(old: bytes, new: bytes) -> TextDiff:
     """Two contents, as text where they are text."""
     if old == new:
-        return Comparison("Both have the same content.")
+        return TextDiff("Both have the same content.")
     texts = text_of(old), text_of(new)
     if texts[0] is None or texts[1] is None:
-        return Comparison("This is not text: it is not shown line by line.")
+        return TextDiff("This is not text: it is not shown line by line.")
     one, other = _split(texts[0]), _split(texts[1])
     start, end = _equal_ends(one, other)
     if max(len(one), len(other)) - start - end > _LIMIT_LINES:
-        return Comparison(f"Over {_LIMIT_LINES:,} lines differ: they are not compared one by one.")
+        return TextDiff(f"Over {_LIMIT_LINES:,} lines differ: they are not compared one by one.")
     lines = tuple(_lines(one, other, start, end))
     added = sum(line.mark == "+" for line in lines)
     removed = sum(line.mark == "-" for line in lines)
     note = f"Lines added: {added:,}; removed: {removed:,}."
     if len(lines) > _SHOWN_LINES:
         note += f" The first {_SHOWN_LINES:,} lines of that are shown."
-    return Comparison(note, lines[:_SHOWN_LINES])
+    return TextDiff(note, lines[:_SHOWN_LINES])
 
 
 def _split(text: str) -> list[str]:

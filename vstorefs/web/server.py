@@ -19,9 +19,9 @@ from vstorefs.ledger import opening
 from vstorefs.ledger.opening import Chosen
 from vstorefs.state import mounts
 from vstorefs.web.app import application
-from vstorefs.web.news import News
 from vstorefs.web.security import HOST, Door
 from vstorefs.web.site import Site
+from vstorefs.web.sync import LedgerSync
 
 _SHUTDOWN_S = 3
 
@@ -33,10 +33,10 @@ def serve(chosen: Chosen, port: int, *, browser: bool, tell: Callable[[str], Non
     """
     with _listening(port) as sock, opening.opened(chosen) as ledger:
         door = Door(sock.getsockname()[1], tell)
-        news = News(chosen)
+        sync = LedgerSync(chosen)
         server = uvicorn.Server(
             uvicorn.Config(
-                application(Site(chosen, ledger, news), door),
+                application(Site(chosen, ledger, sync), door),
                 lifespan="off",
                 ws="none",
                 access_log=False,  # it would show the token
@@ -46,7 +46,7 @@ def serve(chosen: Chosen, port: int, *, browser: bool, tell: Callable[[str], Non
                 timeout_graceful_shutdown=_SHUTDOWN_S,
             )
         )
-        news.start()
+        sync.start()
         # The server ends by itself at either signal, and gives it on when it has: that is how this ends.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
@@ -56,7 +56,7 @@ def serve(chosen: Chosen, port: int, *, browser: bool, tell: Callable[[str], Non
         except KeyboardInterrupt:
             pass
         finally:
-            news.stop()
+            sync.stop()
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from vstorefs.model import HIDDEN_FOLDER, VERSIONS_FOLDER, StoreSpec
 from vstorefs.project import Project
 from vstorefs.state import mounts
 from vstorefs.state.mounts import MountRecord
-from vstorefs.web.news import News
+from vstorefs.web.sync import LedgerSync
 
 PER_PAGE = 50
 
@@ -42,7 +42,7 @@ class Site:
 
     chosen: Chosen
     ledger: Ledger
-    news: News
+    sync: LedgerSync
 
     @property
     def project(self) -> Project:

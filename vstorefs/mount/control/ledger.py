@@ -15,7 +15,6 @@ import msgspec
 
 from vstorefs.ledger import changes
 from vstorefs.ledger.manifest import RunStatus
-from vstorefs.ledger.telling import told
 from vstorefs.model import Key, RunId
 from vstorefs.mount.backend.pool import Pool
 from vstorefs.mount.control.server import Handler
@@ -130,4 +129,4 @@ class LedgerCalls:
             messages.CheckInputs(RunId(str(request["run"])), tuple(paths)), bound_s=_CHECK_S
         )
         assert isinstance(answer, messages.Warned)
-        return {"warnings": [told(one) for one in answer.warnings]}
+        return {"warnings": [changes.as_dict(one) for one in answer.warnings]}

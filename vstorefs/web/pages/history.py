@@ -19,7 +19,7 @@ from vstorefs.model import VERSIONS_FOLDER, Hashes, Mark, Token, VersionKind
 from vstorefs.state import control
 from vstorefs.versions.history.names import label, quote
 from vstorefs.web import differences, paging, texts
-from vstorefs.web.differences import Comparison
+from vstorefs.web.differences import TextDiff
 from vstorefs.web.pages.warnings import acknowledge
 from vstorefs.web.paging import Page
 from vstorefs.web.site import Mounted, Site
@@ -52,7 +52,7 @@ class Compared:
 
     old: VersionRow
     new: VersionRow
-    result: Comparison
+    result: TextDiff
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,11 +162,11 @@ def _named(rows: Sequence[VersionRow], version: str) -> VersionRow:
 def _compared(mounted: Mounted, old: VersionRow, new: VersionRow) -> Compared:
     if max(old.size, new.size) > differences.LIMIT_BYTES:
         limit = differences.LIMIT_BYTES >> 20
-        return Compared(old, new, Comparison(f"Over {limit} MiB: not compared line by line."))
+        return Compared(old, new, TextDiff(f"Over {limit} MiB: not compared line by line."))
     try:
         result = differences.compare(_content(mounted, old), _content(mounted, new))
     except OSError as error:
-        result = Comparison(f"A version cannot be read: {error.strerror}.")
+        result = TextDiff(f"A version cannot be read: {error.strerror}.")
     return Compared(old, new, result)
 
 

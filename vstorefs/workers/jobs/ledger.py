@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from vstorefs import errors
 from vstorefs.ledger import accepting, changes
-from vstorefs.ledger.comparing import Comparison
+from vstorefs.ledger.input_check import InputCheck
 from vstorefs.ledger.manifest import Output, Place, Seen
 from vstorefs.model import JournalEntry, Key, Operation, RunId, StoreId, Version
 from vstorefs.state.sessions import is_alive
@@ -67,11 +67,11 @@ def checkpoint(setting: Setting, request: Checkpoint) -> Noted:
 
 def exchange(setting: Setting, request: ExchangeLedger) -> Exchanged:
     """Send and receive; a default store that is away, or only to be read, delays that and loses nothing."""
-    news, why = setting.ledger.exchange(whole=request.whole)
-    for one in news.skewed:
+    received, why = setting.ledger.exchange(whole=request.whole)
+    for one in received.skewed:
         log.warning("the ledger: %s", changes.skew(*one))
     skewed = tuple(sorted(setting.ledger.skewed().items()))
-    return Exchanged(news.runs, setting.ledger.waiting(), why, skewed)
+    return Exchanged(received.runs, setting.ledger.waiting(), why, skewed)
 
 
 def find_warnings(setting: Setting, request: FindWarnings) -> Warned:
@@ -95,9 +95,9 @@ def check(setting: Setting, request: CheckInputs, report: Callable[[Report], Non
     """Compare a run's inputs with what the stores have now. Raises: a StoreError."""
     run = setting.ledger.find(request.run)
     whole = setting.ledger.manifest(run)
-    comparison = Comparison(setting.ledger, setting.fingerprints, setting.stores.get)
+    inputs = InputCheck(setting.ledger, setting.fingerprints, setting.stores.get)
     found = []
-    for done, warning in enumerate(comparison.changed(whole, request.paths), 1):
+    for done, warning in enumerate(inputs.changed(whole, request.paths), 1):
         report(Compared(done, len(whole.inputs)))
         if warning is not None:
             found.append(warning)

@@ -24,8 +24,8 @@ _GONE = {Mark.REPLACED_OUTSIDE, Mark.PURGED, Mark.PURGING}
 Paths = tuple[tuple[StoreId, Key], ...]
 
 
-class Comparison:
-    """Compares one run's inputs; `store_of` opens a store of the project."""
+class InputCheck:
+    """Compares one run's inputs with the stores; `store_of` opens a store of the project."""
 
     def __init__(
         self, ledger: Ledger, fingerprints: Fingerprints, store_of: Callable[[StoreId], Store]

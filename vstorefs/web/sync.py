@@ -15,7 +15,7 @@ from vstorefs.state.mounts import MountRecord
 _EVERY_S = 30.0
 
 
-class News:
+class LedgerSync:
     """Asks the default store now and then. `problem` says why that does not work, and is empty where it does."""
 
     def __init__(self, chosen: Chosen) -> None:
@@ -26,7 +26,7 @@ class News:
 
     def start(self) -> None:
         """Begin. The thread ends with the process, even in the middle of a request that hangs."""
-        threading.Thread(target=self._run, name="news", daemon=True).start()
+        threading.Thread(target=self._run, name="ledger-sync", daemon=True).start()
 
     def stop(self) -> None:
         """Ask no more."""

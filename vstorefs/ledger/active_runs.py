@@ -1,4 +1,4 @@
-"""Runs that go on: what they have used, made and been warned of so far, in the LMDB `state`.
+"""Active runs: what they have used, made and been warned of so far, in the LMDB `state`.
 
 A note is on disk before the next batch is taken, so that a run whose machine dies can be closed with all but its last
 moment. Entries of one run have keys `<run id><kind><digest>`: the run itself `=`, inputs `i`, outputs `o`, warnings
@@ -37,8 +37,8 @@ _RUN, _INPUT, _OUTPUT, _WARNING, _QUESTION, _REMOVED = b"=", b"i", b"o", b"w", b
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Going:
-    """A run that goes on, in one session."""
+class ActiveRun:
+    """A run that goes on, and the session that it belongs to."""
 
     run: Run
     session: SessionId
@@ -57,38 +57,38 @@ class Question:
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_going = msgspec.msgpack.Decoder(Going).decode
+_active = msgspec.msgpack.Decoder(ActiveRun).decode
 _input = msgspec.msgpack.Decoder(Input).decode
 _output = msgspec.msgpack.Decoder(Output).decode
 _warning = msgspec.msgpack.Decoder(ChangeWarning).decode
 _question = msgspec.msgpack.Decoder(Question).decode
 
 
-class GoingRuns:
-    """The runs that go on, of all projects of a state."""
+class ActiveRuns:
+    """The active runs of all projects of a state."""
 
     def __init__(self, state: State) -> None:
         self._state = state
 
-    def begin(self, txn: Any, going: Going) -> None:
+    def begin(self, txn: Any, active: ActiveRun) -> None:
         """A run has begun."""
-        self._put(txn, going.run.id, _RUN, b"", going)
+        self._put(txn, active.run.id, _RUN, b"", active)
 
-    def get(self, txn: Any, run: RunId) -> Going | None:
+    def get(self, txn: Any, run: RunId) -> ActiveRun | None:
         """A run that goes on."""
         value = txn.get(run.encode() + _RUN, db=self._state.open_runs)
-        return _going(value) if value is not None else None
+        return _active(value) if value is not None else None
 
-    def all(self, txn: Any) -> list[Going]:
+    def all(self, txn: Any) -> list[ActiveRun]:
         """All of them."""
         found = []
         with txn.cursor(db=self._state.open_runs) as cursor:
             more = cursor.first()
             while more:
-                going = _going(cursor.value())
-                found.append(going)
+                active = _active(cursor.value())
+                found.append(active)
                 # Behind everything of this run; ids have one length.
-                more = cursor.set_range(going.run.id.encode() + b"\xff")
+                more = cursor.set_range(active.run.id.encode() + b"\xff")
         return found
 
     def add_input(self, txn: Any, run: RunId, note: Input) -> bool:
@@ -168,9 +168,9 @@ class GoingRuns:
         """All questions of a run."""
         return [_question(value) for value in self._values(txn, run, _QUESTION)]
 
-    def manifest(self, txn: Any, going: Going) -> Manifest:
+    def manifest(self, txn: Any, active: ActiveRun) -> Manifest:
         """What is known of a run by now."""
-        run = going.run.id
+        run = active.run.id
         inputs = tuple(
             sorted(
                 map(_input, self._values(txn, run, _INPUT)),
@@ -187,14 +187,14 @@ class GoingRuns:
             sorted(map(_warning, self._values(txn, run, _WARNING)), key=lambda one: one.time)
         )
         counted = replace(
-            going.run,
+            active.run,
             inputs=len(inputs),
             outputs=len(outputs),
             warnings=len(warnings),
             warning_texts=tuple(changes.line(one) for one in warnings[:_FEW]),
         )
         return Manifest(
-            run=counted, inputs=inputs, outputs=outputs, warnings=warnings, stores=going.stores
+            run=counted, inputs=inputs, outputs=outputs, warnings=warnings, stores=active.stores
         )
 
     def end(self, txn: Any, run: RunId) -> None:
