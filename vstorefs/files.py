@@ -24,6 +24,27 @@ def write_durably(path: Path, data: bytes) -> None:
     sync_folder(path.parent)
 
 
+def write_all(number: int, data: bytes | memoryview, offset: int) -> None:
+    """Write all of `data` at `offset` of an open file; the kernel may take less at a time. Raises: OSError."""
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(number, view, offset)
+        view = view[written:]
+        offset += written
+
+
+def make_private(directory: Path) -> None:
+    """Make a directory, and what is missing above it, for its owner alone, whatever the umask. Raises: OSError."""
+    missing = [one for one in (directory, *directory.parents) if not one.exists()]
+    for one in reversed(missing):
+        one.mkdir(mode=0o700, exist_ok=True)
+
+
+def is_cut_short(file: Path, *, last_page: int, page_bytes: int) -> bool:
+    """Whether a database lacks pages that it names: reading one of them through its map would kill the process."""
+    return file.stat().st_size < (last_page + 1) * page_bytes
+
+
 def sync_folder(path: Path) -> None:
     """Make names created or removed in a folder survive a power cut."""
     number = os.open(path, os.O_RDONLY | os.O_DIRECTORY)

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from vstorefs import errors
+from vstorefs import errors, files
 
 _SECRET_NAMES = re.compile(r"SECRET|PASSWORD|TOKEN|ACCESS_KEY|_KEY$|CONNECTION_STRING")
 _PATTERNS = (
@@ -76,7 +76,7 @@ def start(level: int, file: Path | None) -> Log:
         target = logging.StreamHandler(sys.stderr)
     else:
         try:
-            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            files.make_private(file.parent)
             os.close(os.open(file, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600))
             target = logging.FileHandler(file, encoding="utf-8", errors="backslashreplace")
         except OSError as error:

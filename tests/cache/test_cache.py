@@ -196,6 +196,44 @@ def test_a_damaged_file_is_started_anew(tmp_path: Path) -> None:
     again.close()
 
 
+@pytest.mark.parametrize("left", [MIB, 8192, 4096, 100])
+def test_a_file_that_was_cut_short_is_started_anew(tmp_path: Path, caplog, left: int) -> None:
+    folder = tmp_path / "c"
+    first = Cache.open(folder, LIMIT)
+    for number in range(20):
+        assert ChunkWriter(first).put(key(number), os.urandom(MIB))
+    first.close()
+    os.truncate(folder / "data.mdb", left)
+    again = Cache.open(folder, LIMIT)
+    assert not ChunkWriter(again).has(key(1))
+    assert ChunkWriter(again).put(key(1), b"x")
+    again.close()
+    assert len([one for one in caplog.messages if "starting it anew" in one]) == 1
+
+
+def test_what_cannot_be_taken_displaces_nothing(cache: Cache) -> None:
+    chunks = ChunkWriter(cache)
+    for number in range(4):
+        assert chunks.put(key(number), os.urandom(MIB))
+    pinned = 100
+    while chunks.put(key(pinned), os.urandom(MIB), pinned_by="me"):
+        pinned += 1
+    kept = [number for number in range(4) if chunks.has(key(number))]
+    for number in (200, 201):
+        assert not chunks.put(key(number), os.urandom(MIB))
+    assert [number for number in range(4) if chunks.has(key(number))] == kept
+    chunks.release("me", [key(number) for number in range(100, pinned)])
+    assert chunks.put(key(200), os.urandom(MIB))
+
+
+def test_a_damaged_chunk_that_was_pinned_gives_its_room_back(cache: Cache) -> None:
+    chunks = ChunkWriter(cache)
+    for number in range(200):
+        assert chunks.put(key(number), os.urandom(MIB), pinned_by="me"), number
+        chunks.drop(key(number))
+    assert chunks.put(key(1000), os.urandom(MIB))
+
+
 def test_a_smaller_limit_is_kept_too(tmp_path: Path) -> None:
     folder = tmp_path / "c"
     large = Cache.open(folder, 3 * LIMIT)

@@ -230,3 +230,33 @@ def test_no_fuse_in_the_kernel(one_host: Host, point: Path) -> None:
     )
     assert result.returncode == 1
     assert "there is no /dev/fuse" in result.stderr
+
+
+def test_a_damaged_state_is_told_at_once(one_host: Host, point: Path, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    with one_host.mount("--state-dir", state, name="first").path.joinpath("f").open("w") as file:
+        file.write("x")
+    one_host.run("umount", one_host.points.pop())
+    os.truncate(state / "lmdb/data.mdb", 12_288)
+    refused(
+        one_host,
+        *("mount", "--state-dir", state, point),
+        status=2,
+        says=f"mv {state}/lmdb {state}/lmdb.damaged",
+    )
+    (state / "lmdb").rename(state / "lmdb.damaged")
+    again = one_host.mount("--state-dir", state, name="again")
+    assert (again / "f").read_text() == "x"
+
+
+def test_a_cache_that_was_cut_short_is_begun_anew(one_host: Host, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    mount = one_host.mount("--cache-dir", cache, name="first")
+    content = os.urandom(5 << 20)
+    (mount / "f").write_bytes(content)
+    assert (mount / "f").read_bytes() == content
+    one_host.run("umount", one_host.points.pop())
+    os.truncate(cache / "data.mdb", 1 << 20)
+    again = one_host.mount("--cache-dir", cache, name="again")
+    assert (again / "f").read_bytes() == content
+    assert again.log().count("starting it anew") == 1

@@ -92,7 +92,7 @@ class Cache:
             )
         files.require_local(directory, "--cache-dir")
         try:
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            files.make_private(directory)
             users = os.open(directory / "users", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise errors.UsageError(
@@ -285,7 +285,26 @@ def _open_env(directory: Path, limit: int, *, alone: bool) -> Any:
                 f"cannot open the cache in {directory}: {error}; choose another --cache-dir"
             ) from error
         log.warning("the cache in %s is damaged (%s); starting it anew", directory, error)
-        wipe(directory)
-        env = lmdb.open(str(directory), **options)
+        return _open_anew(directory, options)
+    if files.is_cut_short(
+        directory / "data.mdb",
+        last_page=env.info()["last_pgno"],
+        page_bytes=env.stat()["psize"],
+    ):
+        env.close()
+        if not alone:
+            raise errors.UsageError(
+                f"the cache in {directory} is damaged: its file was cut short while another mount uses it; "
+                "choose another --cache-dir, or unmount the other one"
+            )
+        log.warning(
+            "the cache in %s is damaged (its file was cut short); starting it anew", directory
+        )
+        return _open_anew(directory, options)
     env.reader_check()
     return env
+
+
+def _open_anew(directory: Path, options: dict[str, Any]) -> Any:
+    wipe(directory)
+    return lmdb.open(str(directory), **options)

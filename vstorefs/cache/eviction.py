@@ -6,10 +6,10 @@ database   key                    value
 bytes
 `lru`      tick                   chunk key; the first one goes first
 `pinned`   owner, NUL, chunk key  empty; such chunks are in no other order and never go
-`info`     `used`, `tick`         8 bytes big-endian
+`info`     `used`, `held`, `tick` 8 bytes big-endian
 
 Every chunk is in `chunks` and `meta`, and in exactly one of `lru` and `pinned`; `used` is the sum
-of the costs.
+of the costs, `held` the sum of those of pinned chunks.
 """
 
 from __future__ import annotations
@@ -26,13 +26,16 @@ def add(cache: Cache, txn: Any, key: bytes, cost_bytes: int, owner: str | None) 
     txn.put(key, tick.to_bytes(8, "big") + cost_bytes.to_bytes(8, "big"), db=cache.meta)
     if owner is not None:
         txn.put(_pin(owner, key), b"", db=cache.pinned)
+        _count(cache, txn, b"held", cost_bytes)
     else:
         txn.put(tick.to_bytes(8, "big"), key, db=cache.lru)
-    _use(cache, txn, cost_bytes)
+    _count(cache, txn, b"used", cost_bytes)
 
 
 def make_room(cache: Cache, txn: Any, bytes_needed: int) -> bool:
-    """Evict until so many bytes fit; False if what is pinned leaves too little."""
+    """Evict until so many bytes fit; False, and nothing is evicted, if what is pinned leaves too little."""
+    if _sum(cache, txn, b"held") + bytes_needed > cache.capacity_bytes:
+        return False
     with txn.cursor(db=cache.lru) as cursor:
         while used(cache, txn) + bytes_needed > cache.capacity_bytes:
             if not cursor.first():
@@ -46,11 +49,13 @@ def remove(cache: Cache, txn: Any, key: bytes) -> None:
     about = txn.pop(key, db=cache.meta)
     if about is None:
         return
-    tick = about[:8]
+    tick, cost_bytes = about[:8], int.from_bytes(about[8:], "big")
     if tick != bytes(8):
         txn.delete(tick, db=cache.lru)
+    else:
+        _count(cache, txn, b"held", -cost_bytes)
     txn.delete(key, db=cache.chunks)
-    _use(cache, txn, -int.from_bytes(about[8:], "big"))
+    _count(cache, txn, b"used", -cost_bytes)
 
 
 def touch(cache: Cache, txn: Any, keys: Iterable[bytes]) -> None:
@@ -79,11 +84,12 @@ def release_all(cache: Cache, txn: Any) -> None:
             _to_lru(cache, txn, bytes(cursor.key())[-20:])
             # Deleting moves on; behind the last one the key is empty.
             there = cursor.delete() and bool(cursor.key())
+    txn.delete(b"held", db=cache.info_db)
 
 
 def used(cache: Cache, txn: Any) -> int:
     """What all chunks cost, in bytes."""
-    return int.from_bytes(txn.get(b"used", b"", db=cache.info_db), "big")
+    return _sum(cache, txn, b"used")
 
 
 def _to_lru(cache: Cache, txn: Any, key: bytes) -> None:
@@ -92,10 +98,17 @@ def _to_lru(cache: Cache, txn: Any, key: bytes) -> None:
         tick = _tick(cache, txn).to_bytes(8, "big")
         txn.put(tick, key, db=cache.lru)
         txn.put(key, tick + about[8:], db=cache.meta)
+        _count(cache, txn, b"held", -int.from_bytes(about[8:], "big"))
 
 
-def _use(cache: Cache, txn: Any, change: int) -> None:
-    txn.put(b"used", (used(cache, txn) + change).to_bytes(8, "big"), db=cache.info_db)
+def _sum(cache: Cache, txn: Any, name: bytes) -> int:
+    return int.from_bytes(txn.get(name, b"", db=cache.info_db), "big")
+
+
+def _count(cache: Cache, txn: Any, name: bytes, change_bytes: int) -> None:
+    # A cache of an older version did not count what it held.
+    total = max(0, _sum(cache, txn, name) + change_bytes)
+    txn.put(name, total.to_bytes(8, "big"), db=cache.info_db)
 
 
 def _tick(cache: Cache, txn: Any) -> int:

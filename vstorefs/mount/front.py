@@ -49,6 +49,7 @@ from vstorefs.mount.writing.scratch import ScratchNames
 from vstorefs.mount.writing.uploads import Settled, Uploads
 from vstorefs.project import Project
 from vstorefs.state import mounts
+from vstorefs.state.env import State
 from vstorefs.state.sessions import Session
 from vstorefs.state.staging import StagingArea
 from vstorefs.versions.locked import Lock
@@ -106,7 +107,8 @@ def run(options: MountOptions, on_ready: Callable[[str], None]) -> None:
 
 
 def _open_session(state_dir: Path) -> Session:
-    files.require_local(state_dir, "--state-dir")
+    # A worker that met a damaged state could only die of it.
+    State.check(state_dir)
     try:
         return Session.open(state_dir)
     except OSError as error:

@@ -52,7 +52,7 @@ class State:
                 return state
             files.require_local(directory, "--state-dir")
             try:
-                (directory / "lmdb").mkdir(mode=0o700, parents=True, exist_ok=True)
+                files.make_private(directory / "lmdb")
                 env = lmdb.open(
                     str(directory / "lmdb"),
                     map_size=_MAP_BYTES,
@@ -61,13 +61,21 @@ class State:
                     metasync=True,
                     sync=True,
                 )
+                _refuse_cut_short(directory, env)
                 env.reader_check()
                 state = _open[name] = cls(directory, env)
+            except (lmdb.InvalidError, lmdb.CorruptedError, lmdb.PageNotFoundError) as error:
+                raise _damaged(directory, str(error)) from error
             except (OSError, lmdb.Error) as error:
                 raise errors.UsageError(
                     f"cannot use {directory} for vstorefs' state: {error}; choose another folder with --state-dir"
                 ) from error
             return state
+
+    @classmethod
+    def check(cls, directory: Path) -> None:
+        """Find out whether the state can be opened. Raises: UsageError, saying what to do."""
+        cls.open(directory).close()
 
     def close(self) -> None:
         """Close this opening."""
@@ -93,3 +101,21 @@ class State:
             raise errors.JournalError(
                 f"cannot write {self.directory}: {error}; is the disk full?"
             ) from error
+
+
+def _refuse_cut_short(directory: Path, env: Any) -> None:
+    file, last = directory / "lmdb" / "data.mdb", env.info()["last_pgno"]
+    page_bytes = env.stat()["psize"]
+    if files.is_cut_short(file, last_page=last, page_bytes=page_bytes):
+        env.close()
+        there = file.stat().st_size
+        raise _damaged(directory, f"{there:,} of {(last + 1) * page_bytes:,} bytes are there")
+
+
+def _damaged(directory: Path, why: str) -> errors.UsageError:
+    return errors.UsageError(
+        f"the state in {directory} is damaged ({why}): what this host had not sent yet, and what it knew of hashes and "
+        f"runs, cannot be read; restore {directory}/lmdb from a backup, or set it aside (mv {directory}/lmdb "
+        f"{directory}/lmdb.damaged) and mount again: contents that were waiting to be sent are then kept in "
+        f"{directory}/unpromised"
+    )

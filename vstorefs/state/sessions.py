@@ -28,7 +28,7 @@ class Session:
     def open(cls, state_dir: Path) -> Session:
         """Begin a session and hold its lock."""
         folder = state_dir / "sessions"
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        files.make_private(folder)
         session = SessionId(secrets.token_hex(12))
         path = folder / f"{session}.json"
         with (state_dir / "adopt.lock").open("w") as lock:

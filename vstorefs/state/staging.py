@@ -12,6 +12,7 @@ from bisect import bisect_left
 from dataclasses import replace
 from pathlib import Path
 
+from vstorefs import files
 from vstorefs.model import SessionId, Staged
 
 Ranges = tuple[tuple[int, int], ...]
@@ -59,7 +60,7 @@ class StagingArea:
     def __init__(self, state_dir: Path, session: SessionId) -> None:
         self._root = state_dir / "staging"
         self._session = session
-        (self._root / session).mkdir(mode=0o700, parents=True, exist_ok=True)
+        files.make_private(self._root / session)
 
     def create(self) -> str:
         """A new empty staging file."""

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vstorefs import errors
+from vstorefs import errors, files
 from vstorefs.digests import hash_file
 from vstorefs.model import (
     Content,
@@ -166,7 +166,8 @@ class Publisher:
                 assert staged.base is not None
                 at = start
                 for block in self._read_content(staged.base, start, end):
-                    at += os.pwrite(number, block, at)
+                    files.write_all(number, block, at)
+                    at += len(block)
         finally:
             os.close(number)
 

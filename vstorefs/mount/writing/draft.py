@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 
 import trio
 
+from vstorefs import files
 from vstorefs.model import Content, Staged, Token, WriteId
 from vstorefs.mount.reading.transfers import Transfers
 from vstorefs.mount.tree.remote import Remote
@@ -75,7 +76,7 @@ class Draft:
 
     async def write(self, offset: int, data: bytes) -> int:
         """Write; a gap behind the end becomes zeros."""
-        await trio.to_thread.run_sync(_pwrite, self.number, data, offset)
+        await trio.to_thread.run_sync(files.write_all, self.number, data, offset)
         if offset > self.size:
             self.present = add(self.present, self.size, offset)
         self.present = add(self.present, offset, offset + len(data))
@@ -141,14 +142,6 @@ class Draft:
 def _create(area: StagingArea) -> tuple[str, int]:
     name = area.create()
     return name, os.open(area.path(name), os.O_RDWR | os.O_CLOEXEC)
-
-
-def _pwrite(number: int, data: bytes, offset: int) -> None:
-    view = memoryview(data)
-    while view:
-        written = os.pwrite(number, view, offset)
-        view = view[written:]
-        offset += written
 
 
 def _pread(number: int, length: int, offset: int) -> bytes:
