@@ -41,7 +41,7 @@ from vstorefs.mount.reading.readahead import Reader
 from vstorefs.mount.reading.transfers import Bytes, Transfers
 from vstorefs.mount.tree import xattrs
 from vstorefs.mount.tree.absences import Absences
-from vstorefs.mount.tree.attributes import absent, attributes_of
+from vstorefs.mount.tree.attributes import absent, absent_for, attributes_of
 from vstorefs.mount.tree.inodes import (
     ROOT,
     DirectoryNode,
@@ -60,7 +60,6 @@ from vstorefs.mount.writing.opener import opener_of, still_writes
 
 log = logging.getLogger(__name__)
 
-_LONG_S = 3600.0
 _YOUNG_NS = 2_000_000_000
 _HUGE_BLOCKS = 1 << 38
 P = ParamSpec("P")
@@ -137,7 +136,7 @@ class Operations(pyfuse3.Operations):
         parent = self._node(parent_inode)
         if not _is_text(name):
             # Stores name things in UTF-8, so none has that one, and nobody can be asked for it.
-            return absent(self._seconds(parent))
+            return absent(absent_for(parent, self._namespace))
         text = os.fsdecode(name)
         node = await self._find(parent, text)
         if node is None:
@@ -145,7 +144,7 @@ class Operations(pyfuse3.Operations):
         return self._tell(node)
 
     def _tell_absent(self, parent: Node, name: bytes, pid: int) -> pyfuse3.EntryAttributes:
-        seconds = self._seconds(parent)
+        seconds = absent_for(parent, self._namespace)
         if isinstance(parent, DirectoryNode):
             path = parent.path_of(os.fsdecode(name))
             self._uses.missing(parent.remote, path, self._runs.run_of(pid))
@@ -173,23 +172,7 @@ class Operations(pyfuse3.Operations):
 
     def _tell(self, node: Node) -> pyfuse3.EntryAttributes:
         self._inodes.looked_up(node)
-        return attributes_of(node, self._seconds(node))
-
-    def _seconds(self, node: Node) -> float:
-        """For how long the kernel may keep what it is told of a node."""
-        match node:
-            case SnapshotFolder():
-                return 0.0
-            case TopNode() if node.number != ROOT:
-                return 0.0
-            case FileNode() | SymlinkNode():
-                return self._namespace.seconds_left(node.parent)
-            case DirectoryNode():
-                return self._namespace.seconds_left(node.parent or node)
-            case VersionFile() | TopNode():
-                return _LONG_S
-            case _:
-                return 0.0
+        return attributes_of(node, self._namespace)
 
     async def forget(self, inode_list: Sequence[tuple[int, int]]) -> None:
         for number, count in inode_list:
@@ -199,7 +182,7 @@ class Operations(pyfuse3.Operations):
     async def getattr(self, inode: int, ctx: Any) -> pyfuse3.EntryAttributes:
         del ctx
         node = self._node(inode)
-        return attributes_of(node, self._seconds(node))
+        return attributes_of(node, self._namespace)
 
     @upcall
     async def readlink(self, inode: int, ctx: Any) -> bytes:
@@ -233,7 +216,7 @@ class Operations(pyfuse3.Operations):
             else:
                 assert isinstance(handle.node, DirectoryNode)
                 node = self._namespace.node(handle.node, name, row)
-            attributes = attributes_of(node, self._seconds(node))
+            attributes = attributes_of(node, self._namespace)
             if not pyfuse3.readdir_reply(token, os.fsencode(name), attributes, index + 1):
                 break
             self._inodes.looked_up(node)
@@ -518,7 +501,7 @@ class Operations(pyfuse3.Operations):
             attr.st_mtime_ns if fields.update_mtime else None,
         )
         await self._changes.set_attributes(node, new, run)
-        return attributes_of(node, self._seconds(node))
+        return attributes_of(node, self._namespace)
 
     @upcall
     async def unlink(self, parent_inode: int, name: bytes, ctx: Any) -> None:

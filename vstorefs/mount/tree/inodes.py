@@ -14,11 +14,25 @@ Everything here belongs to the front's loop; nothing awaits.
 from __future__ import annotations
 
 import itertools
+import os
+import stat
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from vstorefs.model import Content, Entry, EntryKind, Key, RunId, Token, WriteId, join
+from vstorefs.model import (
+    DEFAULT_FILE_MODE,
+    DEFAULT_FOLDER_MODE,
+    Content,
+    Entry,
+    EntryKind,
+    Key,
+    RunId,
+    Token,
+    WriteId,
+    join,
+)
 from vstorefs.mount.tree.remote import Remote
 
 if TYPE_CHECKING:
@@ -26,10 +40,27 @@ if TYPE_CHECKING:
 
 ROOT = 1
 NO_TOKEN = Token("")
+FIXED_S = 3600.0
+"""For how long the kernel may keep what it is told of a node that never changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a node looks like from outside. `mode` includes its kind; an owner of None is the mount's own user.
+
+    `kept_s`: for how many seconds the kernel may keep that; None: for as long as what is known of its folder.
+    """
+
+    mode: int
+    size: int = 0
+    mtime_ns: int = 0
+    uid: int | None = None
+    gid: int | None = None
+    kept_s: float | None = None
 
 
 @dataclass(slots=True, eq=False)
-class Node:
+class Node(ABC):
     """Anything with an inode number.
 
     `lookups` counts what the kernel holds, `pins` what we hold.
@@ -45,12 +76,20 @@ class Node:
         """Whether the node must stay."""
         return self.lookups > 0 or self.pins > 0
 
+    @abstractmethod
+    def shape(self) -> Shape:
+        """What it looks like now."""
+
 
 @dataclass(slots=True, eq=False)
 class TopNode(Node):
     """The root of a mount of several stores: one folder each."""
 
     stores: dict[str, DirectoryNode] = field(default_factory=dict)
+
+    def shape(self) -> Shape:
+        """See `Node`. One that shows the past is named by a time, which may move on."""
+        return Shape(stat.S_IFDIR | 0o555, kept_s=FIXED_S if self.number == ROOT else 0.0)
 
 
 @dataclass(slots=True, eq=False)
@@ -110,6 +149,11 @@ class DirectoryNode(Node):
         """Take over what a listing says about this directory itself."""
         self.mode, self.uid, self.gid = entry.mode, entry.uid, entry.gid
         self.mtime_ns = entry.mtime_ns
+
+    def shape(self) -> Shape:
+        """See `Node`."""
+        mode = self.mode if self.mode is not None else DEFAULT_FOLDER_MODE
+        return Shape(stat.S_IFDIR | mode, 0, self.mtime_ns, self.uid, self.gid)
 
 
 @dataclass(slots=True, eq=False)
@@ -179,6 +223,11 @@ class FileNode(Node):
             gid=self.gid,
         )
 
+    def shape(self) -> Shape:
+        """See `Node`."""
+        mode = self.mode if self.mode is not None else DEFAULT_FILE_MODE
+        return Shape(stat.S_IFREG | mode, self.size, self.mtime_ns, self.uid, self.gid)
+
 
 @dataclass(slots=True, eq=False)
 class SymlinkNode(Node):
@@ -227,6 +276,11 @@ class SymlinkNode(Node):
             gid=self.gid,
             target=self.target,
         )
+
+    def shape(self) -> Shape:
+        """See `Node`."""
+        size = len(os.fsencode(self.target))
+        return Shape(stat.S_IFLNK | 0o777, size, self.mtime_ns, self.uid, self.gid)
 
 
 StoreNode = DirectoryNode | FileNode | SymlinkNode
