@@ -55,7 +55,7 @@ from vstorefs.mount.tree.inodes import (
 from vstorefs.mount.tree.namespace import Namespace
 from vstorefs.mount.writing.changes import Changes, NewAttributes, check_writable
 from vstorefs.mount.writing.commits import Commits
-from vstorefs.mount.writing.draft import Draft
+from vstorefs.mount.writing.draft import Draft, draft_of
 from vstorefs.mount.writing.opener import opener_of, still_writes
 
 log = logging.getLogger(__name__)
@@ -338,8 +338,9 @@ class Operations(pyfuse3.Operations):
             return handle.data[off : off + size]
         assert isinstance(handle, FileHandle)
         node = handle.node
-        if node is not None and node.draft is not None:
-            return await node.draft.read(self._transfers, node.remote, off, off + size)
+        draft = draft_of(node) if node is not None else None
+        if draft is not None:
+            return await draft.read(self._transfers, handle.remote, off, off + size)
         try:
             return await self._read(handle, off, off + size)
         except errors.Changed:
@@ -445,7 +446,8 @@ class Operations(pyfuse3.Operations):
         if not isinstance(handle, FileHandle) or handle.node is None or not handle.writable:
             return
         node = handle.node
-        if node.draft is None or node.draft.frozen or not node.draft.dirty:
+        draft = draft_of(node)
+        if draft is None or draft.frozen or not draft.dirty:
             return
         if node.write_handles == 1 and await trio.to_thread.run_sync(
             still_writes, handle.opener, self.device, node.number

@@ -19,7 +19,6 @@ import stat
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from vstorefs.model import (
     DEFAULT_FILE_MODE,
@@ -34,9 +33,6 @@ from vstorefs.model import (
     join,
 )
 from vstorefs.mount.tree.remote import Remote
-
-if TYPE_CHECKING:
-    from vstorefs.mount.writing.draft import Draft
 
 ROOT = 1
 NO_TOKEN = Token("")
@@ -156,6 +152,12 @@ class DirectoryNode(Node):
         return Shape(stat.S_IFDIR | mode, 0, self.mtime_ns, self.uid, self.gid)
 
 
+class Unstored:
+    """Content that no store has yet. What it is and can do only those know who write: `writing.draft.draft_of`."""
+
+    __slots__ = ()
+
+
 @dataclass(slots=True, eq=False)
 class FileNode(Node):
     """A file of a store: the content that its readers see, and what its writers have changed.
@@ -179,7 +181,7 @@ class FileNode(Node):
     gid: int | None = None
     base: Token | None = None
     after: WriteId | None = None
-    draft: Draft | None = None
+    draft: Unstored | None = None
     write_handles: int = 0
     pending: int = 0
     created: bool = False

@@ -39,6 +39,7 @@ from vstorefs.mount.tree.inodes import (
 )
 from vstorefs.mount.tree.namespace import Namespace
 from vstorefs.mount.writing.commits import Commits
+from vstorefs.mount.writing.draft import draft_of, is_being_written
 from vstorefs.mount.writing.uploads import Pending, Settled, Uploads
 from vstorefs.stores.past import as_entry
 from vstorefs.workers.messages import Published
@@ -255,7 +256,7 @@ class Changes:
             made = published.version
             if made is not None and node.after == write.write_id:
                 node.base, node.after = made.token, None
-                if node.draft is None or node.draft.frozen:
+                if not is_being_written(node):
                     node.content = made.content(store)
                     node.mode, node.mtime_ns = made.mode, made.mtime_ns or node.mtime_ns
             self._namespace.settle(directory, name)
@@ -270,9 +271,7 @@ class Changes:
 
     async def set_attributes(self, node: StoreNode, new: NewAttributes, run: RunId) -> None:
         """chmod, chown, utime. Raises: FUSEError, a StoreError."""
-        if isinstance(node, FileNode) and (
-            node.removed or (node.draft is not None and not node.draft.frozen)
-        ):
+        if isinstance(node, FileNode) and (node.removed or is_being_written(node)):
             # They travel with the content that is being written.
             _apply(node, new)
             return
@@ -307,7 +306,7 @@ class Changes:
         Its name is ours alone. A real name makes it a version, if it was closed.
         """
         old_parent, old_name = node.parent, node.name
-        draft = node.draft
+        draft = draft_of(node)
         assert draft is not None
         synced = draft.synced is not None
         await self._commits.abandon(node)
@@ -363,7 +362,7 @@ class Changes:
             node.pending -= 1
             version = published.version
             if version is not None and node.after == write.write_id:
-                if node.draft is None or node.draft.frozen:
+                if not is_being_written(node):
                     node.content = version.content(store)
                 node.base, node.after = version.token, None
             for parent, one in pinned:
@@ -372,8 +371,9 @@ class Changes:
 
         await self._promise_or_undo(entry, settled, pinned)
         node.base, node.after = None, write.write_id
-        if node.draft is not None and not node.draft.frozen:
-            node.draft.base, node.draft.after = None, write.write_id
+        draft = draft_of(node)
+        if draft is not None and not draft.frozen:
+            draft.base, draft.after = None, write.write_id
 
     async def _rename_link(
         self,
@@ -523,15 +523,11 @@ class Changes:
             del directory.children[name]
 
     def _let_go(self, node: StoreNode) -> None:
-        if (
-            isinstance(node, FileNode)
-            and node.removed
-            and node.draft is not None
-            and not node.draft.frozen
-            and not node.pins
-        ):
-            node.draft.discard()
-            node.draft = None
+        if isinstance(node, FileNode) and node.removed and not node.pins:
+            draft = draft_of(node)
+            if draft is not None and not draft.frozen:
+                draft.discard()
+                node.draft = None
         self._inodes.let_go(node)
 
     # --- parts
@@ -605,11 +601,7 @@ def is_unsent(node: FileNode) -> bool:
     All there is of it is its draft.
     """
     return (
-        node.base is None
-        and node.content is None
-        and node.pending == 0
-        and node.draft is not None
-        and not node.draft.frozen
+        node.base is None and node.content is None and node.pending == 0 and is_being_written(node)
     )
 
 

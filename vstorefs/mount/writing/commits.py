@@ -32,7 +32,7 @@ from vstorefs.model import (
 )
 from vstorefs.mount.tree.inodes import DirectoryNode, FileNode, Inodes
 from vstorefs.mount.tree.namespace import Namespace
-from vstorefs.mount.writing.draft import Draft
+from vstorefs.mount.writing.draft import Draft, draft_of
 from vstorefs.mount.writing.scratch import ScratchNames
 from vstorefs.mount.writing.uploads import Pending, Uploads
 from vstorefs.state.staging import StagingArea
@@ -110,7 +110,7 @@ class Commits:
 
         The node's own, or a new one over what it shows. `empty`: nothing of that is wanted.
         """
-        draft = node.draft
+        draft = draft_of(node)
         if draft is not None and not draft.frozen:
             return draft
         if draft is None or empty:
@@ -136,7 +136,7 @@ class Commits:
 
         None where there is nothing to send. Raises: Unavailable, OSError.
         """
-        draft = node.draft
+        draft = draft_of(node)
         if draft is None:
             return None
         async with draft.lock:
@@ -194,7 +194,7 @@ class Commits:
                     node.content = content
                     # What was written is in the kernel's cache as if it had been read.
                     node.served = (1 << -(-content.size // CHUNK_BYTES)) - 1
-                for writer in (node, node.draft):
+                for writer in (node, draft_of(node)):
                     if writer is not None and writer.after == write_id:
                         writer.base, writer.after = version.token, None
             if node.draft is draft:
@@ -242,7 +242,7 @@ class Commits:
 
     async def fsync(self, node: FileNode) -> None:
         """Make what was written so far survive a crash, without making it a version yet."""
-        draft = node.draft
+        draft = draft_of(node)
         if draft is None:
             return
         async with draft.lock:
@@ -260,7 +260,7 @@ class Commits:
 
         What was written and not committed is wanted by nobody but its open handles.
         """
-        draft = node.draft
+        draft = draft_of(node)
         if draft is not None and draft.synced is not None:
             await self._uploads.drop((draft.synced,))
             draft.synced = None
@@ -270,12 +270,13 @@ class Commits:
 
         Commit what is still dirty, or clear away what nobody can reach.
         """
-        if node.draft is not None and not node.draft.frozen:
+        draft = draft_of(node)
+        if draft is not None and not draft.frozen:
             if node.removed and node.pins > 0:
                 # Its readers go on reading what has no name any more.
                 return
-            if node.removed or not node.draft.dirty:
-                node.draft.discard()
+            if node.removed or not draft.dirty:
+                draft.discard()
                 node.draft = None
             else:
                 try:
