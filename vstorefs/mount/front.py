@@ -32,12 +32,15 @@ from vstorefs.mount.control.server import Control
 from vstorefs.mount.control.status import Report
 from vstorefs.mount.control.surveys import Surveys
 from vstorefs.mount.dotversions.tree import DotVersions
+from vstorefs.mount.handles import Handles
 from vstorefs.mount.operations import Operations
 from vstorefs.mount.provenance.runs import Runs
 from vstorefs.mount.provenance.uses import Uses
 from vstorefs.mount.reading.hashing import Hashing
 from vstorefs.mount.reading.locked import Locked
 from vstorefs.mount.reading.transfers import Transfers
+from vstorefs.mount.readings import Readings
+from vstorefs.mount.tree.absences import Absences
 from vstorefs.mount.tree.inodes import ROOT, DirectoryNode, Inodes, TopNode
 from vstorefs.mount.tree.invalidation import Forgetting
 from vstorefs.mount.tree.namespace import Namespace
@@ -235,22 +238,27 @@ class Front:
                 self._clock,
                 hidden=(VERSIONS_FOLDER, HIDDEN_FOLDER),
             )
+            handles = Handles()
+            absences = Absences(self._clock)
+            locked = Locked(options.lock, hashing) if options.lock is not None else None
+            readings = Readings(
+                handles, inodes, namespace, transfers, hashing, locked, uses, self._clock
+            )
             operations = Operations(
                 inodes,
                 namespace,
-                transfers,
-                hashing,
+                handles,
+                readings,
                 commits,
                 changes,
                 DotVersions(inodes, uploads, self._clock, pool, uses.settle),
                 uses,
                 runs,
+                absences,
                 pool,
                 self._clock,
                 self._mount_point,
             )
-            if options.lock is not None:
-                operations.locked = Locked(options.lock, hashing)
             await runs.begin_own()
             adopted = await self._adopt(pool, uploads)
             places = Places(remotes, uploads, options.project)
@@ -278,7 +286,9 @@ class Front:
                 forgetting,
                 read_only=options.read_only,
             )
-            calls = LedgerCalls(pool, options.project, runs, uses, operations, uploads, forgetting)
+            calls = LedgerCalls(
+                pool, options.project, runs, uses, readings, absences, uploads, forgetting
+            )
             upkeep = Upkeep(
                 places, uploads, inodes, self._clock, forgetting, read_only=options.read_only
             )

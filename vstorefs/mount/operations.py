@@ -19,7 +19,7 @@ import trio
 
 from vstorefs import errors
 from vstorefs.clock import Clock
-from vstorefs.model import CHUNK_BYTES, VERSIONS_FOLDER, Content, RunId
+from vstorefs.model import VERSIONS_FOLDER, Content
 from vstorefs.mount.backend.pool import Pool
 from vstorefs.mount.dotversions.nodes import (
     FileHistory,
@@ -35,10 +35,8 @@ from vstorefs.mount.dotversions.tree import DotVersions
 from vstorefs.mount.handles import FileHandle, FolderHandle, Handles, TextHandle
 from vstorefs.mount.provenance.runs import Runs
 from vstorefs.mount.provenance.uses import Uses
-from vstorefs.mount.reading.hashing import Hashing
-from vstorefs.mount.reading.locked import Locked
-from vstorefs.mount.reading.readahead import Reader
-from vstorefs.mount.reading.transfers import Bytes, Transfers
+from vstorefs.mount.reading.transfers import Bytes
+from vstorefs.mount.readings import Readings
 from vstorefs.mount.tree import xattrs
 from vstorefs.mount.tree.absences import Absences
 from vstorefs.mount.tree.attributes import absent, absent_for, attributes_of
@@ -60,7 +58,6 @@ from vstorefs.mount.writing.opener import opener_of, still_writes
 
 log = logging.getLogger(__name__)
 
-_YOUNG_NS = 2_000_000_000
 _HUGE_BLOCKS = 1 << 38
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -99,13 +96,14 @@ class Operations(pyfuse3.Operations):
         self,
         inodes: Inodes,
         namespace: Namespace,
-        transfers: Transfers,
-        hashing: Hashing,
+        handles: Handles,
+        readings: Readings,
         commits: Commits,
         changes: Changes,
         versions: DotVersions,
         uses: Uses,
         runs: Runs,
+        absences: Absences,
         pool: Pool,
         clock: Clock,
         mount_point: str,
@@ -113,21 +111,19 @@ class Operations(pyfuse3.Operations):
         super().__init__()
         self._inodes = inodes
         self._namespace = namespace
-        self._transfers = transfers
-        self._hashing = hashing
+        self._handles = handles
+        self._readings = readings
         self._commits = commits
         self._changes = changes
         self._versions = versions
         self._top = Top(inodes, versions)
         self._uses = uses
         self._runs = runs
+        self._absences = absences
         self._pool = pool
         self._clock = clock
         self._mount_point = mount_point
-        self._handles = Handles()
         self.device = ""
-        self.locked: Locked | None = None
-        self.absences = Absences(clock)
 
     # --- names
 
@@ -150,7 +146,7 @@ class Operations(pyfuse3.Operations):
             self._uses.missing(parent.remote, path, self._runs.run_of(pid))
             # Another run is to be told too.
             seconds = 0.0 if self._runs.processes.any else seconds
-            self.absences.told(parent.number, name, seconds)
+            self._absences.told(parent.number, name, seconds)
         return absent(seconds)
 
     async def _find(self, parent: Node, name: str) -> Node | None:
@@ -289,9 +285,8 @@ class Operations(pyfuse3.Operations):
         try:
             if writing and flags & os.O_TRUNC:
                 await self._truncate(node, 0)
-            elif not writing and node.size == 0 and node.content is not None and node.draft is None:
-                # No read will come for an empty file, so this is its first use.
-                await self._read(handle, 0, 0)
+            elif not writing:
+                await self._readings.read_empty(handle)
         except BaseException:
             node.pins -= 1
             node.write_handles -= writing
@@ -337,78 +332,7 @@ class Operations(pyfuse3.Operations):
         if isinstance(handle, TextHandle):
             return handle.data[off : off + size]
         assert isinstance(handle, FileHandle)
-        node = handle.node
-        draft = draft_of(node) if node is not None else None
-        if draft is not None:
-            return await draft.read(self._transfers, handle.remote, off, off + size)
-        try:
-            return await self._read(handle, off, off + size)
-        except errors.Changed:
-            if node is not None:
-                self._namespace.outdate(node)
-            raise
-
-    async def _read(self, handle: FileHandle, start: int, end: int) -> Bytes:
-        content = handle.node.content if handle.node is not None else handle.content
-        if content is None:
-            return b""
-        if handle.transfer is None or handle.transfer.content != content:
-            self._stop_reading(handle)
-            trusted = content.strong or not self._is_young(handle)
-            handle.transfer = self._transfers.open(content, handle.remote, trusted=trusted)
-            handle.transfer.readers += 1
-            handle.reader = Reader()
-            if self.locked is None:
-                await self._hashing.begin(handle.transfer, handle.path)
-        if self.locked is not None:
-            # At every read: several of one handle may run at once, and the kernel asks again after an error.
-            await self.locked.check(handle.transfer, handle.path)
-        try:
-            handle.reader, data = await self._transfers.read(
-                handle.transfer, handle.reader, start, end
-            )
-        except errors.Changed:
-            if handle.run is not None:
-                self._uses.torn(handle.remote, content, handle.run)
-            raise
-        if handle.node is not None and data:
-            first, last = start // CHUNK_BYTES, (start + len(data) - 1) // CHUNK_BYTES
-            handle.node.served |= ((2 << (last - first)) - 1) << first
-        return data
-
-    def _is_young(self, handle: FileHandle) -> bool:
-        return handle.node is not None and self._clock.wall_ns() - handle.node.mtime_ns < _YOUNG_NS
-
-    def _stop_reading(self, handle: FileHandle) -> None:
-        transfer, handle.transfer = handle.transfer, None
-        if transfer is not None:
-            transfer.readers -= 1
-            if transfer.readers == 0:
-                self._hashing.last_reader_left(transfer)
-            self._transfers.close(transfer)
-
-    def _note_reading(self, handle: FileHandle) -> None:
-        if handle.run is not None and handle.node is not None:
-            content = handle.transfer.content if handle.transfer is not None else None
-            self._uses.read(handle.node, content, handle.run)
-
-    def note_readings(self, run: RunId) -> None:
-        """A run ends: what is known of files whose closing the kernel has not told yet."""
-        for handle in self._handles.files():
-            if handle.run == run:
-                self._note_reading(handle)
-
-    async def hashed(self, bound_s: float) -> None:
-        """Wait until what is being hashed has been, or the time is up."""
-        with trio.move_on_after(bound_s):
-            await self._hashing.settled()
-
-    def note_inherited(self, inodes: Sequence[int], run: RunId) -> None:
-        """A run begins with these files open for reading."""
-        for number in inodes:
-            node = self._inodes.get(number)
-            if isinstance(node, FileNode):
-                self._uses.opened(node, run, inherited=True)
+        return await self._readings.read(handle, off, off + size)
 
     @upcall
     async def write(self, fh: int, off: int, buf: bytes) -> int:
@@ -460,8 +384,7 @@ class Operations(pyfuse3.Operations):
         handle = self._handles.remove(fh)
         if not isinstance(handle, FileHandle):
             return
-        self._note_reading(handle)
-        self._stop_reading(handle)
+        self._readings.end(handle)
         node = handle.node
         if node is None:
             return
