@@ -48,6 +48,8 @@ from vstorefs.mount.tree.remote import Remote
 from vstorefs.mount.writing.changes import Changes
 from vstorefs.mount.writing.commits import Commits
 from vstorefs.mount.writing.draft import remove_later
+from vstorefs.mount.writing.names import Names
+from vstorefs.mount.writing.renames import Renames
 from vstorefs.mount.writing.scratch import ScratchNames
 from vstorefs.mount.writing.uploads import Settled, Uploads
 from vstorefs.project import Project
@@ -230,19 +232,26 @@ class Front:
                 whole_below=options.project.hash_whole_below,
                 whole_part=options.project.hash_whole_above_part,
             )
-            changes = Changes(
+            names = Names(
+                self._session.id,
                 namespace,
                 inodes,
-                commits,
                 uploads,
-                self._clock,
                 hidden=(VERSIONS_FOLDER, HIDDEN_FOLDER),
             )
+            changes = Changes(names, namespace, commits, uploads, self._clock)
+            renames = Renames(names, namespace, changes, commits, uploads)
             handles = Handles()
             absences = Absences(self._clock)
-            locked = Locked(options.lock, hashing) if options.lock is not None else None
             readings = Readings(
-                handles, inodes, namespace, transfers, hashing, locked, uses, self._clock
+                handles,
+                inodes,
+                namespace,
+                transfers,
+                hashing,
+                Locked(options.lock, hashing) if options.lock is not None else None,
+                uses,
+                self._clock,
             )
             operations = Operations(
                 inodes,
@@ -251,6 +260,7 @@ class Front:
                 readings,
                 commits,
                 changes,
+                renames,
                 DotVersions(inodes, uploads, self._clock, pool, uses.settle),
                 uses,
                 runs,
@@ -292,9 +302,11 @@ class Front:
             upkeep = Upkeep(
                 places, uploads, inodes, self._clock, forgetting, read_only=options.read_only
             )
-            handlers = report.handlers() | calls.handlers() | upkeep.handlers()
-            pagers = Surveys(places).pagers() | restores.pagers()
-            control = Control(mounts.socket_path(self._mount_point), handlers, pagers)
+            control = Control(
+                mounts.socket_path(self._mount_point),
+                report.handlers() | calls.handlers() | upkeep.handlers(),
+                Surveys(places).pagers() | restores.pagers(),
+            )
             self._mount(operations)
             try:
                 await nursery.start(control.run)

@@ -51,10 +51,12 @@ from vstorefs.mount.tree.inodes import (
     TopNode,
 )
 from vstorefs.mount.tree.namespace import Namespace
-from vstorefs.mount.writing.changes import Changes, NewAttributes, check_writable
+from vstorefs.mount.writing.changes import Changes, NewAttributes
 from vstorefs.mount.writing.commits import Commits
 from vstorefs.mount.writing.draft import Draft, draft_of
+from vstorefs.mount.writing.names import check_writable
 from vstorefs.mount.writing.opener import opener_of, still_writes
+from vstorefs.mount.writing.renames import Renames
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +102,7 @@ class Operations(pyfuse3.Operations):
         readings: Readings,
         commits: Commits,
         changes: Changes,
+        renames: Renames,
         versions: DotVersions,
         uses: Uses,
         runs: Runs,
@@ -115,6 +118,7 @@ class Operations(pyfuse3.Operations):
         self._readings = readings
         self._commits = commits
         self._changes = changes
+        self._renames = renames
         self._versions = versions
         self._top = Top(inodes, versions)
         self._uses = uses
@@ -477,7 +481,7 @@ class Operations(pyfuse3.Operations):
         run = self._runs.run_of(ctx.pid)
         source, name = self._folder(parent_inode_old), os.fsdecode(name_old)
         target, new_name = self._folder(parent_inode_new), os.fsdecode(name_new)
-        await self._changes.rename(
+        await self._renames.rename(
             source,
             name,
             target,

@@ -141,6 +141,13 @@ class DirectoryNode(Node):
         """The key of a name in this directory."""
         return join(self.path, name)
 
+    def detach(self, name: str, node: StoreNode) -> None:
+        """A node has a name in this directory no more."""
+        if isinstance(node, FileNode | SymlinkNode):
+            node.removed = True
+        if self.children.get(name) is node:
+            del self.children[name]
+
     def set_entry(self, entry: Entry) -> None:
         """Take over what a listing says about this directory itself."""
         self.mode, self.uid, self.gid = entry.mode, entry.uid, entry.gid
