@@ -216,9 +216,7 @@ class Front:
 
     async def write(self, node: FileNode, data: bytes) -> None:
         """Bytes at the start of a file."""
-        draft = await self.commits.draft(node)
-        await draft.write(0, data)
-        node.size = draft.size
+        await self.commits.write(node, 0, data)
 
     async def read(self, node: FileNode) -> bytes:
         """All that a file has which no store has yet."""

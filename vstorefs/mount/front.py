@@ -31,6 +31,7 @@ from vstorefs.mount.control.restores import Restores
 from vstorefs.mount.control.server import Control
 from vstorefs.mount.control.status import Report
 from vstorefs.mount.control.surveys import Surveys
+from vstorefs.mount.dotversions.top import Top
 from vstorefs.mount.dotversions.tree import DotVersions
 from vstorefs.mount.handles import Handles
 from vstorefs.mount.operations import Operations
@@ -40,6 +41,7 @@ from vstorefs.mount.reading.hashing import Hashing
 from vstorefs.mount.reading.locked import Locked
 from vstorefs.mount.reading.transfers import Transfers
 from vstorefs.mount.readings import Readings
+from vstorefs.mount.shown import Shown
 from vstorefs.mount.tree.absences import Absences
 from vstorefs.mount.tree.inodes import ROOT, DirectoryNode, Inodes, TopNode
 from vstorefs.mount.tree.invalidation import Forgetting
@@ -253,20 +255,29 @@ class Front:
                 uses,
                 self._clock,
             )
+            versions = DotVersions(inodes, uploads, self._clock, pool, uses.settle)
             operations = Operations(
                 inodes,
                 namespace,
+                Shown(
+                    self._mount_point,
+                    inodes,
+                    namespace,
+                    versions,
+                    Top(inodes, versions),
+                    absences,
+                    uses,
+                    runs,
+                ),
                 handles,
                 readings,
                 commits,
                 changes,
                 renames,
-                DotVersions(inodes, uploads, self._clock, pool, uses.settle),
+                versions,
                 uses,
                 runs,
-                absences,
                 pool,
-                self._clock,
                 self._mount_point,
             )
             await runs.begin_own()

@@ -1,25 +1,20 @@
-"""The upcalls: find the node, act, and turn errors into errno. Nothing here knows how.
+"""The upcalls: find the node, act, map the error. Nothing here knows how.
 
-Every upcall runs in a task of pyfuse3's. Errors of our family become an errno by the one table;
-anything else is a bug: its traceback goes to the log, EIO to the caller.
+Every upcall runs in a task of pyfuse3's.
 """
 
 from __future__ import annotations
 
 import errno
-import functools
-import logging
 import os
 import stat
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any, ParamSpec, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 import pyfuse3
 import trio
 
-from vstorefs import errors
-from vstorefs.clock import Clock
-from vstorefs.model import VERSIONS_FOLDER, Content
+from vstorefs.model import Content
 from vstorefs.mount.backend.pool import Pool
 from vstorefs.mount.dotversions.nodes import (
     FileHistory,
@@ -29,19 +24,16 @@ from vstorefs.mount.dotversions.nodes import (
     VersionsFolder,
     WarningsFile,
 )
-from vstorefs.mount.dotversions.snapshot import SnapshotFolder
-from vstorefs.mount.dotversions.top import AllWarnings, Top, TopVersions
+from vstorefs.mount.dotversions.top import AllWarnings, TopVersions
 from vstorefs.mount.dotversions.tree import DotVersions
 from vstorefs.mount.handles import FileHandle, FolderHandle, Handles, TextHandle
 from vstorefs.mount.provenance.runs import Runs
 from vstorefs.mount.provenance.uses import Uses
 from vstorefs.mount.reading.transfers import Bytes
 from vstorefs.mount.readings import Readings
+from vstorefs.mount.shown import Shown
 from vstorefs.mount.tree import xattrs
-from vstorefs.mount.tree.absences import Absences
-from vstorefs.mount.tree.attributes import absent, absent_for, attributes_of
 from vstorefs.mount.tree.inodes import (
-    ROOT,
     DirectoryNode,
     FileNode,
     Inodes,
@@ -51,41 +43,15 @@ from vstorefs.mount.tree.inodes import (
     TopNode,
 )
 from vstorefs.mount.tree.namespace import Namespace
+from vstorefs.mount.upcalls import upcall
 from vstorefs.mount.writing.changes import Changes, NewAttributes
 from vstorefs.mount.writing.commits import Commits
-from vstorefs.mount.writing.draft import Draft, draft_of
+from vstorefs.mount.writing.draft import draft_of
 from vstorefs.mount.writing.names import check_writable
 from vstorefs.mount.writing.opener import opener_of, still_writes
 from vstorefs.mount.writing.renames import Renames
 
-log = logging.getLogger(__name__)
-
 _HUGE_BLOCKS = 1 << 38
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-def upcall(handler: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]:
-    """Turn a handler's errors into an errno."""
-
-    @functools.wraps(handler)
-    async def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return await handler(*args, **kwargs)
-        except pyfuse3.FUSEError:
-            raise
-        except errors.VstorefsError as error:
-            if not isinstance(error, errors.NotFound):
-                log.warning("%s", error)
-            raise pyfuse3.FUSEError(errors.to_errno(error)) from error
-        except OSError as error:
-            log.warning("%s: %s", handler.__name__, error)
-            raise pyfuse3.FUSEError(error.errno or errno.EIO) from error
-        except Exception as error:
-            log.exception("an error inside vstorefs, in %s", handler.__name__)
-            raise pyfuse3.FUSEError(errno.EIO) from error
-
-    return wrapper
 
 
 class Operations(pyfuse3.Operations):
@@ -98,6 +64,7 @@ class Operations(pyfuse3.Operations):
         self,
         inodes: Inodes,
         namespace: Namespace,
+        shown: Shown,
         handles: Handles,
         readings: Readings,
         commits: Commits,
@@ -106,26 +73,22 @@ class Operations(pyfuse3.Operations):
         versions: DotVersions,
         uses: Uses,
         runs: Runs,
-        absences: Absences,
         pool: Pool,
-        clock: Clock,
         mount_point: str,
     ) -> None:
         super().__init__()
         self._inodes = inodes
         self._namespace = namespace
+        self._shown = shown
         self._handles = handles
         self._readings = readings
         self._commits = commits
         self._changes = changes
         self._renames = renames
         self._versions = versions
-        self._top = Top(inodes, versions)
         self._uses = uses
         self._runs = runs
-        self._absences = absences
         self._pool = pool
-        self._clock = clock
         self._mount_point = mount_point
         self.device = ""
 
@@ -136,43 +99,11 @@ class Operations(pyfuse3.Operations):
         parent = self._node(parent_inode)
         if not _is_text(name):
             # Stores name things in UTF-8, so none has that one, and nobody can be asked for it.
-            return absent(absent_for(parent, self._namespace))
-        text = os.fsdecode(name)
-        node = await self._find(parent, text)
+            return self._shown.tell_absent(parent)
+        node = await self._shown.find(parent, os.fsdecode(name))
         if node is None:
-            return self._tell_absent(parent, name, ctx.pid)
-        return self._tell(node)
-
-    def _tell_absent(self, parent: Node, name: bytes, pid: int) -> pyfuse3.EntryAttributes:
-        seconds = absent_for(parent, self._namespace)
-        if isinstance(parent, DirectoryNode):
-            path = parent.path_of(os.fsdecode(name))
-            self._uses.missing(parent.remote, path, self._runs.run_of(pid))
-            # Another run is to be told too.
-            seconds = 0.0 if self._runs.processes.any else seconds
-            self._absences.told(parent.number, name, seconds)
-        return absent(seconds)
-
-    async def _find(self, parent: Node, name: str) -> Node | None:
-        match parent:
-            case DirectoryNode():
-                if name == VERSIONS_FOLDER and parent.remote.moment_ns is None:
-                    return self._versions.folder(parent, name)
-                return await self._namespace.find(parent, name)
-            case TopNode():
-                if name == VERSIONS_FOLDER and parent.number == ROOT:
-                    return self._top.folder(parent, name)
-                return parent.stores.get(name)
-            case TopVersions():
-                return await self._top.find(parent, name)
-            case VersionsFolder() | FileHistory():
-                return await self._versions.find(parent, name)
-            case _:
-                raise pyfuse3.FUSEError(errno.ENOTDIR)
-
-    def _tell(self, node: Node) -> pyfuse3.EntryAttributes:
-        self._inodes.looked_up(node)
-        return attributes_of(node, self._namespace)
+            return self._shown.tell_missing(parent, name, ctx.pid)
+        return self._shown.tell(node)
 
     async def forget(self, inode_list: Sequence[tuple[int, int]]) -> None:
         for number, count in inode_list:
@@ -182,7 +113,7 @@ class Operations(pyfuse3.Operations):
     async def getattr(self, inode: int, ctx: Any) -> pyfuse3.EntryAttributes:
         del ctx
         node = self._node(inode)
-        return attributes_of(node, self._namespace)
+        return self._shown.attributes(node)
 
     @upcall
     async def readlink(self, inode: int, ctx: Any) -> bytes:
@@ -208,31 +139,14 @@ class Operations(pyfuse3.Operations):
         handle = self._handles.get(fh)
         assert isinstance(handle, FolderHandle)
         if handle.rows is None or start_id == 0:
-            handle.rows = await self._rows(handle.node)
+            handle.rows = await self._shown.rows(handle.node)
         for index in range(start_id, len(handle.rows)):
             name, row = handle.rows[index]
-            if isinstance(row, Node):
-                node = row
-            else:
-                assert isinstance(handle.node, DirectoryNode)
-                node = self._namespace.node(handle.node, name, row)
-            attributes = attributes_of(node, self._namespace)
+            node = self._shown.node_of(handle.node, name, row)
+            attributes = self._shown.attributes(node)
             if not pyfuse3.readdir_reply(token, os.fsencode(name), attributes, index + 1):
                 break
             self._inodes.looked_up(node)
-
-    async def _rows(self, node: Node) -> list[tuple[str, Any]]:
-        match node:
-            case DirectoryNode():
-                return sorted((await self._namespace.entries(node)).items())
-            case TopNode():
-                return sorted(node.stores.items())
-            case TopVersions():
-                return list(self._top.rows(node))
-            case VersionsFolder() | FileHistory():
-                return list(await self._versions.rows(node))
-            case _:
-                raise pyfuse3.FUSEError(errno.ENOTDIR)
 
     async def releasedir(self, fh: int) -> None:
         self._handles.remove(fh)
@@ -258,11 +172,8 @@ class Operations(pyfuse3.Operations):
                 path = f"{self._mount_point}/{content.key}"
                 handle = FileHandle(None, node.remote, content, f"{path} ({node.name})")
                 return _info(self._handles.add(handle), keep_cache=True)
-            case TellingFile() | WarningsFile():
-                text = await self._versions.text(node)
-                return _info(self._handles.add(TextHandle(text)), direct_io=True)
-            case AllWarnings():
-                text = await self._top.text(node)
+            case TellingFile() | WarningsFile() | AllWarnings():
+                text = await self._shown.text(node)
                 return _info(self._handles.add(TextHandle(text)), direct_io=True)
             case _:
                 raise pyfuse3.FUSEError(errno.EISDIR)
@@ -273,7 +184,7 @@ class Operations(pyfuse3.Operations):
         if node.outdated and not node.busy:
             # The kernel then looks the name up anew, and opens what that finds.
             raise pyfuse3.FUSEError(errno.ESTALE)
-        handle = FileHandle(node, node.remote, None, self._path(node))
+        handle = FileHandle(node, node.remote, None, self._shown.path_of(node))
         run = self._runs.run_of(pid)
         if flags & os.O_ACCMODE != os.O_WRONLY and not (writing and flags & os.O_TRUNC):
             handle.run = run
@@ -288,7 +199,7 @@ class Operations(pyfuse3.Operations):
         node.write_handles += writing
         try:
             if writing and flags & os.O_TRUNC:
-                await self._truncate(node, 0)
+                await self._commits.truncate(node, 0)
             elif not writing:
                 await self._readings.read_empty(handle)
         except BaseException:
@@ -303,12 +214,17 @@ class Operations(pyfuse3.Operations):
     ) -> tuple[pyfuse3.FileInfo, pyfuse3.EntryAttributes]:
         node = await self._create(parent_inode, name, mode, ctx)
         handle = FileHandle(
-            node, node.remote, None, self._path(node), writable=True, opener=opener_of(ctx.pid)
+            node,
+            node.remote,
+            None,
+            self._shown.path_of(node),
+            writable=True,
+            opener=opener_of(ctx.pid),
         )
         handle.appends = bool(flags & os.O_APPEND)
         node.pins += 1
         node.write_handles += 1
-        return _info(self._handles.add(handle), keep_cache=True), self._tell(node)
+        return _info(self._handles.add(handle), keep_cache=True), self._shown.tell(node)
 
     @upcall
     async def mknod(
@@ -319,7 +235,7 @@ class Operations(pyfuse3.Operations):
             raise pyfuse3.FUSEError(errno.EOPNOTSUPP)
         node = await self._create(parent_inode, name, mode, ctx)
         await self._commits.commit(node)
-        return self._tell(node)
+        return self._shown.tell(node)
 
     async def _create(self, parent_inode: int, name: bytes, mode: int, ctx: Any) -> FileNode:
         run = self._runs.run_of(ctx.pid)
@@ -343,30 +259,8 @@ class Operations(pyfuse3.Operations):
         handle = self._handles.get(fh)
         assert isinstance(handle, FileHandle)
         assert handle.node is not None
-        node = handle.node
-
-        async def change(draft: Draft) -> None:
-            await draft.write(draft.size if handle.appends else off, buf)
-
-        await self._change(node, change)
+        await self._commits.write(handle.node, None if handle.appends else off, buf)
         return len(buf)
-
-    async def _change(
-        self, node: FileNode, change: Callable[[Draft], Awaitable[None]], *, empty: bool = False
-    ) -> None:
-        """Change the content of a file, in a draft that nobody freezes meanwhile."""
-        while True:
-            draft = await self._commits.draft(node, empty=empty)
-            async with draft.lock:
-                if draft.frozen or node.draft is not draft:
-                    continue
-                await change(draft)
-                node.size = draft.size
-                node.mtime_ns, node.mtime_set = self._clock.wall_ns(), False
-                return
-
-    async def _truncate(self, node: FileNode, size: int) -> None:
-        await self._change(node, lambda draft: draft.truncate(size), empty=size == 0)
 
     @upcall
     async def flush(self, fh: int) -> None:
@@ -420,7 +314,7 @@ class Operations(pyfuse3.Operations):
                 raise pyfuse3.FUSEError(errno.EISDIR)
             check_writable(node)
             node.run = run
-            await self._truncate(node, attr.st_size)
+            await self._commits.truncate(node, attr.st_size)
             if fh is None and node.write_handles == 0:
                 await self._commits.commit_and_wait(node)
         new = NewAttributes(
@@ -430,7 +324,7 @@ class Operations(pyfuse3.Operations):
             attr.st_mtime_ns if fields.update_mtime else None,
         )
         await self._changes.set_attributes(node, new, run)
-        return attributes_of(node, self._namespace)
+        return self._shown.attributes(node)
 
     @upcall
     async def unlink(self, parent_inode: int, name: bytes, ctx: Any) -> None:
@@ -455,14 +349,14 @@ class Operations(pyfuse3.Operations):
         node = await self._changes.make_directory(
             self._folder(parent_inode), os.fsdecode(name), stat.S_IMODE(mode), run
         )
-        return self._tell(node)
+        return self._shown.tell(node)
 
     @upcall
     async def symlink(
         self, parent_inode: int, name: bytes, target: bytes, ctx: Any
     ) -> pyfuse3.EntryAttributes:
         folder, run = self._folder(parent_inode), self._runs.run_of(ctx.pid)
-        return self._tell(
+        return self._shown.tell(
             await self._changes.make_symlink(folder, os.fsdecode(name), os.fsdecode(target), run)
         )
 
@@ -563,17 +457,6 @@ class Operations(pyfuse3.Operations):
         if isinstance(node, FileNode):
             return node.content if node.draft is None else None
         return self._versions.content(node) if isinstance(node, VersionFile) else None
-
-    def _path(self, node: FileNode) -> str:
-        """The path of a file as programs see it."""
-        top: DirectoryNode = node.parent
-        while top.parent is not None:
-            top = top.parent
-        if isinstance(top, SnapshotFolder):
-            return f"{self._mount_point.rstrip('/')}/{node.path} ({top.name})"
-        return "/".join(
-            part for part in (self._mount_point.rstrip("/"), top.name, node.path) if part
-        )
 
 
 def _is_text(name: bytes) -> bool:

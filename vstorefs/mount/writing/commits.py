@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
 
@@ -127,6 +127,32 @@ class Commits:
             node.size = 0
         node.draft = fresh
         return fresh
+
+    async def write(self, node: FileNode, offset: int | None, data: bytes) -> None:
+        """Write bytes at an offset, or (None) at the end of what there is by then. Raises: OSError."""
+
+        async def change(draft: Draft) -> None:
+            await draft.write(draft.size if offset is None else offset, data)
+
+        await self._change(node, change)
+
+    async def truncate(self, node: FileNode, size: int) -> None:
+        """Cut short or make longer with zeros. Raises: OSError."""
+        await self._change(node, lambda draft: draft.truncate(size), empty=size == 0)
+
+    async def _change(
+        self, node: FileNode, change: Callable[[Draft], Awaitable[object]], *, empty: bool = False
+    ) -> None:
+        """Change the content of a file, in a draft that nobody freezes meanwhile."""
+        while True:
+            draft = await self.draft(node, empty=empty)
+            async with draft.lock:
+                if draft.frozen or node.draft is not draft:
+                    continue
+                await change(draft)
+                node.size = draft.size
+                node.mtime_ns, node.mtime_set = self._clock.wall_ns(), False
+                return
 
     def stays_local(self, node: FileNode) -> bool:
         """Whether a file is scratch: named so, and never sent anywhere."""

@@ -15,6 +15,66 @@ from vstorefs.mount.writing.draft import draft_of
 pytestmark = pytest.mark.trio
 
 
+class TestWriting:
+    async def test_over_what_the_store_has_brings_no_byte_of_it(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            parts.there("f")
+            node = await parts.file("f")
+            parts.later()
+            await parts.commits.write(node, 1, b"xy")
+            draft = draft_of(node)
+            assert draft is not None
+            assert (draft.present, draft.under) == (((1, 3),), node.content)
+            assert (node.size, node.mtime_ns) == (5, parts.clock.wall_ns())
+
+    async def test_at_the_end_is_at_the_end_that_there_is_by_then(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            node = await parts.written("f", b"one")
+            async with trio.open_nursery() as nursery:
+                for data in (b"two", b"two"):
+                    nursery.start_soon(parts.commits.write, node, None, data)
+            assert await parts.read(node) == b"onetwotwo"
+            assert node.size == 9
+
+    async def test_goes_on_in_another_draft_while_one_is_on_its_way(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            node = await parts.written("f", b"one")
+            await parts.commits.commit(node)
+            await parts.commits.write(node, None, b"two")
+            entry = parts.pool.journal[0]
+            assert entry.staged is not None
+            assert (entry.staged.size, node.size) == (3, 6)
+            assert await parts.read(node) == b"onetwo"
+
+    async def test_is_what_the_time_says_whatever_a_program_had_set(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            node = await parts.written("f", b"one")
+            node.mtime_ns, node.mtime_set = 7, True
+            await parts.commits.write(node, 0, b"two")
+            assert (node.mtime_ns, node.mtime_set) == (parts.clock.wall_ns(), False)
+
+    @pytest.mark.parametrize(
+        ("size", "left"), [(0, b""), (2, b"da"), (6, b"data\0\0")], ids=["empty", "cut", "longer"]
+    )
+    async def test_or_cutting_leaves_so_much(self, tmp_path: Path, size: int, left: bytes) -> None:
+        async with front(tmp_path) as parts:
+            node = await parts.written("f", b"data")
+            await parts.commits.truncate(node, size)
+            assert node.size == size
+            assert await parts.read(node) == left
+
+    async def test_after_cutting_all_starts_from_nothing(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            parts.there("f", token="t7")
+            node = await parts.file("f")
+            await parts.commits.truncate(node, 0)
+            await parts.commits.commit(node)
+            entry = parts.pool.journal[0]
+            assert entry.staged is not None
+            assert (entry.staged.size, entry.staged.base) == (0, None)
+            assert entry.write.base == "t7"
+
+
 class TestAClose:
     async def test_makes_one_version_of_what_was_written(self, tmp_path: Path) -> None:
         async with front(tmp_path) as parts:
