@@ -27,6 +27,7 @@ from vstorefs.mount.dotversions.nodes import (
 from vstorefs.mount.dotversions.top import AllWarnings, TopVersions
 from vstorefs.mount.dotversions.tree import DotVersions
 from vstorefs.mount.handles import FileHandle, FolderHandle, Handles, TextHandle
+from vstorefs.mount.kernel import Device
 from vstorefs.mount.provenance.runs import Runs
 from vstorefs.mount.provenance.uses import Uses
 from vstorefs.mount.reading.transfers import Bytes
@@ -75,6 +76,7 @@ class Operations(pyfuse3.Operations):
         runs: Runs,
         pool: Pool,
         mount_point: str,
+        device: Device,
     ) -> None:
         super().__init__()
         self._inodes = inodes
@@ -90,7 +92,7 @@ class Operations(pyfuse3.Operations):
         self._runs = runs
         self._pool = pool
         self._mount_point = mount_point
-        self.device = ""
+        self._device = device
 
     # --- names
 
@@ -272,7 +274,7 @@ class Operations(pyfuse3.Operations):
         if draft is None or draft.frozen or not draft.dirty:
             return
         if node.write_handles == 1 and await trio.to_thread.run_sync(
-            still_writes, handle.opener, self.device, node.number
+            still_writes, handle.opener, self._device.number, node.number
         ):
             return
         await self._commits.commit_and_wait(node)
