@@ -40,7 +40,10 @@ def uses_with(pool: Any) -> Uses:
     ready = trio.Event()
     ready.set()
     runs: Any = SimpleNamespace(
-        ready=ready, catch_up=trio.lowlevel.checkpoint, touched=False, warn=lambda warning: None
+        ready=ready,
+        catch_up=trio.lowlevel.checkpoint,
+        touch=lambda: None,
+        warn=lambda warning: None,
     )
     project: Any = SimpleNamespace(alias_of=lambda spec: "")
     return Uses(pool, project, runs, SystemClock(), pinned=False)

@@ -1,4 +1,4 @@
-"""The front process: puts the parts together, mounts, and ends in order.
+"""The front process: checks, mounts, serves, and ends in order; what it is made of stands in `assembly.py`.
 
 Nothing is mounted before the cache, the state and every store have been found to work. On the way
 out, what is on its way to a store gets a moment; what it does not make stays in the journal, for
@@ -11,49 +11,30 @@ import logging
 import os
 import signal
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pyfuse3
 import trio
 
 from vstorefs import errors, files
-from vstorefs.cache.chunks import ChunkReader
 from vstorefs.cache.env import Cache
 from vstorefs.clock import SystemClock
-from vstorefs.model import HIDDEN_FOLDER, VERSIONS_FOLDER, JournalEntry, StoreId
-from vstorefs.mount import kernel
+from vstorefs.model import JournalEntry
+from vstorefs.mount.assembly import Given, MountOptions, Parts, assemble
 from vstorefs.mount.backend.pool import Pool
-from vstorefs.mount.control.ledger import LedgerCalls
-from vstorefs.mount.control.maintenance import Upkeep
-from vstorefs.mount.control.paths import Places
-from vstorefs.mount.control.restores import Restores
-from vstorefs.mount.control.server import Control
-from vstorefs.mount.control.status import Report
-from vstorefs.mount.control.surveys import Surveys
-from vstorefs.mount.dotversions.tree import DotVersions
+from vstorefs.mount.kernel import Device
 from vstorefs.mount.operations import Operations
-from vstorefs.mount.provenance.runs import Runs
-from vstorefs.mount.provenance.uses import Uses
-from vstorefs.mount.reading.hashing import Hashing
-from vstorefs.mount.reading.locked import Locked
 from vstorefs.mount.reading.transfers import Transfers
-from vstorefs.mount.tree.inodes import ROOT, DirectoryNode, Inodes, TopNode
-from vstorefs.mount.tree.invalidation import Forgetting
-from vstorefs.mount.tree.namespace import Namespace
 from vstorefs.mount.tree.remote import Remote
-from vstorefs.mount.writing.changes import Changes
-from vstorefs.mount.writing.commits import Commits
 from vstorefs.mount.writing.draft import remove_later
-from vstorefs.mount.writing.scratch import ScratchNames
 from vstorefs.mount.writing.uploads import Settled, Uploads
-from vstorefs.project import Project
 from vstorefs.state import mounts
 from vstorefs.state.env import State
 from vstorefs.state.sessions import Session
 from vstorefs.state.staging import StagingArea
-from vstorefs.versions.locked import Lock
 from vstorefs.workers import messages
+
+__all__ = ["Front", "MountOptions", "run"]
 
 log = logging.getLogger(__name__)
 
@@ -64,26 +45,6 @@ _CHECK_S = 10.0
 _ADOPTED_S = 60.0
 _LAST_NOTES_S = 15.0
 _REVIVE_EVERY_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class MountOptions:
-    """Everything that a mount is made from. `workers` is how many worker processes.
-
-    `lock`: show exactly what a lock file says. `moment_ns`: show the stores as they were then.
-    """
-
-    mount_point: Path
-    project: Project
-    cache_dir: Path
-    state_dir: Path
-    cache_bytes: int
-    read_only: bool
-    allow_other: bool
-    log_file: str | None
-    workers: int
-    lock: Lock | None = None
-    moment_ns: int | None = None
 
 
 def run(options: MountOptions, on_ready: Callable[[str], None]) -> None:
@@ -199,132 +160,56 @@ class Front:
     async def _serve(
         self, pool: Pool, remotes: list[Remote], on_ready: Callable[[str], None]
     ) -> None:
-        options = self._options
         async with trio.open_nursery() as nursery:
-            inodes = Inodes()
-            namespace = Namespace(inodes, self._clock)
-            roots = self._make_roots(inodes, namespace, remotes)
-            transfers = Transfers(ChunkReader(self._cache), self._cache.limit_bytes, pool, nursery)
-            uploads = Uploads(
-                pool, {remote.spec.id: remote for remote in remotes}, self._clock, nursery
-            )
-            runs = Runs(pool, options.project, self._clock, self._mount_point)
-            uses = Uses(pool, options.project, runs, self._clock, pinned=options.lock is not None)
-            commits = Commits(
-                self._session.id,
+            given = Given(
+                self._options,
+                self._session,
                 self.area,
-                uploads,
-                namespace,
-                inodes,
-                self._clock,
-                ScratchNames(options.project.scratch),
-                uses.published,
-                through=options.project.write == "through",
-            )
-            hashing = Hashing(
-                pool,
-                transfers,
-                nursery,
-                runs.warn,
-                whole_below=options.project.hash_whole_below,
-                whole_part=options.project.hash_whole_above_part,
-            )
-            changes = Changes(
-                namespace,
-                inodes,
-                commits,
-                uploads,
-                self._clock,
-                hidden=(VERSIONS_FOLDER, HIDDEN_FOLDER),
-            )
-            operations = Operations(
-                inodes,
-                namespace,
-                transfers,
-                hashing,
-                commits,
-                changes,
-                DotVersions(inodes, uploads, self._clock, pool, uses.settle),
-                uses,
-                runs,
-                pool,
-                self._clock,
-                self._mount_point,
-            )
-            if options.lock is not None:
-                operations.locked = Locked(options.lock, hashing)
-            await runs.begin_own()
-            adopted = await self._adopt(pool, uploads)
-            places = Places(remotes, uploads, options.project)
-            report = Report(
-                self._mount_point,
-                remotes,
-                uploads,
-                transfers,
-                namespace,
                 self._cache,
                 self._clock,
-                runs,
-                places,
-                read_only=options.read_only,
-                moment_ns=options.moment_ns,
+                pool,
+                remotes,
+                nursery,
             )
-            forgetting = Forgetting()
-            restores = Restores(
-                places,
-                roots,
-                namespace,
-                changes,
-                uploads,
-                runs,
-                forgetting,
-                read_only=options.read_only,
-            )
-            calls = LedgerCalls(pool, options.project, runs, uses, operations, uploads, forgetting)
-            upkeep = Upkeep(
-                places, uploads, inodes, self._clock, forgetting, read_only=options.read_only
-            )
-            handlers = report.handlers() | calls.handlers() | upkeep.handlers()
-            pagers = Surveys(places).pagers() | restores.pagers()
-            control = Control(mounts.socket_path(self._mount_point), handlers, pagers)
-            self._mount(operations)
+            parts = assemble(given)
+            await parts.provenance.runs.begin_own()
+            adopted = await self._adopt(pool, parts.writing.uploads)
+            self._mount(parts.operations)
             try:
-                await nursery.start(control.run)
-                nursery.start_soon(self._note_recency, pool, transfers)
-                nursery.start_soon(self._stop_on_signal)
-                for remote in remotes:
-                    nursery.start_soon(self._revive, remote)
-                nursery.start_soon(uses.run)
-                nursery.start_soon(runs.keep, uses.settle, adopted)
-                nursery.start_soon(self._become_ready, operations, remotes, on_ready)
+                await nursery.start(parts.control.run)
+                self._start_tasks(given, parts, adopted)
+                nursery.start_soon(self._become_ready, parts.device, remotes, on_ready)
                 await pyfuse3.main(max_tasks=_TASKS)
             finally:
                 pyfuse3.close(unmount=True)
                 mounts.remove(self._mount_point)
-            with trio.CancelScope(shield=True):
-                self.left_behind = not await uploads.drain(_LAST_DRAIN_S)
-                with trio.move_on_after(_LAST_NOTES_S):
-                    await uses.settle()
-                await runs.end_all()
-            if self.left_behind:
-                log.warning(
-                    "%d changes are not in their stores yet; the next mount sends them",
-                    len(uploads),
-                )
+            await self._stop(parts)
             nursery.cancel_scope.cancel()
 
-    def _make_roots(
-        self, inodes: Inodes, namespace: Namespace, remotes: list[Remote]
-    ) -> dict[StoreId, DirectoryNode]:
-        if self._options.project.single:
-            root = namespace.new_root(remotes[0])
-            assert root.number == ROOT
-            return {remotes[0].spec.id: root}
-        top = TopNode(inodes.number(), "")
-        inodes.add(top)
-        for remote in remotes:
-            top.stores[remote.spec.alias] = namespace.new_root(remote, remote.spec.alias)
-        return {root.remote.spec.id: root for root in top.stores.values()}
+    def _start_tasks(
+        self, given: Given, parts: Parts, adopted: Callable[[], Awaitable[None]]
+    ) -> None:
+        """What goes on as long as the mount."""
+        nursery, provenance = given.nursery, parts.provenance
+        nursery.start_soon(self._note_recency, given.pool, parts.reading.transfers)
+        nursery.start_soon(self._stop_on_signal)
+        for remote in given.remotes:
+            nursery.start_soon(self._revive, remote)
+        nursery.start_soon(provenance.uses.run)
+        nursery.start_soon(provenance.runs.keep, provenance.uses.settle, adopted)
+
+    async def _stop(self, parts: Parts) -> None:
+        """Give what is on its way a moment; what it does not make is the next mount's."""
+        uploads, provenance = parts.writing.uploads, parts.provenance
+        with trio.CancelScope(shield=True):
+            self.left_behind = not await uploads.drain(_LAST_DRAIN_S)
+            with trio.move_on_after(_LAST_NOTES_S):
+                await provenance.uses.settle()
+            await provenance.runs.end_all()
+        if self.left_behind:
+            log.warning(
+                "%d changes are not in their stores yet; the next mount sends them", len(uploads)
+            )
 
     async def _adopt(self, pool: Pool, uploads: Uploads) -> Callable[[], Awaitable[None]]:
         """Take over what dead mounts had promised; gives a way to wait until most of that has been sent."""
@@ -367,11 +252,10 @@ class Front:
             ) from error
 
     async def _become_ready(
-        self, operations: Operations, remotes: list[Remote], on_ready: Callable[[str], None]
+        self, device: Device, remotes: list[Remote], on_ready: Callable[[str], None]
     ) -> None:
-        device = await trio.to_thread.run_sync(kernel.device_of, self._mount_point)
-        operations.device = device
-        await trio.to_thread.run_sync(kernel.tune, device)
+        await trio.to_thread.run_sync(device.find)
+        await trio.to_thread.run_sync(device.tune)
         await trio.to_thread.run_sync(self._register)
         notes = [
             f"{remote.spec.alias} is read-only: {remote.read_only}"

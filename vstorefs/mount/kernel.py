@@ -12,22 +12,32 @@ _BACKGROUND = 512
 _READ_AHEAD_KB = 4096
 
 
-def device_of(mount_point: str) -> str:
-    """`major:minor` of the mount. Calls into the mount: from a thread only."""
-    device = os.stat(mount_point).st_dev  # noqa: PTH116 — the number alone
-    return f"{os.major(device)}:{os.minor(device)}"
+class Device:
+    """The device that a mount is to the kernel. `number` is `major:minor`, empty until it was found out."""
 
+    def __init__(self, mount_point: str) -> None:
+        self._mount_point = mount_point
+        self.number = ""
 
-def tune(device: str) -> None:
-    """Allow more requests at a time, and larger reads."""
-    minor = device.partition(":")[2]
-    # With the kernel's 12, a dozen reads of a store that hangs would block those of all others.
-    _set(
-        Path(f"/sys/fs/fuse/connections/{minor}/max_background"),
-        _BACKGROUND,
-        "one slow store can slow down the others",
-    )
-    _set(Path(f"/sys/class/bdi/{device}/read_ahead_kb"), _READ_AHEAD_KB, "reads are smaller")
+    def find(self) -> None:
+        """Find it out. Calls into the mount: from a thread only, once the kernel has mounted it."""
+        device = os.stat(self._mount_point).st_dev  # noqa: PTH116 — the number alone
+        self.number = f"{os.major(device)}:{os.minor(device)}"
+
+    def tune(self) -> None:
+        """Allow more requests at a time, and larger reads."""
+        minor = self.number.partition(":")[2]
+        # With the kernel's 12, a dozen reads of a store that hangs would block those of all others.
+        _set(
+            Path(f"/sys/fs/fuse/connections/{minor}/max_background"),
+            _BACKGROUND,
+            "one slow store can slow down the others",
+        )
+        _set(
+            Path(f"/sys/class/bdi/{self.number}/read_ahead_kb"),
+            _READ_AHEAD_KB,
+            "reads are smaller",
+        )
 
 
 def _set(file: Path, value: int, otherwise: str) -> None:

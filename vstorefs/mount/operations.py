@@ -1,25 +1,20 @@
-"""The upcalls: find the node, act, and turn errors into errno. Nothing here knows how.
+"""The upcalls: find the node, act, map the error. Nothing here knows how.
 
-Every upcall runs in a task of pyfuse3's. Errors of our family become an errno by the one table;
-anything else is a bug: its traceback goes to the log, EIO to the caller.
+Every upcall runs in a task of pyfuse3's.
 """
 
 from __future__ import annotations
 
 import errno
-import functools
-import logging
 import os
 import stat
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any, ParamSpec, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 import pyfuse3
 import trio
 
-from vstorefs import errors
-from vstorefs.clock import Clock
-from vstorefs.model import CHUNK_BYTES, VERSIONS_FOLDER, Content, RunId
+from vstorefs.model import Content
 from vstorefs.mount.backend.pool import Pool
 from vstorefs.mount.dotversions.nodes import (
     FileHistory,
@@ -29,21 +24,17 @@ from vstorefs.mount.dotversions.nodes import (
     VersionsFolder,
     WarningsFile,
 )
-from vstorefs.mount.dotversions.snapshot import SnapshotFolder
-from vstorefs.mount.dotversions.top import AllWarnings, Top, TopVersions
+from vstorefs.mount.dotversions.top import AllWarnings, TopVersions
 from vstorefs.mount.dotversions.tree import DotVersions
 from vstorefs.mount.handles import FileHandle, FolderHandle, Handles, TextHandle
+from vstorefs.mount.kernel import Device
 from vstorefs.mount.provenance.runs import Runs
 from vstorefs.mount.provenance.uses import Uses
-from vstorefs.mount.reading.hashing import Hashing
-from vstorefs.mount.reading.locked import Locked
-from vstorefs.mount.reading.readahead import Reader
-from vstorefs.mount.reading.transfers import Bytes, Transfers
+from vstorefs.mount.reading.transfers import Bytes
+from vstorefs.mount.readings import Readings
+from vstorefs.mount.shown import Shown
 from vstorefs.mount.tree import xattrs
-from vstorefs.mount.tree.absences import Absences
-from vstorefs.mount.tree.attributes import absent, attributes_of
 from vstorefs.mount.tree.inodes import (
-    ROOT,
     DirectoryNode,
     FileNode,
     Inodes,
@@ -53,41 +44,15 @@ from vstorefs.mount.tree.inodes import (
     TopNode,
 )
 from vstorefs.mount.tree.namespace import Namespace
-from vstorefs.mount.writing.changes import Changes, NewAttributes, check_writable
+from vstorefs.mount.upcalls import upcall
+from vstorefs.mount.writing.changes import Changes, NewAttributes
 from vstorefs.mount.writing.commits import Commits
-from vstorefs.mount.writing.draft import Draft
+from vstorefs.mount.writing.draft import draft_of
+from vstorefs.mount.writing.names import check_writable
 from vstorefs.mount.writing.opener import opener_of, still_writes
+from vstorefs.mount.writing.renames import Renames
 
-log = logging.getLogger(__name__)
-
-_LONG_S = 3600.0
-_YOUNG_NS = 2_000_000_000
 _HUGE_BLOCKS = 1 << 38
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-def upcall(handler: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]:
-    """Turn a handler's errors into an errno."""
-
-    @functools.wraps(handler)
-    async def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return await handler(*args, **kwargs)
-        except pyfuse3.FUSEError:
-            raise
-        except errors.VstorefsError as error:
-            if not isinstance(error, errors.NotFound):
-                log.warning("%s", error)
-            raise pyfuse3.FUSEError(errors.to_errno(error)) from error
-        except OSError as error:
-            log.warning("%s: %s", handler.__name__, error)
-            raise pyfuse3.FUSEError(error.errno or errno.EIO) from error
-        except Exception as error:
-            log.exception("an error inside vstorefs, in %s", handler.__name__)
-            raise pyfuse3.FUSEError(errno.EIO) from error
-
-    return wrapper
 
 
 class Operations(pyfuse3.Operations):
@@ -100,35 +65,34 @@ class Operations(pyfuse3.Operations):
         self,
         inodes: Inodes,
         namespace: Namespace,
-        transfers: Transfers,
-        hashing: Hashing,
+        shown: Shown,
+        handles: Handles,
+        readings: Readings,
         commits: Commits,
         changes: Changes,
+        renames: Renames,
         versions: DotVersions,
         uses: Uses,
         runs: Runs,
         pool: Pool,
-        clock: Clock,
         mount_point: str,
+        device: Device,
     ) -> None:
         super().__init__()
         self._inodes = inodes
         self._namespace = namespace
-        self._transfers = transfers
-        self._hashing = hashing
+        self._shown = shown
+        self._handles = handles
+        self._readings = readings
         self._commits = commits
         self._changes = changes
+        self._renames = renames
         self._versions = versions
-        self._top = Top(inodes, versions)
         self._uses = uses
         self._runs = runs
         self._pool = pool
-        self._clock = clock
         self._mount_point = mount_point
-        self._handles = Handles()
-        self.device = ""
-        self.locked: Locked | None = None
-        self.absences = Absences(clock)
+        self._device = device
 
     # --- names
 
@@ -137,59 +101,11 @@ class Operations(pyfuse3.Operations):
         parent = self._node(parent_inode)
         if not _is_text(name):
             # Stores name things in UTF-8, so none has that one, and nobody can be asked for it.
-            return absent(self._seconds(parent))
-        text = os.fsdecode(name)
-        node = await self._find(parent, text)
+            return self._shown.tell_absent(parent)
+        node = await self._shown.find(parent, os.fsdecode(name))
         if node is None:
-            return self._tell_absent(parent, name, ctx.pid)
-        return self._tell(node)
-
-    def _tell_absent(self, parent: Node, name: bytes, pid: int) -> pyfuse3.EntryAttributes:
-        seconds = self._seconds(parent)
-        if isinstance(parent, DirectoryNode):
-            path = parent.path_of(os.fsdecode(name))
-            self._uses.missing(parent.remote, path, self._runs.run_of(pid))
-            # Another run is to be told too.
-            seconds = 0.0 if self._runs.processes.any else seconds
-            self.absences.told(parent.number, name, seconds)
-        return absent(seconds)
-
-    async def _find(self, parent: Node, name: str) -> Node | None:
-        match parent:
-            case DirectoryNode():
-                if name == VERSIONS_FOLDER and parent.remote.moment_ns is None:
-                    return self._versions.folder(parent, name)
-                return await self._namespace.find(parent, name)
-            case TopNode():
-                if name == VERSIONS_FOLDER and parent.number == ROOT:
-                    return self._top.folder(parent, name)
-                return parent.stores.get(name)
-            case TopVersions():
-                return await self._top.find(parent, name)
-            case VersionsFolder() | FileHistory():
-                return await self._versions.find(parent, name)
-            case _:
-                raise pyfuse3.FUSEError(errno.ENOTDIR)
-
-    def _tell(self, node: Node) -> pyfuse3.EntryAttributes:
-        self._inodes.looked_up(node)
-        return attributes_of(node, self._seconds(node))
-
-    def _seconds(self, node: Node) -> float:
-        """For how long the kernel may keep what it is told of a node."""
-        match node:
-            case SnapshotFolder():
-                return 0.0
-            case TopNode() if node.number != ROOT:
-                return 0.0
-            case FileNode() | SymlinkNode():
-                return self._namespace.seconds_left(node.parent)
-            case DirectoryNode():
-                return self._namespace.seconds_left(node.parent or node)
-            case VersionFile() | TopNode():
-                return _LONG_S
-            case _:
-                return 0.0
+            return self._shown.tell_missing(parent, name, ctx.pid)
+        return self._shown.tell(node)
 
     async def forget(self, inode_list: Sequence[tuple[int, int]]) -> None:
         for number, count in inode_list:
@@ -199,7 +115,7 @@ class Operations(pyfuse3.Operations):
     async def getattr(self, inode: int, ctx: Any) -> pyfuse3.EntryAttributes:
         del ctx
         node = self._node(inode)
-        return attributes_of(node, self._seconds(node))
+        return self._shown.attributes(node)
 
     @upcall
     async def readlink(self, inode: int, ctx: Any) -> bytes:
@@ -225,31 +141,14 @@ class Operations(pyfuse3.Operations):
         handle = self._handles.get(fh)
         assert isinstance(handle, FolderHandle)
         if handle.rows is None or start_id == 0:
-            handle.rows = await self._rows(handle.node)
+            handle.rows = await self._shown.rows(handle.node)
         for index in range(start_id, len(handle.rows)):
             name, row = handle.rows[index]
-            if isinstance(row, Node):
-                node = row
-            else:
-                assert isinstance(handle.node, DirectoryNode)
-                node = self._namespace.node(handle.node, name, row)
-            attributes = attributes_of(node, self._seconds(node))
+            node = self._shown.node_of(handle.node, name, row)
+            attributes = self._shown.attributes(node)
             if not pyfuse3.readdir_reply(token, os.fsencode(name), attributes, index + 1):
                 break
             self._inodes.looked_up(node)
-
-    async def _rows(self, node: Node) -> list[tuple[str, Any]]:
-        match node:
-            case DirectoryNode():
-                return sorted((await self._namespace.entries(node)).items())
-            case TopNode():
-                return sorted(node.stores.items())
-            case TopVersions():
-                return list(self._top.rows(node))
-            case VersionsFolder() | FileHistory():
-                return list(await self._versions.rows(node))
-            case _:
-                raise pyfuse3.FUSEError(errno.ENOTDIR)
 
     async def releasedir(self, fh: int) -> None:
         self._handles.remove(fh)
@@ -275,11 +174,8 @@ class Operations(pyfuse3.Operations):
                 path = f"{self._mount_point}/{content.key}"
                 handle = FileHandle(None, node.remote, content, f"{path} ({node.name})")
                 return _info(self._handles.add(handle), keep_cache=True)
-            case TellingFile() | WarningsFile():
-                text = await self._versions.text(node)
-                return _info(self._handles.add(TextHandle(text)), direct_io=True)
-            case AllWarnings():
-                text = await self._top.text(node)
+            case TellingFile() | WarningsFile() | AllWarnings():
+                text = await self._shown.text(node)
                 return _info(self._handles.add(TextHandle(text)), direct_io=True)
             case _:
                 raise pyfuse3.FUSEError(errno.EISDIR)
@@ -290,7 +186,7 @@ class Operations(pyfuse3.Operations):
         if node.outdated and not node.busy:
             # The kernel then looks the name up anew, and opens what that finds.
             raise pyfuse3.FUSEError(errno.ESTALE)
-        handle = FileHandle(node, node.remote, None, self._path(node))
+        handle = FileHandle(node, node.remote, None, self._shown.path_of(node))
         run = self._runs.run_of(pid)
         if flags & os.O_ACCMODE != os.O_WRONLY and not (writing and flags & os.O_TRUNC):
             handle.run = run
@@ -305,10 +201,9 @@ class Operations(pyfuse3.Operations):
         node.write_handles += writing
         try:
             if writing and flags & os.O_TRUNC:
-                await self._truncate(node, 0)
-            elif not writing and node.size == 0 and node.content is not None and node.draft is None:
-                # No read will come for an empty file, so this is its first use.
-                await self._read(handle, 0, 0)
+                await self._commits.truncate(node, 0)
+            elif not writing:
+                await self._readings.read_empty(handle)
         except BaseException:
             node.pins -= 1
             node.write_handles -= writing
@@ -321,12 +216,17 @@ class Operations(pyfuse3.Operations):
     ) -> tuple[pyfuse3.FileInfo, pyfuse3.EntryAttributes]:
         node = await self._create(parent_inode, name, mode, ctx)
         handle = FileHandle(
-            node, node.remote, None, self._path(node), writable=True, opener=opener_of(ctx.pid)
+            node,
+            node.remote,
+            None,
+            self._shown.path_of(node),
+            writable=True,
+            opener=opener_of(ctx.pid),
         )
         handle.appends = bool(flags & os.O_APPEND)
         node.pins += 1
         node.write_handles += 1
-        return _info(self._handles.add(handle), keep_cache=True), self._tell(node)
+        return _info(self._handles.add(handle), keep_cache=True), self._shown.tell(node)
 
     @upcall
     async def mknod(
@@ -337,7 +237,7 @@ class Operations(pyfuse3.Operations):
             raise pyfuse3.FUSEError(errno.EOPNOTSUPP)
         node = await self._create(parent_inode, name, mode, ctx)
         await self._commits.commit(node)
-        return self._tell(node)
+        return self._shown.tell(node)
 
     async def _create(self, parent_inode: int, name: bytes, mode: int, ctx: Any) -> FileNode:
         run = self._runs.run_of(ctx.pid)
@@ -354,107 +254,15 @@ class Operations(pyfuse3.Operations):
         if isinstance(handle, TextHandle):
             return handle.data[off : off + size]
         assert isinstance(handle, FileHandle)
-        node = handle.node
-        if node is not None and node.draft is not None:
-            return await node.draft.read(self._transfers, node.remote, off, off + size)
-        try:
-            return await self._read(handle, off, off + size)
-        except errors.Changed:
-            if node is not None:
-                self._namespace.outdate(node)
-            raise
-
-    async def _read(self, handle: FileHandle, start: int, end: int) -> Bytes:
-        content = handle.node.content if handle.node is not None else handle.content
-        if content is None:
-            return b""
-        if handle.transfer is None or handle.transfer.content != content:
-            self._stop_reading(handle)
-            trusted = content.strong or not self._is_young(handle)
-            handle.transfer = self._transfers.open(content, handle.remote, trusted=trusted)
-            handle.transfer.readers += 1
-            handle.reader = Reader()
-            if self.locked is None:
-                await self._hashing.begin(handle.transfer, handle.path)
-        if self.locked is not None:
-            # At every read: several of one handle may run at once, and the kernel asks again after an error.
-            await self.locked.check(handle.transfer, handle.path)
-        try:
-            handle.reader, data = await self._transfers.read(
-                handle.transfer, handle.reader, start, end
-            )
-        except errors.Changed:
-            if handle.run is not None:
-                self._uses.torn(handle.remote, content, handle.run)
-            raise
-        if handle.node is not None and data:
-            first, last = start // CHUNK_BYTES, (start + len(data) - 1) // CHUNK_BYTES
-            handle.node.served |= ((2 << (last - first)) - 1) << first
-        return data
-
-    def _is_young(self, handle: FileHandle) -> bool:
-        return handle.node is not None and self._clock.wall_ns() - handle.node.mtime_ns < _YOUNG_NS
-
-    def _stop_reading(self, handle: FileHandle) -> None:
-        transfer, handle.transfer = handle.transfer, None
-        if transfer is not None:
-            transfer.readers -= 1
-            if transfer.readers == 0:
-                self._hashing.last_reader_left(transfer)
-            self._transfers.close(transfer)
-
-    def _note_reading(self, handle: FileHandle) -> None:
-        if handle.run is not None and handle.node is not None:
-            content = handle.transfer.content if handle.transfer is not None else None
-            self._uses.read(handle.node, content, handle.run)
-
-    def note_readings(self, run: RunId) -> None:
-        """A run ends: what is known of files whose closing the kernel has not told yet."""
-        for handle in self._handles.files():
-            if handle.run == run:
-                self._note_reading(handle)
-
-    async def hashed(self, bound_s: float) -> None:
-        """Wait until what is being hashed has been, or the time is up."""
-        with trio.move_on_after(bound_s):
-            await self._hashing.settled()
-
-    def note_inherited(self, inodes: Sequence[int], run: RunId) -> None:
-        """A run begins with these files open for reading."""
-        for number in inodes:
-            node = self._inodes.get(number)
-            if isinstance(node, FileNode):
-                self._uses.opened(node, run, inherited=True)
+        return await self._readings.read(handle, off, off + size)
 
     @upcall
     async def write(self, fh: int, off: int, buf: bytes) -> int:
         handle = self._handles.get(fh)
         assert isinstance(handle, FileHandle)
         assert handle.node is not None
-        node = handle.node
-
-        async def change(draft: Draft) -> None:
-            await draft.write(draft.size if handle.appends else off, buf)
-
-        await self._change(node, change)
+        await self._commits.write(handle.node, None if handle.appends else off, buf)
         return len(buf)
-
-    async def _change(
-        self, node: FileNode, change: Callable[[Draft], Awaitable[None]], *, empty: bool = False
-    ) -> None:
-        """Change the content of a file, in a draft that nobody freezes meanwhile."""
-        while True:
-            draft = await self._commits.draft(node, empty=empty)
-            async with draft.lock:
-                if draft.frozen or node.draft is not draft:
-                    continue
-                await change(draft)
-                node.size = draft.size
-                node.mtime_ns, node.mtime_set = self._clock.wall_ns(), False
-                return
-
-    async def _truncate(self, node: FileNode, size: int) -> None:
-        await self._change(node, lambda draft: draft.truncate(size), empty=size == 0)
 
     @upcall
     async def flush(self, fh: int) -> None:
@@ -462,10 +270,11 @@ class Operations(pyfuse3.Operations):
         if not isinstance(handle, FileHandle) or handle.node is None or not handle.writable:
             return
         node = handle.node
-        if node.draft is None or node.draft.frozen or not node.draft.dirty:
+        draft = draft_of(node)
+        if draft is None or draft.frozen or not draft.dirty:
             return
         if node.write_handles == 1 and await trio.to_thread.run_sync(
-            still_writes, handle.opener, self.device, node.number
+            still_writes, handle.opener, self._device.number, node.number
         ):
             return
         await self._commits.commit_and_wait(node)
@@ -475,8 +284,7 @@ class Operations(pyfuse3.Operations):
         handle = self._handles.remove(fh)
         if not isinstance(handle, FileHandle):
             return
-        self._note_reading(handle)
-        self._stop_reading(handle)
+        self._readings.end(handle)
         node = handle.node
         if node is None:
             return
@@ -508,7 +316,7 @@ class Operations(pyfuse3.Operations):
                 raise pyfuse3.FUSEError(errno.EISDIR)
             check_writable(node)
             node.run = run
-            await self._truncate(node, attr.st_size)
+            await self._commits.truncate(node, attr.st_size)
             if fh is None and node.write_handles == 0:
                 await self._commits.commit_and_wait(node)
         new = NewAttributes(
@@ -518,7 +326,7 @@ class Operations(pyfuse3.Operations):
             attr.st_mtime_ns if fields.update_mtime else None,
         )
         await self._changes.set_attributes(node, new, run)
-        return attributes_of(node, self._seconds(node))
+        return self._shown.attributes(node)
 
     @upcall
     async def unlink(self, parent_inode: int, name: bytes, ctx: Any) -> None:
@@ -543,14 +351,14 @@ class Operations(pyfuse3.Operations):
         node = await self._changes.make_directory(
             self._folder(parent_inode), os.fsdecode(name), stat.S_IMODE(mode), run
         )
-        return self._tell(node)
+        return self._shown.tell(node)
 
     @upcall
     async def symlink(
         self, parent_inode: int, name: bytes, target: bytes, ctx: Any
     ) -> pyfuse3.EntryAttributes:
         folder, run = self._folder(parent_inode), self._runs.run_of(ctx.pid)
-        return self._tell(
+        return self._shown.tell(
             await self._changes.make_symlink(folder, os.fsdecode(name), os.fsdecode(target), run)
         )
 
@@ -569,7 +377,7 @@ class Operations(pyfuse3.Operations):
         run = self._runs.run_of(ctx.pid)
         source, name = self._folder(parent_inode_old), os.fsdecode(name_old)
         target, new_name = self._folder(parent_inode_new), os.fsdecode(name_new)
-        await self._changes.rename(
+        await self._renames.rename(
             source,
             name,
             target,
@@ -651,17 +459,6 @@ class Operations(pyfuse3.Operations):
         if isinstance(node, FileNode):
             return node.content if node.draft is None else None
         return self._versions.content(node) if isinstance(node, VersionFile) else None
-
-    def _path(self, node: FileNode) -> str:
-        """The path of a file as programs see it."""
-        top: DirectoryNode = node.parent
-        while top.parent is not None:
-            top = top.parent
-        if isinstance(top, SnapshotFolder):
-            return f"{self._mount_point.rstrip('/')}/{node.path} ({top.name})"
-        return "/".join(
-            part for part in (self._mount_point.rstrip("/"), top.name, node.path) if part
-        )
 
 
 def _is_text(name: bytes) -> bool:

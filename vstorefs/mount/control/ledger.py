@@ -18,9 +18,10 @@ from vstorefs.ledger.manifest import RunStatus
 from vstorefs.model import Key, RunId
 from vstorefs.mount.backend.pool import Pool
 from vstorefs.mount.control.server import Handler
-from vstorefs.mount.operations import Operations
 from vstorefs.mount.provenance.runs import Runs
 from vstorefs.mount.provenance.uses import Uses
+from vstorefs.mount.readings import Readings
+from vstorefs.mount.tree.absences import Absences
 from vstorefs.mount.tree.invalidation import Forgetting
 from vstorefs.mount.writing.uploads import Uploads
 from vstorefs.project import Project
@@ -41,7 +42,8 @@ class LedgerCalls:
         project: Project,
         runs: Runs,
         uses: Uses,
-        operations: Operations,
+        readings: Readings,
+        absences: Absences,
         uploads: Uploads,
         forgetting: Forgetting,
     ) -> None:
@@ -49,7 +51,8 @@ class LedgerCalls:
         self._project = project
         self._runs = runs
         self._uses = uses
-        self._operations = operations
+        self._readings = readings
+        self._absences = absences
         self._uploads = uploads
         self._forgetting = forgetting
 
@@ -72,8 +75,8 @@ class LedgerCalls:
         }
         run = await self._runs.begin(about, (int(request["pid"]), int(request["start"])))
         # A folder that a hung store keeps busy is not waited for long.
-        await self._forgetting.forget(self._operations.absences.take(), _FORGET_S)
-        self._operations.note_inherited([int(one) for one in request.get("inherited", ())], run.id)
+        await self._forgetting.forget(self._absences.take(), _FORGET_S)
+        self._readings.note_inherited([int(one) for one in request.get("inherited", ())], run.id)
         return {"run": run.id}
 
     async def _end(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -81,10 +84,10 @@ class LedgerCalls:
             return await self._end_one(RunId(str(request["run"])), int(request["exit_status"]))
 
     async def _end_one(self, run: RunId, exit_status: int) -> dict[str, Any]:
-        self._operations.note_readings(run)
+        self._readings.note_all(run)
         # What the run wrote becomes its outputs when the store has it.
         await self._uploads.drain(_DRAIN_S)
-        await self._operations.hashed(_HASHES_S)
+        await self._readings.hashed(_HASHES_S)
         await self._uses.settle()
         status = RunStatus.FINISHED if exit_status == 0 else RunStatus.FAILED
         ended = await self._runs.end(run, status, exit_status)

@@ -5,11 +5,12 @@ Folders of files' histories, and in each the versions and three files that tell 
 
 from __future__ import annotations
 
+import stat
 from dataclasses import dataclass, field
 from enum import Enum
 
 from vstorefs.model import Version
-from vstorefs.mount.tree.inodes import DirectoryNode, Node
+from vstorefs.mount.tree.inodes import FIXED_S, DirectoryNode, Node, Shape
 from vstorefs.mount.tree.remote import Remote
 
 LATEST = "latest"
@@ -25,6 +26,9 @@ class Telling(Enum):
 
 ALL_WARNINGS = "@WARNINGS"
 """The file that tells all warnings at or below a directory."""
+FOLDER = Shape(stat.S_IFDIR | 0o555, kept_s=1.0)
+TEXT = Shape(stat.S_IFREG | 0o444, 4096, kept_s=0.0)
+"""A file that is written when it is opened, and has its size then; until then it only must not look empty."""
 
 
 @dataclass(slots=True, eq=False)
@@ -34,6 +38,10 @@ class VersionsFolder(Node):
     directory: DirectoryNode = field(kw_only=True)
     children: dict[str, FileHistory] = field(default_factory=dict)
     warnings: WarningsFile | None = None
+
+    def shape(self) -> Shape:
+        """See `inodes.Node`."""
+        return FOLDER
 
 
 @dataclass(slots=True, eq=False)
@@ -50,6 +58,10 @@ class FileHistory(Node):
     published: int = -1
     children: dict[str, Node] = field(default_factory=dict)
 
+    def shape(self) -> Shape:
+        """See `inodes.Node`."""
+        return FOLDER
+
 
 @dataclass(slots=True, eq=False)
 class VersionFile(Node):
@@ -58,12 +70,22 @@ class VersionFile(Node):
     remote: Remote = field(kw_only=True)
     version: Version = field(kw_only=True)
 
+    def shape(self) -> Shape:
+        """See `inodes.Node`. A version never changes."""
+        version = self.version
+        mtime_ns = version.mtime_ns or version.time_ns
+        return Shape(stat.S_IFREG | 0o444, version.size, mtime_ns, kept_s=FIXED_S)
+
 
 @dataclass(slots=True, eq=False)
 class LatestLink(Node):
     """The link to the newest version with content."""
 
     history: FileHistory = field(kw_only=True)
+
+    def shape(self) -> Shape:
+        """See `inodes.Node`."""
+        return Shape(stat.S_IFLNK | 0o777, kept_s=0.0)
 
 
 @dataclass(slots=True, eq=False)
@@ -73,12 +95,20 @@ class TellingFile(Node):
     history: FileHistory = field(kw_only=True)
     telling: Telling = field(kw_only=True)
 
+    def shape(self) -> Shape:
+        """See `inodes.Node`."""
+        return TEXT
+
 
 @dataclass(slots=True, eq=False)
 class WarningsFile(Node):
     """`DIR/.versions/@WARNINGS`."""
 
     folder: VersionsFolder = field(kw_only=True)
+
+    def shape(self) -> Shape:
+        """See `inodes.Node`."""
+        return TEXT
 
 
 VersionsNode = VersionsFolder | FileHistory | VersionFile | LatestLink | TellingFile | WarningsFile

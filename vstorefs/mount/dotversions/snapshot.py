@@ -8,7 +8,7 @@ through by names stays in one past.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from weakref import WeakValueDictionary
 
 from vstorefs.clock import Clock
@@ -16,7 +16,7 @@ from vstorefs.model import Key
 from vstorefs.moments import SETTLED_NS
 from vstorefs.mount.backend.pool import Pool
 from vstorefs.mount.dotversions.nodes import VersionsFolder
-from vstorefs.mount.tree.inodes import DirectoryNode, Inodes
+from vstorefs.mount.tree.inodes import DirectoryNode, Inodes, Shape
 from vstorefs.mount.writing.uploads import Uploads
 from vstorefs.workers import messages
 
@@ -40,6 +40,10 @@ class SnapshotFolder(DirectoryNode):
     def is_root(self) -> bool:
         """See `inodes.DirectoryNode`. It goes when the kernel forgets it."""
         return False
+
+    def shape(self) -> Shape:
+        """See `inodes.Node`. The kernel keeps nothing of a name that may stand for another moment later."""
+        return replace(DirectoryNode.shape(self), kept_s=0.0)
 
 
 class Snapshots:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from vstorefs.mount.dotversions.nodes import ALL_WARNINGS
+from vstorefs.mount.dotversions.nodes import ALL_WARNINGS, FOLDER, TEXT
 from vstorefs.mount.dotversions.tree import DotVersions
-from vstorefs.mount.tree.inodes import DirectoryNode, Inodes, Node, TopNode
+from vstorefs.mount.tree.inodes import DirectoryNode, Inodes, Node, Shape, TopNode
 
 
 @dataclass(slots=True, eq=False)
@@ -19,12 +19,20 @@ class TopVersions(Node):
     top: TopNode = field(kw_only=True)
     warnings: AllWarnings | None = None
 
+    def shape(self) -> Shape:
+        """See `inodes.Node`."""
+        return FOLDER
+
 
 @dataclass(slots=True, eq=False)
 class AllWarnings(Node):
     """`.versions/@WARNINGS` at the top."""
 
     top: TopNode = field(kw_only=True)
+
+    def shape(self) -> Shape:
+        """See `inodes.Node`."""
+        return TEXT
 
 
 class Top:

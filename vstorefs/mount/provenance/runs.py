@@ -91,6 +91,10 @@ class Runs:
         """The run that a process's work belongs to."""
         return self.processes.run_of(pid) or self.own.id
 
+    def touch(self) -> None:
+        """Something was noted of a run that goes on."""
+        self.touched = True
+
     # --- beginning and ending
 
     async def begin_own(self) -> None:

@@ -143,7 +143,7 @@ class Uses:
 
     def published(self, node: FileNode, content: Content | None) -> None:
         """What was written to a file has become a version, or never will."""
-        self._runs.touched = True
+        self._runs.touch()
         for run, time_ns, inherited in self._waiting.pop(node, ()):
             if content is not None:
                 tally = self._tally(run, node.remote, content.key, content, time_ns)
@@ -196,7 +196,7 @@ class Uses:
             if not batch:
                 return True
             notes = tuple(self._note(tally) for _, tally in batch)
-            self._runs.touched = True
+            self._runs.touch()
             answer: messages.Answer | None = None
             try:
                 answer = await self._pool.ask(messages.NoteUses(notes))

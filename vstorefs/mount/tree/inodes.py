@@ -14,22 +14,49 @@ Everything here belongs to the front's loop; nothing awaits.
 from __future__ import annotations
 
 import itertools
+import os
+import stat
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-from vstorefs.model import Content, Entry, EntryKind, Key, RunId, Token, WriteId, join
+from vstorefs.model import (
+    DEFAULT_FILE_MODE,
+    DEFAULT_FOLDER_MODE,
+    Content,
+    Entry,
+    EntryKind,
+    Key,
+    RunId,
+    Token,
+    WriteId,
+    join,
+)
 from vstorefs.mount.tree.remote import Remote
-
-if TYPE_CHECKING:
-    from vstorefs.mount.writing.draft import Draft
 
 ROOT = 1
 NO_TOKEN = Token("")
+FIXED_S = 3600.0
+"""For how long the kernel may keep what it is told of a node that never changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a node looks like from outside. `mode` includes its kind; an owner of None is the mount's own user.
+
+    `kept_s`: for how many seconds the kernel may keep that; None: for as long as what is known of its folder.
+    """
+
+    mode: int
+    size: int = 0
+    mtime_ns: int = 0
+    uid: int | None = None
+    gid: int | None = None
+    kept_s: float | None = None
 
 
 @dataclass(slots=True, eq=False)
-class Node:
+class Node(ABC):
     """Anything with an inode number.
 
     `lookups` counts what the kernel holds, `pins` what we hold.
@@ -45,12 +72,20 @@ class Node:
         """Whether the node must stay."""
         return self.lookups > 0 or self.pins > 0
 
+    @abstractmethod
+    def shape(self) -> Shape:
+        """What it looks like now."""
+
 
 @dataclass(slots=True, eq=False)
 class TopNode(Node):
     """The root of a mount of several stores: one folder each."""
 
     stores: dict[str, DirectoryNode] = field(default_factory=dict)
+
+    def shape(self) -> Shape:
+        """See `Node`. One that shows the past is named by a time, which may move on."""
+        return Shape(stat.S_IFDIR | 0o555, kept_s=FIXED_S if self.number == ROOT else 0.0)
 
 
 @dataclass(slots=True, eq=False)
@@ -106,10 +141,28 @@ class DirectoryNode(Node):
         """The key of a name in this directory."""
         return join(self.path, name)
 
+    def detach(self, name: str, node: StoreNode) -> None:
+        """A node has a name in this directory no more."""
+        if isinstance(node, FileNode | SymlinkNode):
+            node.removed = True
+        if self.children.get(name) is node:
+            del self.children[name]
+
     def set_entry(self, entry: Entry) -> None:
         """Take over what a listing says about this directory itself."""
         self.mode, self.uid, self.gid = entry.mode, entry.uid, entry.gid
         self.mtime_ns = entry.mtime_ns
+
+    def shape(self) -> Shape:
+        """See `Node`."""
+        mode = self.mode if self.mode is not None else DEFAULT_FOLDER_MODE
+        return Shape(stat.S_IFDIR | mode, 0, self.mtime_ns, self.uid, self.gid)
+
+
+class Unstored:
+    """Content that no store has yet. What it is and can do only those know who write: `writing.draft.draft_of`."""
+
+    __slots__ = ()
 
 
 @dataclass(slots=True, eq=False)
@@ -135,7 +188,7 @@ class FileNode(Node):
     gid: int | None = None
     base: Token | None = None
     after: WriteId | None = None
-    draft: Draft | None = None
+    draft: Unstored | None = None
     write_handles: int = 0
     pending: int = 0
     created: bool = False
@@ -178,6 +231,11 @@ class FileNode(Node):
             uid=self.uid,
             gid=self.gid,
         )
+
+    def shape(self) -> Shape:
+        """See `Node`."""
+        mode = self.mode if self.mode is not None else DEFAULT_FILE_MODE
+        return Shape(stat.S_IFREG | mode, self.size, self.mtime_ns, self.uid, self.gid)
 
 
 @dataclass(slots=True, eq=False)
@@ -227,6 +285,11 @@ class SymlinkNode(Node):
             gid=self.gid,
             target=self.target,
         )
+
+    def shape(self) -> Shape:
+        """See `Node`."""
+        size = len(os.fsencode(self.target))
+        return Shape(stat.S_IFLNK | 0o777, size, self.mtime_ns, self.uid, self.gid)
 
 
 StoreNode = DirectoryNode | FileNode | SymlinkNode

@@ -120,6 +120,13 @@ class Namespace:
         directory.listed_at = float("-inf")
         directory.expired_at = self._clock.monotonic_s()
 
+    def expire_tree(self, directory: DirectoryNode) -> None:
+        """The same for all directories below, too."""
+        self.expire(directory)
+        for child in directory.children.values():
+            if isinstance(child, DirectoryNode):
+                self.expire_tree(child)
+
     def outdate(self, node: FileNode) -> None:
         """The store no longer has a file's content; the next open is to see what it has now."""
         node.outdated = True

@@ -1,4 +1,4 @@
-"""Changes of names and attributes: create, remove, rename, mkdir, rmdir, symlink, chmod and their like.
+"""Changes of names and attributes: create, remove, mkdir, rmdir, symlink, chmod and their like.
 
 Each one checks what is there, puts one entry into the journal, shows the new names at once and
 returns; the store follows. The kernel serialises the changes within a directory; between two of our
@@ -12,38 +12,25 @@ from dataclasses import dataclass, replace
 
 import pyfuse3
 
-from vstorefs import errors
 from vstorefs.clock import Clock
 from vstorefs.model import (
     DEFAULT_FILE_MODE,
     DEFAULT_FOLDER_MODE,
-    Content,
     Entry,
     EntryKind,
     JournalEntry,
-    Key,
     Operation,
     RunId,
-    Token,
     Version,
-    Write,
-    WriteId,
 )
-from vstorefs.mount.tree.inodes import (
-    NO_TOKEN,
-    DirectoryNode,
-    FileNode,
-    Inodes,
-    StoreNode,
-    SymlinkNode,
-)
+from vstorefs.mount.tree.inodes import DirectoryNode, FileNode, StoreNode, SymlinkNode
 from vstorefs.mount.tree.namespace import Namespace
 from vstorefs.mount.writing.commits import Commits
-from vstorefs.mount.writing.uploads import Pending, Settled, Uploads
+from vstorefs.mount.writing.draft import is_being_written
+from vstorefs.mount.writing.names import Names, after_of, base_of, check_writable, is_unsent
+from vstorefs.mount.writing.pending import FileVersion, LinkVersion, PendingChange, ShownName
+from vstorefs.mount.writing.uploads import Pending, Uploads
 from vstorefs.stores.past import as_entry
-from vstorefs.workers.messages import Published
-
-_NAME_BYTES = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,26 +48,21 @@ class Changes:
 
     def __init__(
         self,
+        names: Names,
         namespace: Namespace,
-        inodes: Inodes,
         commits: Commits,
         uploads: Uploads,
         clock: Clock,
-        *,
-        hidden: tuple[str, ...],
     ) -> None:
+        self._names = names
         self._namespace = namespace
-        self._inodes = inodes
         self._commits = commits
         self._uploads = uploads
         self._clock = clock
-        self._hidden = hidden
 
     async def create(self, directory: DirectoryNode, name: str, mode: int, run: RunId) -> FileNode:
         """A new, empty file: local until its first close. Raises: FUSEError, a StoreError."""
-        self._check_name(directory, name)
-        if await self._namespace.find(directory, name) is not None:
-            raise pyfuse3.FUSEError(errno.EEXIST)
+        await self._names.check_new(directory, name)
         before = self._uploads.latest(directory.remote.spec.id, directory.path_of(name))
         node = self._namespace.new_file(directory, name, mode, self._clock.wall_ns())
         node.run = run
@@ -96,34 +78,35 @@ class Changes:
     async def remove(self, directory: DirectoryNode, name: str, run: RunId) -> None:
         """Unlink. Raises: FUSEError, a StoreError."""
         check_writable(directory)
-        node = await self._existing(directory, name)
+        node = await self._names.existing(directory, name)
         if isinstance(node, DirectoryNode):
             raise pyfuse3.FUSEError(errno.EISDIR)
         if isinstance(node, FileNode) and is_unsent(node):
             await self._commits.abandon(node)
-            self._detach(directory, name, node)
-            self._drop_name(directory, name, node)
+            directory.detach(name, node)
+            self._names.drop(directory, name, node)
         else:
-            write = replace(self._commits.new_write(run), base=_base(node), after=_after(node))
-            entry = self._entry(directory, Operation.REMOVE, directory.path_of(name), write)
+            write = replace(self._commits.new_write(run), base=base_of(node), after=after_of(node))
+            entry = self._names.entry(directory, Operation.REMOVE, directory.path_of(name), write)
             await self._promise_name(entry, directory, name, None)
-            self._detach(directory, name, node)
+            directory.detach(name, node)
             if isinstance(node, FileNode):
                 await self._commits.abandon(node)
-        self._let_go(node)
+        self._names.let_go(node)
 
     async def make_directory(
         self, directory: DirectoryNode, name: str, mode: int, run: RunId
     ) -> DirectoryNode:
         """Mkdir. Raises: FUSEError, a StoreError."""
-        self._check_name(directory, name)
-        if await self._namespace.find(directory, name) is not None:
-            raise pyfuse3.FUSEError(errno.EEXIST)
+        await self._names.check_new(directory, name)
         path = directory.path_of(name)
         entry = Entry(path, EntryKind.DIRECTORY, mtime_ns=self._clock.wall_ns(), mode=mode)
         write = replace(self._commits.new_write(run), mode=mode)
         await self._promise_name(
-            self._entry(directory, Operation.MAKE_DIRECTORY, path, write), directory, name, entry
+            self._names.entry(directory, Operation.MAKE_DIRECTORY, path, write),
+            directory,
+            name,
+            entry,
         )
         node = self._namespace.node(directory, name, entry)
         assert isinstance(node, DirectoryNode)
@@ -132,80 +115,36 @@ class Changes:
     async def remove_directory(self, directory: DirectoryNode, name: str, run: RunId) -> None:
         """Rmdir. Raises: FUSEError, a StoreError."""
         check_writable(directory)
-        node = await self._existing(directory, name)
+        node = await self._names.existing(directory, name)
         if not isinstance(node, DirectoryNode):
             raise pyfuse3.FUSEError(errno.ENOTDIR)
         if await self._namespace.entries(node):
             raise pyfuse3.FUSEError(errno.ENOTEMPTY)
         write = self._commits.new_write(run)
-        entry = self._entry(directory, Operation.REMOVE_DIRECTORY, directory.path_of(name), write)
+        entry = self._names.entry(
+            directory, Operation.REMOVE_DIRECTORY, directory.path_of(name), write
+        )
         await self._promise_name(entry, directory, name, None)
         node.gone = True
-        self._detach(directory, name, node)
+        directory.detach(name, node)
 
     async def make_symlink(
         self, directory: DirectoryNode, name: str, target: str, run: RunId
     ) -> SymlinkNode:
         """Symlink. Raises: FUSEError, a StoreError."""
-        self._check_name(directory, name)
-        if await self._namespace.find(directory, name) is not None:
-            raise pyfuse3.FUSEError(errno.EEXIST)
+        await self._names.check_new(directory, name)
         path = directory.path_of(name)
         shown = Entry(path, EntryKind.SYMLINK, len(target), self._clock.wall_ns(), target=target)
         write = self._commits.new_write(run)
-        entry = replace(self._entry(directory, Operation.SYMLINK, path, write), link=target)
+        entry = replace(self._names.entry(directory, Operation.SYMLINK, path, write), link=target)
         node = self._namespace.node(directory, name, shown)
         assert isinstance(node, SymlinkNode)
-        self._namespace.hold(directory, name, shown)
         node.after = write.write_id
-        node.pending += 1
-        try:
-            await self._promise_or_undo(
-                entry,
-                lambda published: self._settled_link(node, write, published, [(directory, name)]),
-                [(directory, name)],
-            )
-        except errors.VstorefsError:
-            node.pending -= 1
-            self._detach(directory, name, node)
-            raise
+        change = PendingChange(
+            (ShownName(directory, name, shown),), LinkVersion(node, write.write_id)
+        )
+        await self._names.promise(entry, change)
         return node
-
-    async def rename(
-        self,
-        source: DirectoryNode,
-        name: str,
-        target: DirectoryNode,
-        new_name: str,
-        run: RunId,
-        *,
-        replace_target: bool,
-    ) -> None:
-        """Rename. Raises: FUSEError, a StoreError."""
-        check_writable(source)
-        self._check_name(target, new_name)
-        if source.remote is not target.remote:
-            raise pyfuse3.FUSEError(errno.EXDEV)
-        node = await self._existing(source, name)
-        other = await self._namespace.find(target, new_name)
-        if other is node:
-            return
-        if other is not None:
-            await self._check_target(node, other, replace_target=replace_target)
-            if _differ_in_kind(node, other):
-                # A version cannot lie where a link is, nor a link where a version is: that goes first.
-                await self.remove(target, new_name, run)
-                other = None
-            elif isinstance(other, FileNode):
-                await self._commits.abandon(other)
-        if isinstance(node, DirectoryNode):
-            await self._rename_directory(source, name, target, new_name, node, other, run)
-        elif isinstance(node, SymlinkNode):
-            await self._rename_link(target, new_name, node, other, run)
-        elif is_unsent(node):
-            await self._rename_unsent(target, new_name, node, other)
-        else:
-            await self._rename_sent(target, new_name, node, other, run)
 
     async def put_back(
         self, directory: DirectoryNode, name: str, version: Version, run: RunId
@@ -215,7 +154,7 @@ class Changes:
         What is there goes on for those who have it open, as under a rename. Raises: FUSEError, a
         StoreError.
         """
-        self._check_name(directory, name)
+        self._names.check(directory, name)
         other = await self._namespace.find(directory, name)
         if isinstance(other, DirectoryNode):
             raise pyfuse3.FUSEError(errno.EISDIR)
@@ -228,57 +167,38 @@ class Changes:
         store = directory.remote.spec.id
         write = replace(
             self._commits.new_write(run),
-            base=_base(other),
-            after=_after(other),
+            base=base_of(other),
+            after=after_of(other),
             mode=version.mode,
             mtime_ns=version.mtime_ns or None,
             mtime_set=bool(version.mtime_ns),
             hashes=version.hashes,
         )
         entry = replace(
-            self._entry(directory, Operation.COPY, version.key, write),
+            self._names.entry(directory, Operation.COPY, version.key, write),
             target=directory.path_of(name),
             source=version.content(store),
         )
         shown = replace(as_entry(version), key=directory.path_of(name))
         if other is not None:
-            self._detach(directory, name, other)
-            self._let_go(other)
+            directory.detach(name, other)
+            self._names.let_go(other)
         node = self._namespace.node(directory, name, shown)
         assert isinstance(node, FileNode)
         node.content, node.base, node.after = version.content(store), None, write.write_id
-        node.pending += 1
-        self._namespace.hold(directory, name, shown)
-
-        def settled(published: Published) -> None:
-            node.pending -= 1
-            made = published.version
-            if made is not None and node.after == write.write_id:
-                node.base, node.after = made.token, None
-                if node.draft is None or node.draft.frozen:
-                    node.content = made.content(store)
-                    node.mode, node.mtime_ns = made.mode, made.mtime_ns or node.mtime_ns
-            self._namespace.settle(directory, name)
-            self._inodes.let_go(node)
-
-        try:
-            return await self._promise_or_undo(entry, settled, [(directory, name)])
-        except errors.VstorefsError:
-            node.pending -= 1
-            self._detach(directory, name, node)
-            raise
+        change = PendingChange(
+            (ShownName(directory, name, shown),), FileVersion(node, write.write_id, is_new=True)
+        )
+        return await self._names.promise(entry, change)
 
     async def set_attributes(self, node: StoreNode, new: NewAttributes, run: RunId) -> None:
         """chmod, chown, utime. Raises: FUSEError, a StoreError."""
-        if isinstance(node, FileNode) and (
-            node.removed or (node.draft is not None and not node.draft.frozen)
-        ):
+        if isinstance(node, FileNode) and (node.removed or is_being_written(node)):
             # They travel with the content that is being written.
             _apply(node, new)
             return
         if not _differs(node, new):
             return
-        remote = node.remote
         check_writable(node)
         if isinstance(node, DirectoryNode) and node.parent is None:
             raise pyfuse3.FUSEError(errno.EPERM)
@@ -290,327 +210,16 @@ class Changes:
             gid=new.gid,
             mtime_ns=new.mtime_ns,
         )
-        path = node.path
-        entry = JournalEntry(
-            0, self._commits.session, remote.spec.id, Operation.ATTRIBUTES, path, write
-        )
         assert node.parent is not None
+        entry = self._names.entry(node.parent, Operation.ATTRIBUTES, node.path, write)
         await self._promise_name(entry, node.parent, node.name, entry_of(node))
-
-    # --- renames
-
-    async def _rename_unsent(
-        self, target: DirectoryNode, new_name: str, node: FileNode, other: StoreNode | None
-    ) -> None:
-        """Content that no store has.
-
-        Its name is ours alone. A real name makes it a version, if it was closed.
-        """
-        old_parent, old_name = node.parent, node.name
-        draft = node.draft
-        assert draft is not None
-        synced = draft.synced is not None
-        await self._commits.abandon(node)
-        if other is not None:
-            draft.base, draft.after = _base(other), _after(other)
-        self._move(node, target, new_name, other)
-        self._drop_name(old_parent, old_name, node)
-        self._namespace.hold(target, new_name, node.entry())
-        node.created = True
-        if node.write_handles == 0:
-            node.base, node.after = draft.base, draft.after
-            await self._commits.commit(node)
-        elif synced:
-            # What an fsync promised holds under the new name too.
-            await self._commits.fsync(node)
-
-    async def _rename_sent(
-        self,
-        target: DirectoryNode,
-        new_name: str,
-        node: FileNode,
-        other: StoreNode | None,
-        run: RunId,
-    ) -> None:
-        source, name = node.parent, node.name
-        old_path, new_path = node.path, target.path_of(new_name)
-        write = replace(
-            self._commits.new_write(run),
-            base=_base(other),
-            after=_after(other),
-            mode=node.mode,
-            mtime_ns=node.mtime_ns,
-            uid=node.uid,
-            gid=node.gid,
-            mtime_set=True,
-        )
-        removal = replace(self._commits.new_write(run), base=_base(node), after=_after(node))
-        store = node.remote.spec.id
-        token = _base(node) or Token("")
-        entry = replace(
-            self._entry(source, Operation.RENAME, old_path, write),
-            target=new_path,
-            source=Content(store, old_path, token, node.size),
-            removal=removal,
-        )
-        pinned = [(source, name), (target, new_name)]
-        self._namespace.hold(source, name, None)
-        self._move(node, target, new_name, other)
-        self._namespace.hold(target, new_name, node.entry())
-        node.pending += 1
-
-        def settled(published: Published) -> None:
-            node.pending -= 1
-            version = published.version
-            if version is not None and node.after == write.write_id:
-                if node.draft is None or node.draft.frozen:
-                    node.content = version.content(store)
-                node.base, node.after = version.token, None
-            for parent, one in pinned:
-                self._namespace.settle(parent, one)
-            self._let_go(node)
-
-        await self._promise_or_undo(entry, settled, pinned)
-        node.base, node.after = None, write.write_id
-        if node.draft is not None and not node.draft.frozen:
-            node.draft.base, node.draft.after = None, write.write_id
-
-    async def _rename_link(
-        self,
-        target: DirectoryNode,
-        new_name: str,
-        node: SymlinkNode,
-        other: StoreNode | None,
-        run: RunId,
-    ) -> None:
-        """A link is made again under its new name; nothing of the old one need be in the store yet."""
-        source, name = node.parent, node.name
-        write = replace(
-            self._commits.new_write(run),
-            base=_base(other),
-            after=_after(other),
-            mtime_ns=node.mtime_ns,
-            uid=node.uid,
-            gid=node.gid,
-        )
-        entry = replace(
-            self._entry(source, Operation.RENAME, node.path, write),
-            target=target.path_of(new_name),
-            link=node.target,
-            removal=replace(self._commits.new_write(run), base=_base(node), after=_after(node)),
-        )
-        pinned = [(source, name), (target, new_name)]
-        self._namespace.hold(source, name, None)
-        self._move(node, target, new_name, other)
-        node.token, node.after = NO_TOKEN, write.write_id
-        node.pending += 1
-        self._namespace.hold(target, new_name, node.entry())
-        try:
-            await self._promise_or_undo(
-                entry,
-                lambda published: self._settled_link(node, write, published, pinned),
-                pinned,
-            )
-        except errors.VstorefsError:
-            node.pending -= 1
-            self._detach(target, new_name, node)
-            raise
-
-    def _settled_link(
-        self,
-        node: SymlinkNode,
-        write: Write,
-        published: Published,
-        held: list[tuple[DirectoryNode, str]],
-    ) -> None:
-        node.pending -= 1
-        if published.version is not None and node.after == write.write_id:
-            node.token, node.after = published.version.token, None
-        for directory, name in held:
-            self._namespace.settle(directory, name)
-        self._inodes.let_go(node)
-
-    async def _rename_directory(
-        self,
-        source: DirectoryNode,
-        name: str,
-        target: DirectoryNode,
-        new_name: str,
-        node: DirectoryNode,
-        other: StoreNode | None,
-        run: RunId,
-    ) -> None:
-        """A folder moves as one entry.
-
-        This waits until the store has it, for its files get new versions there.
-        """
-        ancestor: DirectoryNode | None = target
-        while ancestor is not None:
-            if ancestor is node:
-                raise pyfuse3.FUSEError(errno.EINVAL)
-            ancestor = ancestor.parent
-        entry = replace(
-            self._entry(
-                source,
-                Operation.RENAME,
-                source.path_of(name),
-                replace(self._commits.new_write(run), mode=node.mode),
-            ),
-            target=target.path_of(new_name),
-            removal=self._commits.new_write(run),
-        )
-        shown = Entry(
-            target.path_of(new_name),
-            EntryKind.DIRECTORY,
-            0,
-            node.mtime_ns,
-            mode=node.mode,
-            uid=node.uid,
-            gid=node.gid,
-        )
-        pinned = [(source, name), (target, new_name)]
-        self._namespace.hold(source, name, None)
-        self._namespace.hold(target, new_name, shown)
-        if isinstance(other, DirectoryNode):
-            other.gone = True
-        self._move(node, target, new_name, other)
-
-        def settled(published: Published) -> None:
-            del published
-            for parent, one in pinned:
-                self._namespace.settle(parent, one)
-            self._expire_tree(node)
-
-        pending = await self._promise_or_undo(entry, settled, pinned)
-        await self._uploads.wait(pending)
-
-    def _expire_tree(self, node: DirectoryNode) -> None:
-        self._namespace.expire(node)
-        for child in node.children.values():
-            if isinstance(child, DirectoryNode):
-                self._expire_tree(child)
-
-    async def _check_target(
-        self, node: StoreNode, other: StoreNode, *, replace_target: bool
-    ) -> None:
-        if not replace_target:
-            raise pyfuse3.FUSEError(errno.EEXIST)
-        if isinstance(other, DirectoryNode):
-            if not isinstance(node, DirectoryNode):
-                raise pyfuse3.FUSEError(errno.EISDIR)
-            if await self._namespace.entries(other):
-                raise pyfuse3.FUSEError(errno.ENOTEMPTY)
-        elif isinstance(node, DirectoryNode):
-            raise pyfuse3.FUSEError(errno.ENOTDIR)
-
-    def _move(
-        self, node: StoreNode, target: DirectoryNode, new_name: str, other: StoreNode | None
-    ) -> None:
-        if other is not None:
-            self._detach(target, new_name, other)
-            if isinstance(other, FileNode):
-                self._drop_name(target, new_name, other)
-            self._let_go(other)
-        if node.parent is not None and node.parent.children.get(node.name) is node:
-            del node.parent.children[node.name]
-        node.parent, node.name = target, new_name
-        target.children[new_name] = node
-
-    def _detach(self, directory: DirectoryNode, name: str, node: StoreNode) -> None:
-        if isinstance(node, FileNode | SymlinkNode):
-            node.removed = True
-        if directory.children.get(name) is node:
-            del directory.children[name]
-
-    def _let_go(self, node: StoreNode) -> None:
-        if (
-            isinstance(node, FileNode)
-            and node.removed
-            and node.draft is not None
-            and not node.draft.frozen
-            and not node.pins
-        ):
-            node.draft.discard()
-            node.draft = None
-        self._inodes.let_go(node)
-
-    # --- parts
-
-    def _drop_name(self, directory: DirectoryNode, name: str, node: FileNode) -> None:
-        """A name that only this mount ever knew is gone."""
-        if node.created:
-            node.created = False
-            self._namespace.update(directory, name, None)
-            self._namespace.settle(directory, name)
-
-    async def _existing(self, directory: DirectoryNode, name: str) -> StoreNode:
-        node = await self._namespace.find(directory, name)
-        if node is None:
-            raise pyfuse3.FUSEError(errno.ENOENT)
-        return node
-
-    def _check_name(self, directory: DirectoryNode, name: str) -> None:
-        check_writable(directory)
-        try:
-            length = len(name.encode())
-        except UnicodeEncodeError as error:
-            # Stores name things in UTF-8.
-            raise pyfuse3.FUSEError(errno.EILSEQ) from error
-        if length > _NAME_BYTES:
-            raise pyfuse3.FUSEError(errno.ENAMETOOLONG)
-        if name in self._hidden:
-            raise pyfuse3.FUSEError(errno.EPERM)
-        if directory.gone:
-            raise pyfuse3.FUSEError(errno.ENOENT)
-
-    def _entry(
-        self, directory: DirectoryNode, operation: Operation, path: Key, write: Write
-    ) -> JournalEntry:
-        return JournalEntry(
-            0, self._commits.session, directory.remote.spec.id, operation, path, write
-        )
 
     async def _promise_name(
         self, entry: JournalEntry, directory: DirectoryNode, name: str, shown: Entry | None
     ) -> None:
-        self._namespace.hold(directory, name, shown)
-
-        def settled(published: Published) -> None:
-            del published
-            self._namespace.settle(directory, name)
-
-        await self._promise_or_undo(entry, settled, [(directory, name)])
-
-    async def _promise_or_undo(
-        self, entry: JournalEntry, settled: Settled, held: list[tuple[DirectoryNode, str]]
-    ) -> Pending:
-        try:
-            return await self._uploads.promise(entry, settled)
-        except errors.VstorefsError:
-            for directory, name in held:
-                self._namespace.settle(directory, name)
-                self._namespace.expire(directory)
-            raise
-
-
-def check_writable(node: StoreNode) -> None:
-    """Raises: FUSEError EROFS where nothing may be written."""
-    if node.remote.read_only:
-        raise pyfuse3.FUSEError(errno.EROFS)
-
-
-def is_unsent(node: FileNode) -> bool:
-    """Whether no version of a file has been promised to any store.
-
-    All there is of it is its draft.
-    """
-    return (
-        node.base is None
-        and node.content is None
-        and node.pending == 0
-        and node.draft is not None
-        and not node.draft.frozen
-    )
+        """Promise a change of which there is nothing to see but what a name shows."""
+        change = PendingChange((ShownName(directory, name, shown),))
+        await self._names.promise(entry, change)
 
 
 def entry_of(node: StoreNode) -> Entry:
@@ -628,21 +237,6 @@ def entry_of(node: StoreNode) -> Entry:
                 uid=node.uid,
                 gid=node.gid,
             )
-
-
-def _base(node: StoreNode | None) -> Token | None:
-    if isinstance(node, FileNode):
-        return node.base
-    return node.token or None if isinstance(node, SymlinkNode) else None
-
-
-def _after(node: StoreNode | None) -> WriteId | None:
-    return node.after if isinstance(node, FileNode | SymlinkNode) else None
-
-
-def _differ_in_kind(node: StoreNode, other: StoreNode) -> bool:
-    """Whether one is a link and the other a file."""
-    return isinstance(node, SymlinkNode) != isinstance(other, SymlinkNode)
 
 
 def _differs(node: StoreNode, new: NewAttributes) -> bool:

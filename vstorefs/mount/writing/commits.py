@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 
 import trio
 
 from vstorefs import errors
 from vstorefs.clock import Clock
 from vstorefs.model import (
-    CHUNK_BYTES,
     Content,
     JournalEntry,
     Operation,
@@ -30,9 +30,10 @@ from vstorefs.model import (
     Write,
     WriteId,
 )
-from vstorefs.mount.tree.inodes import DirectoryNode, FileNode, Inodes
+from vstorefs.mount.tree.inodes import FileNode, Inodes
 from vstorefs.mount.tree.namespace import Namespace
-from vstorefs.mount.writing.draft import Draft
+from vstorefs.mount.writing.draft import Draft, draft_of
+from vstorefs.mount.writing.pending import CommittedDraft, PendingChange, ShownName
 from vstorefs.mount.writing.scratch import ScratchNames
 from vstorefs.mount.writing.uploads import Pending, Uploads
 from vstorefs.state.staging import StagingArea
@@ -63,7 +64,7 @@ class Commits:
         *,
         through: bool,
     ) -> None:
-        self.session = session
+        self._session = session
         self._published = published
         self._area = area
         self._uploads = uploads
@@ -96,7 +97,7 @@ class Commits:
     def _put(self, node: FileNode, draft: Draft, write: Write, promise: Promise) -> JournalEntry:
         return JournalEntry(
             0,
-            self.session,
+            self._session,
             node.remote.spec.id,
             Operation.PUT,
             node.path,
@@ -110,7 +111,7 @@ class Commits:
 
         The node's own, or a new one over what it shows. `empty`: nothing of that is wanted.
         """
-        draft = node.draft
+        draft = draft_of(node)
         if draft is not None and not draft.frozen:
             return draft
         if draft is None or empty:
@@ -127,6 +128,32 @@ class Commits:
         node.draft = fresh
         return fresh
 
+    async def write(self, node: FileNode, offset: int | None, data: bytes) -> None:
+        """Write bytes at an offset, or (None) at the end of what there is by then. Raises: OSError."""
+
+        async def change(draft: Draft) -> None:
+            await draft.write(draft.size if offset is None else offset, data)
+
+        await self._change(node, change)
+
+    async def truncate(self, node: FileNode, size: int) -> None:
+        """Cut short or make longer with zeros. Raises: OSError."""
+        await self._change(node, lambda draft: draft.truncate(size), empty=size == 0)
+
+    async def _change(
+        self, node: FileNode, change: Callable[[Draft], Awaitable[object]], *, empty: bool = False
+    ) -> None:
+        """Change the content of a file, in a draft that nobody freezes meanwhile."""
+        while True:
+            draft = await self.draft(node, empty=empty)
+            async with draft.lock:
+                if draft.frozen or node.draft is not draft:
+                    continue
+                await change(draft)
+                node.size = draft.size
+                node.mtime_ns, node.mtime_set = self._clock.wall_ns(), False
+                return
+
     def stays_local(self, node: FileNode) -> bool:
         """Whether a file is scratch: named so, and never sent anywhere."""
         return node.base is None and node.after is None and self._scratch.matches(node.name)
@@ -136,7 +163,7 @@ class Commits:
 
         None where there is nothing to send. Raises: Unavailable, OSError.
         """
-        draft = node.draft
+        draft = draft_of(node)
         if draft is None:
             return None
         async with draft.lock:
@@ -155,58 +182,30 @@ class Commits:
         await draft.sync()
         write = self._write(node, draft)
         entry = self._put(node, draft, write, Promise.CLOSED)
-        parent, name, created = node.parent, node.name, node.created
-        draft.frozen = True
-        node.pending += 1
-        node.created = False
-        if created:
-            # The name is held since the file was created.
-            self._namespace.update(parent, name, node.entry())
-        else:
-            self._namespace.hold(parent, name, node.entry())
-        settled = self._settled_put(node, draft, parent, name, write.write_id)
+        shown = ShownName(node.parent, node.name, node.entry(), held=node.created)
+        committed = CommittedDraft(
+            node, node.parent, draft, write.write_id, node.created, self._published
+        )
+        # Refused, the draft is what the file shows still.
+        change = PendingChange((shown,), committed, relists=False)
+        change.show(self._namespace)
         try:
             drop = () if draft.synced is None else (draft.synced,)
+            settled = partial(self._settle, change, write.write_id)
             pending = await self._uploads.promise(entry, settled, drop=drop)
         except BaseException:
-            draft.frozen = False
-            node.pending -= 1
-            node.created = created
-            if not created:
-                self._namespace.settle(parent, name)
+            change.undo(self._namespace)
             raise
         draft.synced = None
         self._on_the_way[write.write_id] = draft
         node.base, node.after = None, write.write_id
         return pending
 
-    def _settled_put(
-        self, node: FileNode, draft: Draft, parent: DirectoryNode, name: str, write_id: WriteId
-    ) -> Callable[[Published], None]:
-        def settled(published: Published) -> None:
-            node.pending -= 1
-            self._on_the_way.pop(write_id, None)
-            version = published.version
-            content = None
-            if version is not None and not published.late:
-                content = version.content(node.remote.spec.id)
-                if node.draft is draft:
-                    node.content = content
-                    # What was written is in the kernel's cache as if it had been read.
-                    node.served = (1 << -(-content.size // CHUNK_BYTES)) - 1
-                for writer in (node, node.draft):
-                    if writer is not None and writer.after == write_id:
-                        writer.base, writer.after = version.token, None
-            if node.draft is draft:
-                node.draft = None
-            draft.discard()
-            self._published(node, content)
-            self._namespace.settle(parent, name)
-            if published.late:
-                self._namespace.expire(parent)
-            self._inodes.let_go(node)
-
-        return settled
+    def _settle(self, change: PendingChange, write: WriteId, published: Published) -> None:
+        self._on_the_way.pop(write, None)
+        change.settle(self._namespace, published)
+        assert change.subject is not None
+        self._inodes.let_go(change.subject.node)
 
     async def _same_as_waiting(self, node: FileNode, draft: Draft) -> Pending | None:
         """The entry that waits with equal content, because an earlier close of it failed.
@@ -242,7 +241,7 @@ class Commits:
 
     async def fsync(self, node: FileNode) -> None:
         """Make what was written so far survive a crash, without making it a version yet."""
-        draft = node.draft
+        draft = draft_of(node)
         if draft is None:
             return
         async with draft.lock:
@@ -260,7 +259,7 @@ class Commits:
 
         What was written and not committed is wanted by nobody but its open handles.
         """
-        draft = node.draft
+        draft = draft_of(node)
         if draft is not None and draft.synced is not None:
             await self._uploads.drop((draft.synced,))
             draft.synced = None
@@ -270,12 +269,13 @@ class Commits:
 
         Commit what is still dirty, or clear away what nobody can reach.
         """
-        if node.draft is not None and not node.draft.frozen:
+        draft = draft_of(node)
+        if draft is not None and not draft.frozen:
             if node.removed and node.pins > 0:
                 # Its readers go on reading what has no name any more.
                 return
-            if node.removed or not node.draft.dirty:
-                node.draft.discard()
+            if node.removed or not draft.dirty:
+                draft.discard()
                 node.draft = None
             else:
                 try:

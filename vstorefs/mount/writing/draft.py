@@ -23,6 +23,7 @@ import trio
 from vstorefs import files
 from vstorefs.model import Content, Staged, Token, WriteId
 from vstorefs.mount.reading.transfers import Transfers
+from vstorefs.mount.tree.inodes import FileNode, Unstored
 from vstorefs.mount.tree.remote import Remote
 from vstorefs.state.staging import Ranges, StagingArea, add, cut, missing
 
@@ -30,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)
-class Draft:
+class Draft(Unstored):
     """One version in the making. `base` and `after` say what the writer started from, as `model.Write` does.
 
     `users` are reads and clones under way; a draft that became `unwanted` goes when they are done.
@@ -137,6 +138,19 @@ class Draft:
             self.users -= 1
             if self.unwanted:
                 self.discard()
+
+
+def draft_of(node: FileNode) -> Draft | None:
+    """The content of a file that no store has yet; None where its store has what it shows."""
+    draft = node.draft
+    assert draft is None or isinstance(draft, Draft)
+    return draft
+
+
+def is_being_written(node: FileNode) -> bool:
+    """Whether a file has content that is not on its way to the store yet."""
+    draft = draft_of(node)
+    return draft is not None and not draft.frozen
 
 
 def _create(area: StagingArea) -> tuple[str, int]:

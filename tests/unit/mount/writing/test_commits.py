@@ -1,0 +1,292 @@
+"""From a draft to a version: what the journal is asked at a close, a sync and the end, and what is read meanwhile."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import trio
+
+from tests.support.frontparts import NO_JOURNAL, RUN, front, published
+from vstorefs import errors
+from vstorefs.model import Operation, Promise
+from vstorefs.mount.writing.draft import draft_of
+
+pytestmark = pytest.mark.trio
+
+
+class TestWriting:
+    async def test_over_what_the_store_has_brings_no_byte_of_it(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            parts.there("f")
+            node = await parts.file("f")
+            parts.later()
+            await parts.commits.write(node, 1, b"xy")
+            draft = draft_of(node)
+            assert draft is not None
+            assert (draft.present, draft.under) == (((1, 3),), node.content)
+            assert (node.size, node.mtime_ns) == (5, parts.clock.wall_ns())
+
+    async def test_at_the_end_is_at_the_end_that_there_is_by_then(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            node = await parts.written("f", b"one")
+            async with trio.open_nursery() as nursery:
+                for data in (b"two", b"two"):
+                    nursery.start_soon(parts.commits.write, node, None, data)
+            assert await parts.read(node) == b"onetwotwo"
+            assert node.size == 9
+
+    async def test_goes_on_in_another_draft_while_one_is_on_its_way(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            node = await parts.written("f", b"one")
+            await parts.commits.commit(node)
+            await parts.commits.write(node, None, b"two")
+            entry = parts.pool.journal[0]
+            assert entry.staged is not None
+            assert (entry.staged.size, node.size) == (3, 6)
+            assert await parts.read(node) == b"onetwo"
+
+    async def test_is_what_the_time_says_whatever_a_program_had_set(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            node = await parts.written("f", b"one")
+            node.mtime_ns, node.mtime_set = 7, True
+            await parts.commits.write(node, 0, b"two")
+            assert (node.mtime_ns, node.mtime_set) == (parts.clock.wall_ns(), False)
+
+    @pytest.mark.parametrize(
+        ("size", "left"), [(0, b""), (2, b"da"), (6, b"data\0\0")], ids=["empty", "cut", "longer"]
+    )
+    async def test_or_cutting_leaves_so_much(self, tmp_path: Path, size: int, left: bytes) -> None:
+        async with front(tmp_path) as parts:
+            node = await parts.written("f", b"data")
+            await parts.commits.truncate(node, size)
+            assert node.size == size
+            assert await parts.read(node) == left
+
+    async def test_after_cutting_all_starts_from_nothing(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            parts.there("f", token="t7")
+            node = await parts.file("f")
+            await parts.commits.truncate(node, 0)
+            await parts.commits.commit(node)
+            entry = parts.pool.journal[0]
+            assert entry.staged is not None
+            assert (entry.staged.size, entry.staged.base) == (0, None)
+            assert entry.write.base == "t7"
+
+
+class TestAClose:
+    async def test_makes_one_version_of_what_was_written(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            node = await parts.written("f", b"data")
+            await parts.close(node)
+            entry = parts.pool.journal[0]
+            assert (entry.operation, entry.path, entry.promise) == (
+                Operation.PUT,
+                "f",
+                Promise.CLOSED,
+            )
+            assert entry.staged is not None
+            assert (entry.staged.size, entry.staged.present) == (4, ((0, 4),))
+            assert (entry.write.size, entry.write.run, entry.write.base) == (4, RUN, None)
+            assert (node.base, node.after) == (None, entry.write.write_id)
+            assert await parts.names() == ["f"]
+            await parts.pool.publish(published("f", "t1", 4))
+            assert (node.base, node.after, node.draft) == ("t1", None, None)
+            assert node.content is not None
+            assert parts.told == [("f", node.content)]
+
+    async def test_of_what_nobody_wrote_to_asks_nothing(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            parts.there("f")
+            node = await parts.file("f")
+            assert await parts.commits.commit(node) is None
+            draft = await parts.commits.draft(node)
+            assert await parts.commits.commit(node) is None
+            assert draft.size == 5
+            assert parts.pool.journal == []
+
+    async def test_starts_from_what_was_there(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            parts.there("f", token="t7")
+            node = await parts.file("f")
+            await parts.write(node, b"new")
+            await parts.commits.commit(node)
+            entry = parts.pool.journal[0]
+            assert entry.write.base == "t7"
+            assert entry.staged is not None
+            assert entry.staged.base is not None
+            assert (entry.staged.size, entry.staged.base.token) == (5, "t7")
+
+    async def test_leaves_the_bytes_readable_while_they_are_on_their_way(
+        self, tmp_path: Path
+    ) -> None:
+        async with front(tmp_path) as parts:
+            node = await parts.written("f", b"one")
+            await parts.commits.commit(node)
+            assert await parts.read(node) == b"one"
+            await parts.write(node, b"two")
+            assert await parts.read(node) == b"two"
+
+    async def test_again_comes_after_the_one_on_its_way(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            node = await parts.written("f", b"one")
+            await parts.commits.commit(node)
+            await parts.write(node, b"two")
+            await parts.commits.commit(node)
+            first, second = parts.pool.journal
+            assert (second.write.base, second.write.after) == (None, first.write.write_id)
+            await parts.pool.publish(published("f", "t1", 3))
+            assert node.after == second.write.write_id
+            assert await parts.read(node) == b"two"
+            await parts.pool.publish(published("f", "t2", 3))
+            assert (node.base, node.after) == ("t2", None)
+
+    async def test_that_the_journal_refuses_keeps_what_was_written(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            node = await parts.written("f", b"data")
+            parts.pool.refusal = NO_JOURNAL
+            with pytest.raises(errors.Unavailable):
+                await parts.commits.commit(node)
+            assert await parts.names() == ["f"]
+            assert await parts.read(node) == b"data"
+            parts.pool.refusal = None
+            await parts.close(node)
+            assert parts.pool.asked == [(Operation.PUT, "f")]
+            await parts.pool.publish(published("f", "t1", 4))
+            parts.there("f", token="t1")
+            parts.clock.now_s += 100
+            assert await parts.names() == ["f"]
+            assert await parts.file("f") is node
+
+    async def test_of_a_file_of_the_store_that_is_refused_can_be_tried_again(
+        self, tmp_path: Path
+    ) -> None:
+        async with front(tmp_path) as parts:
+            parts.there("f", token="t7")
+            node = await parts.file("f")
+            await parts.write(node, b"new")
+            parts.pool.refusal = NO_JOURNAL
+            with pytest.raises(errors.Unavailable):
+                await parts.commits.commit(node)
+            assert (node.base, node.after, node.pending) == ("t7", None, 0)
+            parts.pool.refusal = None
+            await parts.commits.commit(node)
+            assert parts.pool.journal[0].write.base == "t7"
+
+    async def test_of_a_scratch_name_stays_here(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            node = await parts.written("f.tmp", b"data")
+            await parts.close(node)
+            assert parts.pool.journal == []
+            assert await parts.names() == ["f.tmp"]
+            assert await parts.read(node) == b"data"
+
+    async def test_through_to_the_store_waits_for_it(self, tmp_path: Path) -> None:
+        async with front(tmp_path, through=True) as parts:
+            node = await parts.written("f", b"data")
+            closed = trio.Event()
+
+            async def close() -> None:
+                await parts.close(node)
+                closed.set()
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(close)
+                while not parts.pool.under_way:
+                    await trio.lowlevel.checkpoint()
+                assert not closed.is_set()
+                await parts.pool.publish(published("f", "t1", 4))
+                await closed.wait()
+            assert node.base == "t1"
+
+    async def test_through_to_the_store_fails_with_what_it_refuses(self, tmp_path: Path) -> None:
+        async with front(tmp_path, through=True) as parts:
+            node = await parts.written("f", b"data")
+
+            async def refuse() -> None:
+                while not parts.pool.under_way:
+                    await trio.lowlevel.checkpoint()
+                await parts.pool.publish(errors.Denied("you may not"))
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(refuse)
+                with pytest.raises(errors.Denied):
+                    await parts.commits.commit_and_wait(node)
+            assert await parts.read(node) == b"data"
+
+    async def test_again_with_equal_content_joins_the_one_that_waits(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            node = await parts.written("f", b"data")
+            first = await parts.commits.commit(node)
+            await parts.pool.publish(errors.Denied("you may not"))
+            await parts.write(node, b"data")
+            assert await parts.commits.commit(node) is first
+            assert parts.pool.asked == [(Operation.PUT, "f")]
+            await parts.write(node, b"more")
+            assert await parts.commits.commit(node) is not first
+            assert parts.pool.asked == [(Operation.PUT, "f")] * 2
+
+
+class TestASync:
+    async def test_promises_no_version(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            node = await parts.written("f", b"data")
+            await parts.commits.fsync(node)
+            assert [one.promise for one in parts.pool.journal] == [Promise.SYNCED]
+            await parts.settle()
+            assert parts.pool.under_way == []
+
+    async def test_is_replaced_by_the_next_and_by_the_close(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            node = await parts.written("f", b"one")
+            await parts.commits.fsync(node)
+            await parts.write(node, b"two")
+            await parts.commits.fsync(node)
+            assert parts.pool.dropped == [1]
+            await parts.close(node)
+            assert parts.pool.dropped == [1, 2]
+            assert [one.promise for one in parts.pool.journal] == [
+                Promise.SYNCED,
+                Promise.SYNCED,
+                Promise.CLOSED,
+            ]
+
+    async def test_of_what_is_not_to_be_sent_asks_nothing(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            await parts.commits.fsync(await parts.written("f.tmp", b"data"))
+            node = await parts.written("g", b"data")
+            await parts.changes.remove(parts.root, "g", RUN)
+            await parts.commits.fsync(node)
+            assert parts.pool.journal == []
+
+
+class TestTheLastHandle:
+    async def test_sends_what_is_still_dirty(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            node = await parts.written("f", b"data")
+            node.pins, node.write_handles = 0, 0
+            await parts.commits.finish(node)
+            assert parts.pool.asked == [(Operation.PUT, "f")]
+
+    async def test_says_what_cannot_be_sent(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async with front(tmp_path) as parts:
+            node = await parts.written("f", b"data")
+            node.pins, node.write_handles = 0, 0
+            parts.pool.refusal = NO_JOURNAL
+            await parts.commits.finish(node)
+            assert "f" in caplog.text
+            assert NO_JOURNAL.message in caplog.text
+            assert await parts.read(node) == b"data"
+
+    async def test_clears_away_what_nobody_can_reach(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            node = await parts.written("f", b"data")
+            await parts.changes.remove(parts.root, "f", RUN)
+            assert draft_of(node) is not None
+            node.pins, node.write_handles = 0, 0
+            await parts.commits.finish(node)
+            assert node.draft is None
+            assert parts.pool.journal == []

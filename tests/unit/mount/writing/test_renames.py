@@ -1,0 +1,268 @@
+"""Renames: which names show, what the journal is asked, what the content at the new name starts from."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pyfuse3
+import pytest
+import trio
+
+from tests.support.frontparts import NO_JOURNAL, RUN, Front, front, published
+from vstorefs import errors
+from vstorefs.model import EntryKind, Operation, Promise
+from vstorefs.mount.tree.inodes import DirectoryNode, FileNode
+from vstorefs.mount.writing.draft import draft_of
+from vstorefs.workers.messages import Published
+
+pytestmark = pytest.mark.trio
+
+
+def refused(number: int) -> pytest.RaisesExc[pyfuse3.FUSEError]:
+    return pytest.RaisesExc(pyfuse3.FUSEError, check=lambda error: error.errno == number)
+
+
+async def rename(
+    parts: Front,
+    name: str,
+    new_name: str,
+    target: DirectoryNode | None = None,
+    *,
+    replace_target: bool = True,
+) -> None:
+    await parts.renames.rename(
+        parts.root, name, target or parts.root, new_name, RUN, replace_target=replace_target
+    )
+
+
+class TestAFileOfTheStore:
+    async def test_has_its_new_name_at_once_and_stays_the_same_node(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            parts.there("a", token="t1")
+            node = await parts.file("a")
+            await rename(parts, "a", "b")
+            assert await parts.names() == ["b"]
+            assert await parts.file("b") is node
+            assert await parts.node("a") is None
+            entry = parts.pool.journal[0]
+            assert (entry.operation, entry.path, entry.target) == (Operation.RENAME, "a", "b")
+            assert entry.source is not None
+            assert (entry.source.key, entry.source.token) == ("a", "t1")
+            assert entry.removal is not None
+            assert (entry.write.base, entry.removal.base) == (None, "t1")
+            assert (node.base, node.after) == (None, entry.write.write_id)
+
+    async def test_has_the_version_that_the_store_made(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            parts.there("a", token="t1")
+            node = await parts.file("a")
+            await rename(parts, "a", "b")
+            await parts.pool.publish(published("b", "t2", 5))
+            assert (node.base, node.after, node.busy) == ("t2", None, False)
+            assert node.content is not None
+            assert (node.content.key, node.content.token) == ("b", "t2")
+            del parts.pool.listed["a"]
+            parts.there("b", token="t2")
+            parts.clock.now_s += 100
+            assert await parts.names() == ["b"]
+            assert await parts.file("b") is node
+
+    async def test_starts_from_what_it_replaces(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            parts.there("a", token="t1")
+            parts.there("b", token="t8")
+            await parts.file("a")
+            other = await parts.file("b")
+            await rename(parts, "a", "b")
+            assert await parts.names() == ["b"]
+            assert other.removed
+            assert parts.pool.journal[0].write.base == "t8"
+
+    async def test_whose_content_is_on_its_way_comes_after_that(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            await parts.close(await parts.written("a", b"data"))
+            await rename(parts, "a", "b")
+            put, moved = parts.pool.journal
+            assert moved.removal is not None
+            assert (moved.removal.base, moved.removal.after) == (None, put.write.write_id)
+            assert moved.source is not None
+            assert moved.source.token == ""
+            node = await parts.file("b")
+            await parts.pool.publish(published("a", "t1", 4))
+            assert node.after == moved.write.write_id
+            await parts.pool.publish(published("b", "t2", 4))
+            assert (node.base, node.after) == ("t2", None)
+
+    async def test_has_its_old_name_again_where_the_journal_refuses(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            parts.there("a")
+            await parts.file("a")
+            parts.pool.refusal = NO_JOURNAL
+            with pytest.raises(errors.Unavailable):
+                await rename(parts, "a", "b")
+            parts.later()
+            assert await parts.names() == ["a"]
+            assert (await parts.file("a")).base == "t0"
+
+    async def test_is_not_moved_over_what_must_stay(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            for path, kind in (
+                ("a", EntryKind.FILE),
+                ("b", EntryKind.FILE),
+                ("d", EntryKind.DIRECTORY),
+            ):
+                parts.there(path, kind)
+            with refused(errno.EEXIST):
+                await rename(parts, "a", "b", replace_target=False)
+            with refused(errno.EISDIR):
+                await rename(parts, "a", "d")
+            with refused(errno.ENOTDIR):
+                await rename(parts, "d", "a")
+            with refused(errno.ENOENT):
+                await rename(parts, "none", "a")
+            assert await parts.names() == ["a", "b", "d"]
+            assert parts.pool.journal == []
+
+    async def test_that_is_a_link_at_the_new_name_replaces_it_in_two_steps(
+        self, tmp_path: Path
+    ) -> None:
+        async with front(tmp_path) as parts:
+            parts.there("a", token="t1")
+            parts.there("l", EntryKind.SYMLINK, token="t5")
+            await parts.file("a")
+            await parts.node("l")
+            await rename(parts, "a", "l")
+            assert parts.pool.asked == [(Operation.REMOVE, "l"), (Operation.RENAME, "a")]
+            assert parts.pool.journal[0].write.base == "t5"
+            assert parts.pool.journal[1].write.base is None
+            assert isinstance(await parts.node("l"), FileNode)
+
+
+class TestAFileThatNoStoreHas:
+    async def test_only_changes_its_name_while_it_is_open(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            node = await parts.written("a.tmp", b"data")
+            await rename(parts, "a.tmp", "b")
+            assert await parts.names() == ["b"]
+            assert parts.pool.journal == []
+            await parts.close(node)
+            assert parts.pool.asked == [(Operation.PUT, "b")]
+
+    async def test_becomes_a_version_under_its_real_name(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            parts.there("b", token="t8")
+            await parts.file("b")
+            node = await parts.written("b.tmp", b"data")
+            await parts.close(node)
+            assert parts.pool.journal == []
+            await rename(parts, "b.tmp", "b")
+            assert await parts.names() == ["b"]
+            assert parts.pool.asked == [(Operation.PUT, "b")]
+            assert parts.pool.journal[0].write.base == "t8"
+            assert node.after == parts.pool.journal[0].write.write_id
+
+    async def test_keeps_under_its_new_name_what_an_fsync_promised(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            node = await parts.written("a", b"data")
+            await parts.commits.fsync(node)
+            await rename(parts, "a", "b")
+            assert parts.pool.dropped == [1]
+            assert [(one.path, one.promise) for one in parts.pool.journal] == [
+                ("a", Promise.SYNCED),
+                ("b", Promise.SYNCED),
+            ]
+
+    async def test_gives_what_is_read_as_before(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            node = await parts.written("a", b"data")
+            await rename(parts, "a", "b")
+            assert await parts.file("b") is node
+            assert draft_of(node) is not None
+            assert await parts.read(node) == b"data"
+
+
+class TestALink:
+    async def test_is_made_again(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            parts.there("l", EntryKind.SYMLINK, token="t5")
+            node = await parts.node("l")
+            await rename(parts, "l", "m")
+            assert await parts.names() == ["m"]
+            assert await parts.node("m") is node
+            entry = parts.pool.journal[0]
+            assert (entry.target, entry.link, entry.source) == ("m", "to", None)
+            assert entry.removal is not None
+            assert entry.removal.base == "t5"
+            assert (node.token, node.after) == ("", entry.write.write_id)
+            await parts.pool.publish(published("m", "t6"))
+            assert (node.token, node.after, node.busy) == ("t6", None, False)
+
+    async def test_has_its_old_name_again_where_the_journal_refuses(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            parts.there("l", EntryKind.SYMLINK, token="t5")
+            await parts.node("l")
+            parts.pool.refusal = NO_JOURNAL
+            with pytest.raises(errors.Unavailable):
+                await rename(parts, "l", "m")
+            parts.later()
+            assert await parts.names() == ["l"]
+            assert (await parts.node("l")).token == "t5"
+            assert await parts.node("m") is None
+
+
+class TestAFolder:
+    async def test_waits_for_the_store_and_is_listed_anew(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            parts.there("d", EntryKind.DIRECTORY)
+            parts.there("d/f")
+            folder = await parts.folder("d")
+            assert await parts.names(folder) == ["f"]
+            done = trio.Event()
+
+            async def move() -> None:
+                await rename(parts, "d", "e")
+                done.set()
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(move)
+                await parts.settle()
+                assert not done.is_set()
+                assert await parts.names() == ["e"]
+                assert await parts.folder("e") is folder
+                entry = parts.pool.journal[0]
+                assert (entry.path, entry.target, entry.source) == ("d", "e", None)
+                parts.pool.listed = {}
+                parts.there("e", EntryKind.DIRECTORY)
+                parts.there("e/g")
+                parts.later()
+                await parts.pool.publish(Published())
+                assert done.is_set()
+            assert await parts.names(folder) == ["g"]
+
+    async def test_is_not_moved_into_itself(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            parts.there("d", EntryKind.DIRECTORY)
+            parts.there("d/e", EntryKind.DIRECTORY)
+            below = await parts.node("e", await parts.folder("d"))
+            with refused(errno.EINVAL):
+                await rename(parts, "d", "x", below)
+            assert parts.pool.journal == []
+
+    async def test_replaces_an_empty_one_only(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            for path in ("d", "e", "e/f"):
+                parts.there(path, EntryKind.DIRECTORY)
+            with refused(errno.ENOTEMPTY):
+                await rename(parts, "d", "e")
+            assert await parts.names() == ["d", "e"]
+
+    async def test_has_its_old_name_again_where_the_journal_refuses(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            parts.there("d", EntryKind.DIRECTORY)
+            await parts.folder("d")
+            parts.pool.refusal = NO_JOURNAL
+            with pytest.raises(errors.Unavailable):
+                await rename(parts, "d", "e")
+            parts.later()
+            assert await parts.names() == ["d"]

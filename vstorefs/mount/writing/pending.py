@@ -1,0 +1,226 @@
+"""One change from when it is shown until its store has it: what is shown, how that is settled, how it is undone.
+
+A change is shown first and promised then, so that nobody sees the old names once the program goes on. When its
+store has it, the change is *settled*: the node that got a version takes it over, and its names go back to what
+listings say. Where the journal does not take it, it is *undone*, and the program gets an error.
+
+A change is settled or undone once, on the front's loop; nothing here awaits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from vstorefs.model import CHUNK_BYTES, Content, Entry, WriteId
+from vstorefs.mount.tree.inodes import DirectoryNode, FileNode, StoreNode, SymlinkNode
+from vstorefs.mount.tree.namespace import Namespace
+from vstorefs.mount.writing.draft import Draft, draft_of, is_being_written
+from vstorefs.workers.messages import Published
+
+
+@dataclass(frozen=True, slots=True)
+class ShownName:
+    """What a name shows until the change is settled; an `entry` of None: that it is gone.
+
+    `held`: the name is held already, since its file was created here, and stays so where the change is refused.
+    """
+
+    directory: DirectoryNode
+    name: str
+    entry: Entry | None
+    held: bool = False
+
+
+class Subject(Protocol):
+    """What a change happens to, beside names."""
+
+    @property
+    def node(self) -> StoreNode:
+        """The node that is kept until the change is settled."""
+        ...
+
+    def begin(self) -> None:
+        """The change is shown from now on."""
+        ...
+
+    def settle(self, published: Published, namespace: Namespace) -> None:
+        """The store has it."""
+        ...
+
+    def undo(self, shown: ShownName) -> None:
+        """It does not happen; that is where it was shown."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PendingChange:
+    """What is shown of one change, and to what it happens.
+
+    `relists`: where it is refused, the store is asked what there is, for what was shown was wrong.
+    """
+
+    shown: tuple[ShownName, ...]
+    subject: Subject | None = None
+    relists: bool = True
+
+    def show(self, namespace: Namespace) -> None:
+        """Show it."""
+        if self.subject is not None:
+            self.subject.begin()
+        for one in self.shown:
+            if one.held:
+                namespace.update(one.directory, one.name, one.entry)
+            else:
+                namespace.hold(one.directory, one.name, one.entry)
+
+    def settle(self, namespace: Namespace, published: Published) -> None:
+        """The store has it: a listing that is asked for from now on shows it."""
+        if self.subject is not None:
+            # First, for what a settled name shows is what its node is by then.
+            self.subject.settle(published, namespace)
+        for one in self.shown:
+            namespace.settle(one.directory, one.name)
+
+    def undo(self, namespace: Namespace) -> None:
+        """The journal did not take it."""
+        for one in self.shown:
+            if not one.held:
+                namespace.settle(one.directory, one.name)
+            if self.relists:
+                namespace.expire(one.directory)
+        if self.subject is not None:
+            self.subject.undo(self.shown[-1])
+
+
+@dataclass(frozen=True, slots=True)
+class CommittedDraft:
+    """A draft that becomes a version in a directory.
+
+    `created`: its file has had none before. `told` learns what became of it.
+    """
+
+    node: FileNode
+    directory: DirectoryNode
+    draft: Draft
+    write: WriteId
+    created: bool
+    told: Callable[[FileNode, Content | None], None]
+
+    def begin(self) -> None:
+        """See `Subject`."""
+        self.draft.frozen = True
+        self.node.pending += 1
+        self.node.created = False
+
+    def settle(self, published: Published, namespace: Namespace) -> None:
+        """See `Subject`."""
+        node, version = self.node, published.version
+        node.pending -= 1
+        content = None
+        if version is not None and not published.late:
+            content = version.content(node.remote.spec.id)
+            if node.draft is self.draft:
+                node.content = content
+                # What was written is in the kernel's cache as if it had been read.
+                node.served = (1 << -(-content.size // CHUNK_BYTES)) - 1
+            for writer in (node, draft_of(node)):
+                if writer is not None and writer.after == self.write:
+                    writer.base, writer.after = version.token, None
+        if node.draft is self.draft:
+            node.draft = None
+        self.draft.discard()
+        self.told(node, content)
+        if published.late:
+            # What another host wrote meanwhile is what the name shows.
+            namespace.expire(self.directory)
+
+    def undo(self, shown: ShownName) -> None:
+        """See `Subject`. The draft can be written on."""
+        del shown
+        self.draft.frozen = False
+        self.node.pending -= 1
+        self.node.created = self.created
+
+
+@dataclass(frozen=True, slots=True)
+class FileVersion:
+    """A file that gets a version without being written.
+
+    `is_new`: the node was made for it, with what an old version was, and goes where the change is refused; else it is a
+    file that is moved, and stays where it is shown.
+    """
+
+    node: FileNode
+    write: WriteId
+    is_new: bool
+
+    def begin(self) -> None:
+        """See `Subject`."""
+        self.node.pending += 1
+
+    def settle(self, published: Published, namespace: Namespace) -> None:
+        """See `Subject`."""
+        del namespace
+        node, version = self.node, published.version
+        node.pending -= 1
+        if version is None or node.after != self.write:
+            return
+        node.base, node.after = version.token, None
+        if is_being_written(node):
+            return
+        node.content = version.content(node.remote.spec.id)
+        if self.is_new:
+            node.mode, node.mtime_ns = version.mode, version.mtime_ns or node.mtime_ns
+
+    def undo(self, shown: ShownName) -> None:
+        """See `Subject`."""
+        if self.is_new:
+            self.node.pending -= 1
+            shown.directory.detach(shown.name, self.node)
+
+
+@dataclass(frozen=True, slots=True)
+class LinkVersion:
+    """A symlink that is made, or made again under another name."""
+
+    node: SymlinkNode
+    write: WriteId
+
+    def begin(self) -> None:
+        """See `Subject`."""
+        self.node.pending += 1
+
+    def settle(self, published: Published, namespace: Namespace) -> None:
+        """See `Subject`."""
+        del namespace
+        self.node.pending -= 1
+        if published.version is not None and self.node.after == self.write:
+            self.node.token, self.node.after = published.version.token, None
+
+    def undo(self, shown: ShownName) -> None:
+        """See `Subject`."""
+        self.node.pending -= 1
+        shown.directory.detach(shown.name, self.node)
+
+
+@dataclass(frozen=True, slots=True)
+class MovedFolder:
+    """A folder that is moved, over an empty one perhaps; what is below has new versions then, to be listed anew."""
+
+    node: DirectoryNode
+    replaced: DirectoryNode | None
+
+    def begin(self) -> None:
+        """See `Subject`."""
+        if self.replaced is not None:
+            self.replaced.gone = True
+
+    def settle(self, published: Published, namespace: Namespace) -> None:
+        """See `Subject`."""
+        del published
+        namespace.expire_tree(self.node)
+
+    def undo(self, shown: ShownName) -> None:
+        """See `Subject`. The folder stays where it is shown."""
