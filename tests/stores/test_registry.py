@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vstorefs import errors
-from vstorefs.stores.registry import Settings, resolve
+from vstorefs.stores.registry import SCHEMES, Settings, kind_of, resolve
 
 
 def test_one_store_has_one_identity() -> None:
@@ -22,6 +22,35 @@ def test_one_store_has_one_identity() -> None:
         for url in ("file:///x/y", "file:///x//y/", "file://localhost/x/y")
     ]
     assert len(set(folders)) == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "environ", "identity"),
+    [
+        ("s3://b/p", {"AWS_ENDPOINT_URL": "https://other"}, "f96fed59d8d796c4de1365d54fbfbf16"),
+        ("gs://b", {"STORAGE_EMULATOR_HOST": "http://x"}, "2cb303c4f966ef6f22270b0296d8aa95"),
+        (
+            "az://c/p",
+            {"AZURE_STORAGE_CONNECTION_STRING": "AccountName=a;AccountKey=k"},
+            "eaf49691a26b907b67a06b14626801ef",
+        ),
+        (
+            "swift://c",
+            {"OS_AUTH_URL": "https://k", "OS_PROJECT_NAME": "p"},
+            "390654f893a37e2636a4f2c65e22baf9",
+        ),
+        ("file:///srv/a b", {}, "4c2f09cb514020cac71e3a1644244924"),
+        ("https://h/x", {}, "8def83ca14d5c901db222bf50be44d62"),
+    ],
+)
+def test_an_identity_is_for_ever(url: str, environ: dict[str, str], identity: str) -> None:
+    """Caches, journals and histories at hand are found by it."""
+    assert resolve("a", url, environ=environ).id == identity
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_url_that_shouts_is_of_the_same_kind(scheme: str) -> None:
+    assert kind_of(f"{scheme.upper()}://x") is kind_of(f"{scheme}://x")
 
 
 def test_how_long_a_listing_lives() -> None:

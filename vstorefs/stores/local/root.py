@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import urllib.parse
-from pathlib import Path
 
 from vstorefs import errors
 from vstorefs.clock import Clock
 from vstorefs.model import Capabilities, Key, StoreSpec
+from vstorefs.stores.addresses import folder_path
 from vstorefs.stores.ids import new_id
 from vstorefs.stores.local import names
 from vstorefs.stores.local.disk import can_exchange, rename_absent, translated
@@ -25,7 +24,7 @@ class Root:
 
     def __init__(self, spec: StoreSpec, clock: Clock, step: Step) -> None:
         self.alias = spec.alias
-        self.path = Path(urllib.parse.unquote(urllib.parse.urlsplit(spec.url).path))
+        self.path = folder_path(spec.url)
         self.step = step
         self._clock = clock
         self._note = ""
