@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from vstorefs import errors
-from vstorefs.stores.registry import SCHEMES, Settings, kind_of, resolve
+from tests.support.memory.server import MemoryServer
+from vstorefs import errors, projectschema
+from vstorefs.stores.registry import SCHEMES, Settings, kind_of, open_bucket, resolve
 
 
 def test_one_store_has_one_identity() -> None:
@@ -61,9 +64,29 @@ def test_how_long_a_listing_lives() -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["bucket", "ftp://x", "s3://", "file://host/x", "s3://user:secret@bucket", "gs://", "https://"],
+    [
+        "bucket",
+        "ftp://x",
+        "s3://",
+        "file://host/x",
+        "s3://user:secret@bucket",
+        "gs://",
+        "https://",
+        "memory://x",
+    ],
 )
 def test_what_names_no_store(url: str) -> None:
     with pytest.raises(errors.UsageError) as caught:
         resolve("a", url, environ={})
     assert "secret" not in str(caught.value) or "credentials" in str(caught.value)
+
+
+def test_a_kind_of_the_tests_own_is_told_to_nobody(memory_server: MemoryServer) -> None:
+    memory_server.bucket("b")
+    bucket = open_bucket(resolve("a", "memory://b/p", environ={}))
+    bucket.put("f", b"content", metadata={}, content_type="text/plain")
+    assert list(memory_server.shelves["b"].objects) == ["p/f"]
+    with pytest.raises(errors.UsageError, match="begins with one of file://") as caught:
+        resolve("a", "ftp://x", environ={})
+    assert "memory" not in str(caught.value)
+    assert "memory" not in json.dumps(projectschema.schema())
