@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.azureserver import AzureServer, azurite
 from tests.support.gcsserver import GcsServer, gcs
+from tests.support.memory.server import MemoryServer
 from tests.support.mounts import Host, host
 from tests.support.radosgw import CountedServer, radosgw
 from tests.support.s3server import S3Server, moto
@@ -85,6 +86,14 @@ def swift_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SwiftServ
 def gcs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GcsServer]:
     """A server that speaks Google's JSON interface."""
     with gcs(tmp_path_factory.mktemp("gcs")) as server:
+        yield server
+
+
+@pytest.fixture
+def memory_server() -> Iterator[MemoryServer]:
+    """Buckets in this process alone."""
+    server = MemoryServer()
+    with server.known():
         yield server
 
 

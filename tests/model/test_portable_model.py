@@ -19,7 +19,8 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.memory_bucket import MemoryBucket, Shelf
+from tests.support.memory.shelf import Shelf
+from tests.support.memory.store import MemoryBucket
 from vstorefs import errors
 from vstorefs.digests import Digests
 from vstorefs.model import (
@@ -121,7 +122,7 @@ class World:
     def __init__(self, seed: random.Random, folder: Path, *, atomic: bool, outside: bool) -> None:
         self.chance = seed
         self.folder = folder
-        self.shelf = Shelf(atomic=atomic)
+        self.shelf = Shelf(conditions=atomic)
         self.findings = Findings(atomic, atomic, atomic and seed.random() < 0.5, pinned=True)
         self.outside = outside
         self.number = 0

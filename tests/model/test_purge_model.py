@@ -11,7 +11,8 @@ import pytest
 
 from tests.model.test_local_model import Clock
 from tests.model.test_portable_model import Killed
-from tests.support.memory_bucket import MemoryBucket, Shelf, at_once
+from tests.support.memory.shelf import Shelf
+from tests.support.memory.store import MemoryBucket, at_once
 from vstorefs import errors
 from vstorefs.digests import Digests
 from vstorefs.model import (

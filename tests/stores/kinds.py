@@ -1,4 +1,7 @@
-"""The kinds of store that the conformance suite runs against, each with a real server."""
+"""The kinds of store that the conformance suite runs against: a line each, with its server.
+
+All servers are real but that of `memory`, a kind that only tests know.
+"""
 
 from __future__ import annotations
 
@@ -6,31 +9,17 @@ import os
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.support.azureserver import AzureServer
-from tests.support.gcsserver import GcsServer
-from tests.support.s3server import S3Server
-from tests.support.swiftserver import SwiftServer
 from vstorefs.state.env import State
 from vstorefs.state.probes import Probes
 from vstorefs.stores.base import Store
 from vstorefs.stores.registry import resolve
 from vstorefs.versions.layouts.opening import open_store
 
-
-def file_store(request: pytest.FixtureRequest) -> Store:
-    folder: Path = request.getfixturevalue("tmp_path") / "store"
-    folder.mkdir()
-    return opened(folder.as_uri(), {}, request)
-
-
-def s3_store(server: S3Server, request: pytest.FixtureRequest, *, versioned: bool) -> Store:
-    bucket = f"c{uuid.uuid4().hex[:12]}"
-    server.bucket(bucket, versioned=versioned)
-    os.environ.update(server.env)
-    return opened(f"s3://{bucket}/pre fix", server.env, request)
+Make = Callable[[pytest.FixtureRequest], Store]
 
 
 def opened(url: str, env: dict[str, str], request: pytest.FixtureRequest) -> Store:
@@ -40,52 +29,39 @@ def opened(url: str, env: dict[str, str], request: pytest.FixtureRequest) -> Sto
     return open_store(resolve("test", url, environ=env), Probes(state))
 
 
-def _s3(server: str, *, versioned: bool) -> Callable[[pytest.FixtureRequest], Store]:
-    return lambda request: s3_store(request.getfixturevalue(server), request, versioned=versioned)
+def _folder(request: pytest.FixtureRequest) -> Store:
+    folder: Path = request.getfixturevalue("tmp_path") / "store"
+    folder.mkdir()
+    return opened(folder.as_uri(), {}, request)
 
 
-def azure_store(request: pytest.FixtureRequest) -> Store:
-    server: AzureServer = request.getfixturevalue("azure_server")
-    container = f"c{uuid.uuid4().hex[:12]}"
-    server.container(container)
-    os.environ.update(server.env)
-    return opened(f"az://{container}/pre fix", server.env, request)
+def _bucket(fixture: str, scheme: str, **options: bool) -> Make:
+    """A new bucket, and a prefix in it, on the server that a fixture gives; `options` as it takes them."""
 
-
-def _swift(*, versioned: bool) -> Callable[[pytest.FixtureRequest], Store]:
     def make(request: pytest.FixtureRequest) -> Store:
-        server: SwiftServer = request.getfixturevalue("swift_server")
-        container = f"c{uuid.uuid4().hex[:12]}"
-        server.container(container, versioned=versioned)
+        server: Any = request.getfixturevalue(fixture)
+        name = f"c{uuid.uuid4().hex[:12]}"
+        (server.container if hasattr(server, "container") else server.bucket)(name, **options)
         os.environ.update(server.env)
-        return opened(f"swift://{container}/pre fix", server.env, request)
+        return opened(f"{scheme}://{name}/pre fix", server.env, request)
 
     return make
 
 
-def _gcs(*, versioned: bool) -> Callable[[pytest.FixtureRequest], Store]:
-    def make(request: pytest.FixtureRequest) -> Store:
-        server: GcsServer = request.getfixturevalue("gcs_server")
-        bucket = f"c{uuid.uuid4().hex[:12]}"
-        server.bucket(bucket, versioned=versioned)
-        os.environ.update(server.env)
-        return opened(f"gs://{bucket}/pre fix", server.env, request)
-
-    return make
-
-
-KINDS: dict[str, Callable[[pytest.FixtureRequest], Store]] = {
-    "file": file_store,
-    "s3-native": _s3("moto_server", versioned=True),
-    "s3-portable": _s3("moto_server", versioned=False),
-    "radosgw-native": _s3("radosgw_server", versioned=True),
-    "radosgw-portable": _s3("radosgw_server", versioned=False),
-    "careless-portable": _s3("careless_server", versioned=False),
-    "gcs-native": _gcs(versioned=True),
-    "gcs-portable": _gcs(versioned=False),
-    "azure-portable": azure_store,
-    "swift-native": _swift(versioned=True),
-    "swift-portable": _swift(versioned=False),
+KINDS: dict[str, Make] = {
+    "file": _folder,
+    "memory-native": _bucket("memory_server", "memory", versioned=True),
+    "memory-portable": _bucket("memory_server", "memory", versioned=False),
+    "s3-native": _bucket("moto_server", "s3", versioned=True),
+    "s3-portable": _bucket("moto_server", "s3", versioned=False),
+    "radosgw-native": _bucket("radosgw_server", "s3", versioned=True),
+    "radosgw-portable": _bucket("radosgw_server", "s3", versioned=False),
+    "careless-portable": _bucket("careless_server", "s3", versioned=False),
+    "gcs-native": _bucket("gcs_server", "gs", versioned=True),
+    "gcs-portable": _bucket("gcs_server", "gs", versioned=False),
+    "azure-portable": _bucket("azure_server", "az"),
+    "swift-native": _bucket("swift_server", "swift", versioned=True),
+    "swift-portable": _bucket("swift_server", "swift", versioned=False),
 }
 
 

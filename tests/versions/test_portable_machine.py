@@ -12,7 +12,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from tests.support.memory_bucket import MemoryBucket, Shelf
+from tests.support.memory.shelf import Shelf
+from tests.support.memory.store import MemoryBucket
 from vstorefs import errors
 from vstorefs.digests import hash_file
 from vstorefs.model import Capabilities, EntryKind, Key, VersionId, VersionKind, Write, WriteId
@@ -39,7 +40,7 @@ class Machine(RuleBasedStateMachine):
 
     @initialize(put=st.booleans(), copy=st.booleans())
     def begin(self, put: bool, copy: bool) -> None:
-        self.shelf = Shelf(atomic=put)
+        self.shelf = Shelf(conditions=put)
         found = Findings(put, put, put and copy, pinned=True)
         self.stores = [
             PortableStore(MemoryBucket(self.shelf), Capabilities(writable=True), lambda: found)

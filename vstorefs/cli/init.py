@@ -133,9 +133,7 @@ def _ask(question: str, default: str) -> str:
 
 
 def _text(file: Path, name: str, stores: dict[str, str]) -> str:
-    writable = [
-        alias for alias, url in stores.items() if registry.scheme_of(url) not in {"http", "https"}
-    ]
+    writable = [alias for alias, url in stores.items() if not registry.only_read(url)]
     default = (writable or list(stores))[0]
     tables = [
         _STORE.format(

@@ -1,38 +1,113 @@
-"""From a URL to the kind of store that serves it.
+"""The kinds of store, a row each: from a URL to what serves it.
 
-A kind's module, and with it its SDK, is imported when it is first used.
+What depends on a kind stands in its row, and nobody outside asks for a scheme. A kind's module, and
+with it its SDK, is imported when it is first used. docs/how-to/add-a-kind-of-store.md tells how a row is
+added.
 """
 
 from __future__ import annotations
 
-import hashlib
-import posixpath
+import importlib
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from enum import Enum
 from pathlib import Path
+from typing import Any, cast
 
 from vstorefs import errors
-from vstorefs.model import StoreId, StoreSpec
+from vstorefs.model import StoreSpec
+from vstorefs.stores import addresses
 from vstorefs.stores.base import Store
 from vstorefs.stores.bucket import Bucket
 
-SCHEMES = ("file", "s3", "gs", "az", "swift", "http", "https")
-_LISTING_SECONDS = {"file": 1.0}
-_LONG_LISTING_SECONDS = 60.0
-_ENDPOINTS = {
-    "s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
-    "gs": ("STORAGE_EMULATOR_HOST",),
-}
-_AZURE_ACCOUNT = ("BlobEndpoint", "AccountName")
-_SWIFT_ACCOUNT = (
-    "OS_STORAGE_URL",
-    "ST_AUTH",
-    "ST_USER",
-    "OS_AUTH_URL",
-    "OS_PROJECT_NAME",
-    "OS_PROJECT_ID",
+
+class Form(Enum):
+    """What a kind is to the rest of vstorefs."""
+
+    BUCKET = "bucket"
+    """A `bucket.Bucket`, which becomes a Store by one of the layouts."""
+    FOLDER = "folder"
+    """A `base.Store` that keeps versions itself, in a folder of this machine."""
+    SITE = "site"
+    """A `base.Store` that can only be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of store.
+
+    `opens` gives a Bucket where `form` is BUCKET, else a Store; it raises Denied without credentials.
+    `normalise` gives the one spelling of a URL (and of its parts), or raises UsageError. `endpoints` are
+    names in the environment where the provider's own tools look for a server that is not the usual one,
+    the first counts; `account` finds there what tells one account from another where the URL does not.
+    `listing_seconds` is how long a listing lives, unless the project says.
+    """
+
+    schemes: tuple[str, ...]
+    form: Form
+    opens: Callable[[StoreSpec], Any]
+    normalise: Callable[[str, urllib.parse.SplitResult], str]
+    endpoints: tuple[str, ...] = ()
+    account: Callable[[Mapping[str, str]], str | None] = addresses.no_account
+    listing_seconds: float = 60.0
+
+
+def _first_used(module: str, name: str) -> Callable[[StoreSpec], Any]:
+    """A class of a kind's module: an SDK takes up to a second to import, and only who serves its kind pays for it."""
+
+    def opens(spec: StoreSpec) -> Any:
+        return getattr(importlib.import_module(f"vstorefs.stores.{module}"), name)(spec)
+
+    return opens
+
+
+_ROWS = (
+    Kind(
+        ("file",),
+        Form.FOLDER,
+        _first_used("local.store", "LocalStore"),
+        addresses.folder_url,
+        listing_seconds=1.0,
+    ),
+    Kind(
+        ("s3",),
+        Form.BUCKET,
+        _first_used("s3.store", "S3Bucket"),
+        addresses.bucket_url,
+        endpoints=("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
+    ),
+    Kind(
+        ("gs",),
+        Form.BUCKET,
+        _first_used("gcs.store", "GcsBucket"),
+        addresses.bucket_url,
+        endpoints=("STORAGE_EMULATOR_HOST",),
+    ),
+    Kind(
+        ("az",),
+        Form.BUCKET,
+        _first_used("azure.store", "AzureBucket"),
+        addresses.bucket_url,
+        account=addresses.azure_account,
+    ),
+    Kind(
+        ("swift",),
+        Form.BUCKET,
+        _first_used("swift.store", "SwiftBucket"),
+        addresses.bucket_url,
+        account=addresses.swift_account,
+    ),
+    Kind(
+        ("http", "https"),
+        Form.SITE,
+        _first_used("web.store", "WebStore"),
+        addresses.web_url,
+    ),
 )
+KINDS: dict[str, Kind] = {scheme: kind for kind in _ROWS for scheme in kind.schemes}
+"""By scheme. A test run may add a kind of its own for a while; users are told of those in SCHEMES alone."""
+SCHEMES = tuple(KINDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,24 +142,23 @@ def resolve(
         raise errors.UsageError(
             "a store's URL holds no credentials; put them where the provider's own tools look"
         )
-    if parts.scheme not in SCHEMES:
+    kind = KINDS.get(parts.scheme)
+    if kind is None:
         known = ", ".join(f"{scheme}://" for scheme in SCHEMES)
         raise errors.UsageError(
             f"{url!r} names no kind of store that vstorefs knows; a URL begins with one of {known}"
         )
-    normal, endpoint = _normal(url, parts), None
-    if is_object_store(normal):
-        endpoint = settings.endpoint or _first(environ, *_ENDPOINTS.get(parts.scheme, ()))
-    where = endpoint or _account(parts.scheme, environ) or _listed(settings.files)
+    normal, endpoint = kind.normalise(url, parts), None
+    if kind.form is Form.BUCKET:
+        endpoint = settings.endpoint or _first(environ, kind.endpoints)
+    where = endpoint or kind.account(environ) or _listed(settings.files)
     seconds = settings.listing_seconds
-    if seconds is None:
-        seconds = _LISTING_SECONDS.get(parts.scheme, _LONG_LISTING_SECONDS)
     spec = StoreSpec(
-        identity(normal, where),
+        addresses.identity(normal, where),
         alias,
         normal,
         settings.read_only,
-        seconds,
+        kind.listing_seconds if seconds is None else seconds,
         endpoint,
         settings.region,
         settings.anonymous,
@@ -96,120 +170,44 @@ def resolve(
     return spec if settings.concurrency is None else replace(spec, concurrency=settings.concurrency)
 
 
-def _normal(url: str, parts: urllib.parse.SplitResult) -> str:
-    if parts.scheme == "file":
-        return _file_url(url, parts)
-    if parts.scheme in {"http", "https"}:
-        return _web_url(url, parts)
-    return _bucket_url(url, parts)
-
-
-def _account(scheme: str, environ: Mapping[str, str]) -> str | None:
-    """What tells one provider's account from another where the URL does not. Never a secret."""
-    if scheme == "az":
-        pairs = (
-            part.partition("=")
-            for part in environ.get("AZURE_STORAGE_CONNECTION_STRING", "").split(";")
-        )
-        named = {name: value for name, _, value in pairs if name in _AZURE_ACCOUNT}
-        found = [named[name] for name in _AZURE_ACCOUNT if name in named]
-        return found[0] if found else environ.get("AZURE_STORAGE_ACCOUNT")
-    if scheme == "swift":
-        return " ".join(environ[name] for name in _SWIFT_ACCOUNT if environ.get(name))
-    return None
-
-
 def _listed(files: tuple[tuple[str, str], ...]) -> str | None:
     return "\0".join(sorted(f"{name}\0{url}" for name, url in files)) or None
 
 
-def _first(environ: Mapping[str, str], *names: str) -> str | None:
+def _first(environ: Mapping[str, str], names: tuple[str, ...]) -> str | None:
     return next((environ[name] for name in names if environ.get(name)), None)
 
 
-def identity(url: str, where: str | None) -> StoreId:
-    """A store's identity, the same for every alias; `where` is its endpoint or account, if the URL leaves it open."""
-    return StoreId(hashlib.sha256(f"{url}\0{(where or '').rstrip('/')}".encode()).hexdigest()[:32])
+def kind_of(url: str) -> Kind:
+    """The kind of a store that can be resolved."""
+    return KINDS[url.partition(":")[0].lower()]
 
 
 def open_bucket(spec: StoreSpec) -> Bucket:
     """The bucket of a store whose kind is an object store. Raises: Denied without credentials."""
-    # A kind's SDK takes up to a second to import: only who serves the kind pays for it.
-    match scheme_of(spec.url):
-        case "gs":
-            from vstorefs.stores.gcs.store import GcsBucket  # noqa: PLC0415
-
-            return GcsBucket(spec)
-        case "az":
-            from vstorefs.stores.azure.store import AzureBucket  # noqa: PLC0415
-
-            return AzureBucket(spec)
-        case "swift":
-            from vstorefs.stores.swift.store import SwiftBucket  # noqa: PLC0415
-
-            return SwiftBucket(spec)
-        case _:
-            from vstorefs.stores.s3.store import S3Bucket  # noqa: PLC0415
-
-            return S3Bucket(spec)
+    return cast("Bucket", kind_of(spec.url).opens(spec))
 
 
 def open_plain(spec: StoreSpec) -> Store:
     """A store whose kind is no object store, and so is a Store as it is."""
-    if is_local(spec):
-        from vstorefs.stores.local.store import LocalStore  # noqa: PLC0415
-
-        return LocalStore(spec)
-    from vstorefs.stores.web.store import WebStore  # noqa: PLC0415
-
-    return WebStore(spec)
-
-
-def scheme_of(url: str) -> str:
-    """The kind of store that a URL names."""
-    return url.partition(":")[0]
-
-
-def is_local(spec: StoreSpec) -> bool:
-    """Whether a store is a directory of this machine."""
-    return scheme_of(spec.url) == "file"
-
-
-def folder_of(spec: StoreSpec) -> Path:
-    """The folder of a store that is one."""
-    return Path(urllib.parse.unquote(urllib.parse.urlsplit(spec.url).path))
+    return cast("Store", kind_of(spec.url).opens(spec))
 
 
 def is_object_store(url: str) -> bool:
     """Whether a URL names a bucket or container."""
-    return scheme_of(url) in {"s3", "gs", "az", "swift"}
+    return kind_of(url).form is Form.BUCKET
 
 
-def _web_url(url: str, parts: urllib.parse.SplitResult) -> str:
-    if not parts.netloc:
-        raise errors.UsageError(f"{url!r} names no host; write https://HOST/FOLDER/")
-    if parts.query or parts.fragment:
-        raise errors.UsageError(
-            f"{url.partition('?')[0]} is given with a query, and a web root is a folder; single addresses go into "
-            "a project file: files = { NAME = ADDRESS }"
-        )
-    path = parts.path if parts.path.endswith("/") else parts.path + "/"
-    return f"{parts.scheme}://{parts.netloc}{urllib.parse.quote(path, safe='/%:@+,;=~!$&()*')}"
+def is_local(spec: StoreSpec) -> bool:
+    """Whether a store is a folder of this machine."""
+    return kind_of(spec.url).form is Form.FOLDER
 
 
-def _file_url(url: str, parts: urllib.parse.SplitResult) -> str:
-    path = urllib.parse.unquote(parts.path)
-    if parts.netloc not in {"", "localhost"} or not path.startswith("/"):
-        raise errors.UsageError(
-            f"{url!r} is not an absolute folder; write file:///folder with three slashes"
-        )
-    return "file://" + urllib.parse.quote(posixpath.normpath("/" + path.lstrip("/")))
+def folder_of(spec: StoreSpec) -> Path:
+    """The folder of a store that is one."""
+    return addresses.folder_path(spec.url)
 
 
-def _bucket_url(url: str, parts: urllib.parse.SplitResult) -> str:
-    if not parts.netloc:
-        raise errors.UsageError(
-            f"{url!r} names no bucket; write {parts.scheme}://BUCKET or {parts.scheme}://BUCKET/PREFIX"
-        )
-    prefix = urllib.parse.unquote(parts.path).strip("/")
-    return f"{parts.scheme}://{parts.netloc}" + (f"/{urllib.parse.quote(prefix)}" if prefix else "")
+def only_read(url: str) -> bool:
+    """Whether a URL names what can be read alone, by its nature."""
+    return kind_of(url).form is Form.SITE

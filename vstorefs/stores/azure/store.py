@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import threading
-import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -25,6 +24,7 @@ from requests.adapters import HTTPAdapter
 
 from vstorefs import errors
 from vstorefs.model import StoreSpec, Token, VersionId
+from vstorefs.stores.addresses import bucket_and_prefix
 from vstorefs.stores.azure.account import container_client
 from vstorefs.stores.azure.errors import translated
 from vstorefs.stores.bucket import (
@@ -57,10 +57,7 @@ class AzureBucket:
 
     def __init__(self, spec: StoreSpec) -> None:
         self.spec = spec
-        parts = urllib.parse.urlsplit(spec.url)
-        self._container = parts.netloc
-        prefix = urllib.parse.unquote(parts.path).strip("/")
-        self._prefix = f"{prefix}/" if prefix else ""
+        self._container, self._prefix = bucket_and_prefix(spec.url)
         self.prefix_bytes = len(self._prefix.encode())
         self._keeps_versions = False
         self._lock = threading.Lock()

@@ -6,13 +6,13 @@ before the next one began was deleted, and the marker is made up from when it en
 
 from __future__ import annotations
 
-import urllib.parse
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from vstorefs import errors
 from vstorefs.model import StoreSpec, Token, VersionId
+from vstorefs.stores.addresses import bucket_and_prefix
 from vstorefs.stores.bucket import (
     ListedVersion,
     Object,
@@ -46,14 +46,12 @@ class GcsBucket:
 
     def __init__(self, spec: StoreSpec) -> None:
         self.spec = spec
-        parts = urllib.parse.urlsplit(spec.url)
-        prefix = urllib.parse.unquote(parts.path).strip("/")
-        self._prefix = f"{prefix}/" if prefix else ""
+        name, self._prefix = bucket_and_prefix(spec.url)
         self.prefix_bytes = len(self._prefix.encode())
         with translated(spec.alias, "", "open"):
             self._client = client_of(spec)
             payer = self._client.project if spec.requester_pays else None
-            self._bucket = self._client.bucket(parts.netloc, user_project=payer)
+            self._bucket = self._client.bucket(name, user_project=payer)
 
     def birth(self) -> str:
         """See `bucket.Bucket`."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import re
-import urllib.parse
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from botocore.config import Config
 
 from vstorefs import errors
 from vstorefs.model import StoreSpec, Token, VersionId
+from vstorefs.stores.addresses import bucket_and_prefix
 from vstorefs.stores.bucket import (
     ListedVersion,
     Object,
@@ -48,10 +48,7 @@ class S3Bucket:
 
     def __init__(self, spec: StoreSpec) -> None:
         self.spec = spec
-        parts = urllib.parse.urlsplit(spec.url)
-        self._bucket = parts.netloc
-        prefix = urllib.parse.unquote(parts.path).strip("/")
-        self._prefix = f"{prefix}/" if prefix else ""
+        self._bucket, self._prefix = bucket_and_prefix(spec.url)
         self.prefix_bytes = len(self._prefix.encode())
         with translated(spec.alias, "", "open"):
             self._client = _client(spec)

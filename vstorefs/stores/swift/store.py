@@ -19,6 +19,7 @@ from swiftclient import client as swift
 
 from vstorefs import errors
 from vstorefs.model import StoreSpec, Token, VersionId
+from vstorefs.stores.addresses import bucket_and_prefix
 from vstorefs.stores.bucket import (
     ListedVersion,
     Object,
@@ -53,10 +54,7 @@ class SwiftBucket:
 
     def __init__(self, spec: StoreSpec) -> None:
         self.spec = spec
-        parts = urllib.parse.urlsplit(spec.url)
-        self._container = parts.netloc
-        prefix = urllib.parse.unquote(parts.path).strip("/")
-        self._prefix = f"{prefix}/" if prefix else ""
+        self._container, self._prefix = bucket_and_prefix(spec.url)
         self.prefix_bytes = len(self._prefix.encode())
         with translated(spec.alias, "", "open"):
             self._account = Account(spec)
