@@ -17,7 +17,9 @@ import trio
 import trio.testing
 
 from vstorefs import errors
+from vstorefs.ledger.ledger import Note
 from vstorefs.model import (
+    CHUNK_BYTES,
     Capabilities,
     Content,
     Entry,
@@ -35,6 +37,7 @@ from vstorefs.model import (
     VersionKind,
     parent_of,
 )
+from vstorefs.mount.backend.pool import OnReport
 from vstorefs.mount.tree.inodes import DirectoryNode, FileNode, Inodes
 from vstorefs.mount.tree.namespace import Namespace
 from vstorefs.mount.tree.remote import Remote
@@ -78,7 +81,11 @@ class Publishing:
 
 @dataclass
 class AnsweringPool:
-    """Stands where the workers do. `journal`: the entries that it took, `dropped`: the numbers that it ended."""
+    """Stands where the workers do.
+
+    `listed`: what the store lists, by path; `contents`: what it has, by token. `journal`: the entries that were taken,
+    `dropped`: the numbers of those that were ended. `notes`: what was noted of runs.
+    """
 
     clock: StillClock
     listed: dict[str, Entry] = field(default_factory=dict)
@@ -87,9 +94,14 @@ class AnsweringPool:
     refusal: BaseException | None = None
     under_way: list[Publishing] = field(default_factory=list)
     listings: int = 0
+    contents: dict[str, bytes] = field(default_factory=dict)
+    hashes_asked: list[str] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
     _seqs: Any = field(default_factory=lambda: itertools.count(1))
 
-    async def ask(self, request: messages.Request, **_: Any) -> messages.Answer:
+    async def ask(
+        self, request: messages.Request, *, on_report: OnReport | None = None, **_: Any
+    ) -> messages.Answer:
         await trio.lowlevel.checkpoint()
         match request:
             case messages.Check():
@@ -104,7 +116,29 @@ class AnsweringPool:
                 self.journal += entries
                 self.dropped += drop
                 return messages.Recorded(tuple(next(self._seqs) for _ in entries))
+            case messages.Fetch(content, first, last):
+                return self._fetch(content, range(first, last), on_report)
+            case messages.Known(content):
+                self.hashes_asked.append(content.key)
+                return messages.HashesKnown(None, read=True)
+            case messages.NoteUses(notes):
+                self.notes += notes
+                return messages.Warned(())
+            case messages.ExchangeLedger():
+                return messages.Exchanged(waiting=0)
         raise AssertionError(f"nobody was expected to ask {request!r}")
+
+    def _fetch(
+        self, content: Content, chunks: range, on_report: OnReport | None
+    ) -> messages.Fetched:
+        data = self.contents.get(content.token)
+        if data is None:
+            raise errors.Changed("the store has another content", key=content.key)
+        assert on_report is not None
+        for chunk in chunks:
+            start = chunk * CHUNK_BYTES
+            on_report(messages.Arrived(chunk, data[start : start + CHUNK_BYTES]))
+        return messages.Fetched(len(data))
 
     def start(self, request: messages.Publish) -> Publishing:
         publishing = Publishing(request.entry)
