@@ -7,7 +7,7 @@ journal that is a list, and publishes an entry when the test says so.
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,9 @@ import trio
 import trio.testing
 
 from vstorefs import errors
+from vstorefs.ledger.ledger import Note
 from vstorefs.model import (
+    CHUNK_BYTES,
     Capabilities,
     Content,
     Entry,
@@ -35,6 +37,7 @@ from vstorefs.model import (
     VersionKind,
     parent_of,
 )
+from vstorefs.mount.backend.pool import OnReport
 from vstorefs.mount.tree.inodes import DirectoryNode, FileNode, Inodes
 from vstorefs.mount.tree.namespace import Namespace
 from vstorefs.mount.tree.remote import Remote
@@ -78,19 +81,27 @@ class Publishing:
 
 @dataclass
 class AnsweringPool:
-    """Stands where the workers do. `journal`: the entries that it took, `dropped`: the numbers that it ended."""
+    """Stands where the workers do.
+
+    `listed`: what the store lists, by path; `contents`: what it has, by token. `journal`: the entries that were taken,
+    `dropped`: the numbers of those that were ended. `notes`: what was noted of runs.
+    """
 
     clock: StillClock
     listed: dict[str, Entry] = field(default_factory=dict)
     journal: list[JournalEntry] = field(default_factory=list)
     dropped: list[int] = field(default_factory=list)
     refusal: BaseException | None = None
-    before_record: Callable[[], None] = lambda: None
     under_way: list[Publishing] = field(default_factory=list)
     listings: int = 0
+    contents: dict[str, bytes] = field(default_factory=dict)
+    hashes_asked: list[str] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
     _seqs: Any = field(default_factory=lambda: itertools.count(1))
 
-    async def ask(self, request: messages.Request, **_: Any) -> messages.Answer:
+    async def ask(
+        self, request: messages.Request, *, on_report: OnReport | None = None, **_: Any
+    ) -> messages.Answer:
         await trio.lowlevel.checkpoint()
         match request:
             case messages.Check():
@@ -100,13 +111,34 @@ class AnsweringPool:
                 there = [one for one in self.listed.values() if parent_of(one.key) == directory]
                 return messages.Listed(tuple(there), self.clock.monotonic_s())
             case messages.Record(entries, drop):
-                self.before_record()
                 if self.refusal is not None:
                     raise self.refusal
                 self.journal += entries
                 self.dropped += drop
                 return messages.Recorded(tuple(next(self._seqs) for _ in entries))
+            case messages.Fetch(content, first, last):
+                return self._fetch(content, range(first, last), on_report)
+            case messages.Known(content):
+                self.hashes_asked.append(content.key)
+                return messages.HashesKnown(None, read=True)
+            case messages.NoteUses(notes):
+                self.notes += notes
+                return messages.Warned(())
+            case messages.ExchangeLedger():
+                return messages.Exchanged(waiting=0)
         raise AssertionError(f"nobody was expected to ask {request!r}")
+
+    def _fetch(
+        self, content: Content, chunks: range, on_report: OnReport | None
+    ) -> messages.Fetched:
+        data = self.contents.get(content.token)
+        if data is None:
+            raise errors.Changed("the store has another content", key=content.key)
+        assert on_report is not None
+        for chunk in chunks:
+            start = chunk * CHUNK_BYTES
+            on_report(messages.Arrived(chunk, data[start : start + CHUNK_BYTES]))
+        return messages.Fetched(len(data))
 
     def start(self, request: messages.Publish) -> Publishing:
         publishing = Publishing(request.entry)

@@ -5,70 +5,16 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pyfuse3
 import pytest
-import trio
 
-from tests.support.frontparts import AnsweringPool, StillClock
-from vstorefs.cache.env import Cache
-from vstorefs.model import Entry, EntryKind, Key, Operation, StoreId, StoreSpec
-from vstorefs.mount.assembly import Given, MountOptions, Parts, assemble
+from tests.support.assembled import SOMEBODY, assembled
+from vstorefs.model import Entry, EntryKind, Key, Operation, StoreId
 from vstorefs.mount.tree.inodes import ROOT, DirectoryNode, TopNode
-from vstorefs.mount.tree.remote import Remote
-from vstorefs.project import Project
-from vstorefs.state.sessions import Session
-from vstorefs.state.staging import StagingArea
 
 pytestmark = pytest.mark.trio
-SOMEBODY: Any = SimpleNamespace(pid=os.getpid(), uid=os.getuid(), gid=os.getgid())
-
-
-@asynccontextmanager
-async def assembled(folder: Path, *aliases: str) -> AsyncIterator[tuple[Parts, Any]]:
-    """The parts of a mount of so many stores, and the pool that they ask."""
-    specs = tuple(StoreSpec(StoreId(f"id-{one}"), one, f"file:///{one}") for one in aliases)
-    project = Project("p", specs, aliases[0], single=len(specs) == 1)
-    options = MountOptions(
-        folder / "mount",
-        project,
-        folder / "cache",
-        folder / "state",
-        1 << 26,
-        read_only=False,
-        allow_other=False,
-        log_file=None,
-        workers=1,
-    )
-    cache = Cache.open(options.cache_dir, options.cache_bytes)
-    options.state_dir.mkdir()
-    session = Session.open(options.state_dir)
-    clock = StillClock()
-    pool: Any = AnsweringPool(clock)
-    try:
-        async with trio.open_nursery() as nursery:
-            given = Given(
-                options,
-                session,
-                StagingArea(options.state_dir, session.id),
-                cache,
-                clock,
-                pool,
-                [Remote(spec, pool, clock) for spec in specs],
-                nursery,
-            )
-            parts = assemble(given)
-            assert not nursery.child_tasks
-            yield parts, pool
-            nursery.cancel_scope.cancel()
-    finally:
-        session.close(owns_entries=False)
-        cache.close()
 
 
 async def test_the_only_store_is_the_root(tmp_path: Path) -> None:

@@ -208,6 +208,16 @@ class TestSymlinks:
             assert await parts.node("l") is None
 
 
+async def test_a_node_goes_when_its_change_is_settled_and_nobody_holds_it(tmp_path: Path) -> None:
+    async with front(tmp_path) as parts:
+        node = await parts.changes.make_symlink(parts.root, "l", "far", RUN)
+        parts.inodes.let_go(node)
+        assert parts.inodes.get(node.number) is node
+        await parts.pool.publish(published("l", "t1"))
+        assert parts.inodes.get(node.number) is None
+        assert await parts.names() == ["l"]
+
+
 class TestPuttingAVersionBack:
     async def test_copies_it_over_what_is_there(self, tmp_path: Path) -> None:
         async with front(tmp_path) as parts:

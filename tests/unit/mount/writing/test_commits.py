@@ -252,6 +252,14 @@ class TestASync:
                 Promise.CLOSED,
             ]
 
+    async def test_is_given_up_once_only(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            node = await parts.written("f", b"one")
+            await parts.commits.fsync(node)
+            await parts.commits.commit(node)
+            await parts.changes.remove(parts.root, "f", RUN)
+            assert parts.pool.dropped == [1]
+
     async def test_of_what_is_not_to_be_sent_asks_nothing(self, tmp_path: Path) -> None:
         async with front(tmp_path) as parts:
             await parts.commits.fsync(await parts.written("f.tmp", b"data"))

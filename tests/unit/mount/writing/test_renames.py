@@ -94,6 +94,18 @@ class TestAFileOfTheStore:
             await parts.pool.publish(published("b", "t2", 4))
             assert (node.base, node.after) == ("t2", None)
 
+    async def test_that_is_being_written_is_written_on_from_the_moved_one(
+        self, tmp_path: Path
+    ) -> None:
+        async with front(tmp_path) as parts:
+            parts.there("a", token="t1")
+            node = await parts.file("a")
+            await parts.write(node, b"new")
+            await rename(parts, "a", "b")
+            await parts.commits.commit(node)
+            moved, put = parts.pool.journal
+            assert (put.path, put.write.base, put.write.after) == ("b", None, moved.write.write_id)
+
     async def test_has_its_old_name_again_where_the_journal_refuses(self, tmp_path: Path) -> None:
         async with front(tmp_path) as parts:
             parts.there("a")
