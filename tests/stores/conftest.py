@@ -28,7 +28,7 @@ _HEAD = """\
 # What every kind of store does
 
 This page is written by `make conformance`, which runs the suite in `tests/stores` against a real server of
-each kind: Ceph's radosgw and moto for S3, Azurite for Azure, OpenStack Swift, nginx and Python's own server for
+each kind: Ceph's radosgw and moto (`s3`) for S3, Azurite for Azure, OpenStack Swift, nginx and Python's own server for
 the web, and for Google, of which no server can be installed, one of our own that speaks its JSON interface to
 Google's own library. `careless` is an S3 server that accepts conditions and ignores them. "native" and
 "portable" are the two layouts (see [formats](formats.md)).

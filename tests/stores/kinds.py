@@ -1,6 +1,7 @@
-"""The kinds of store that the conformance suite runs against: a line each, with its server.
+"""The kinds of store that the suites run against: a line each.
 
-All servers are real but that of `memory`, a kind that only tests know.
+All servers are real but that of `memory`, a kind that only tests know. Of each server both suites make what they need:
+`test_buckets.py` a bucket as it is, `test_conformance.py` a store in each layout.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +22,42 @@ from vstorefs.stores.base import Store
 from vstorefs.stores.registry import resolve
 from vstorefs.versions.layouts.opening import open_store
 
-Make = Callable[[pytest.FixtureRequest], Store]
+
+@dataclass(frozen=True)
+class Server:
+    """A server of buckets: the fixture that starts it, and how many names one of its answers holds at most."""
+
+    fixture: str
+    scheme: str
+    page: int
+    layouts: tuple[str, ...] = ("native", "portable")
+
+    def bucket(
+        self, request: pytest.FixtureRequest, *, versioned: bool
+    ) -> tuple[str, dict[str, str]]:
+        """The URL of a new one, and what a host needs to reach it."""
+        server: Any = request.getfixturevalue(self.fixture)
+        make = server.container if hasattr(server, "container") else server.bucket
+        name = f"c{uuid.uuid4().hex[:12]}"
+        make(name, versioned=versioned)
+        return f"{self.scheme}://{name}", server.env
+
+    def store(self, request: pytest.FixtureRequest, layout: str) -> Store:
+        """A store in a new one, below a prefix."""
+        url, env = self.bucket(request, versioned=layout == "native")
+        os.environ.update(env)
+        return opened(f"{url}/pre fix", env, request)
+
+
+SERVERS = {
+    "memory": Server("memory_server", "memory", 3),
+    "s3": Server("moto_server", "s3", 1000),
+    "radosgw": Server("radosgw_server", "s3", 1000),
+    "careless": Server("careless_server", "s3", 1000, layouts=("portable",)),
+    "gcs": Server("gcs_server", "gs", 1000),
+    "azure": Server("azure_server", "az", 5000, layouts=("portable",)),
+    "swift": Server("swift_server", "swift", 10_000),
+}
 
 
 def opened(url: str, env: dict[str, str], request: pytest.FixtureRequest) -> Store:
@@ -35,33 +73,13 @@ def _folder(request: pytest.FixtureRequest) -> Store:
     return opened(folder.as_uri(), {}, request)
 
 
-def _bucket(fixture: str, scheme: str, **options: bool) -> Make:
-    """A new bucket, and a prefix in it, on the server that a fixture gives; `options` as it takes them."""
-
-    def make(request: pytest.FixtureRequest) -> Store:
-        server: Any = request.getfixturevalue(fixture)
-        name = f"c{uuid.uuid4().hex[:12]}"
-        (server.container if hasattr(server, "container") else server.bucket)(name, **options)
-        os.environ.update(server.env)
-        return opened(f"{scheme}://{name}/pre fix", server.env, request)
-
-    return make
-
-
-KINDS: dict[str, Make] = {
+KINDS: dict[str, Callable[[pytest.FixtureRequest], Store]] = {
     "file": _folder,
-    "memory-native": _bucket("memory_server", "memory", versioned=True),
-    "memory-portable": _bucket("memory_server", "memory", versioned=False),
-    "s3-native": _bucket("moto_server", "s3", versioned=True),
-    "s3-portable": _bucket("moto_server", "s3", versioned=False),
-    "radosgw-native": _bucket("radosgw_server", "s3", versioned=True),
-    "radosgw-portable": _bucket("radosgw_server", "s3", versioned=False),
-    "careless-portable": _bucket("careless_server", "s3", versioned=False),
-    "gcs-native": _bucket("gcs_server", "gs", versioned=True),
-    "gcs-portable": _bucket("gcs_server", "gs", versioned=False),
-    "azure-portable": _bucket("azure_server", "az"),
-    "swift-native": _bucket("swift_server", "swift", versioned=True),
-    "swift-portable": _bucket("swift_server", "swift", versioned=False),
+    **{
+        f"{name}-{layout}": partial(server.store, layout=layout)
+        for name, server in SERVERS.items()
+        for layout in server.layouts
+    },
 }
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
-import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from tests.stores.kinds import SERVERS
 from vstorefs import errors
 from vstorefs.digests import hash_file
 from vstorefs.model import Key, Token
@@ -23,15 +23,6 @@ from vstorefs.versions.layouts.opening import open_store
 pytestmark = pytest.mark.stores
 
 BYTES = "application/octet-stream"
-SERVERS = {
-    "memory": ("memory_server", "memory", 3),
-    "radosgw": ("radosgw_server", "s3", 1000),
-    "moto": ("moto_server", "s3", 1000),
-    "careless": ("careless_server", "s3", 1000),
-    "gcs": ("gcs_server", "gs", 1000),
-    "azure": ("azure_server", "az", 5000),
-    "swift": ("swift_server", "swift", 10_000),
-}
 RACY = "Swift looks at a condition when a request begins, so several may win; first versions get names of their own here"
 CARELESS = (
     "this server ignores conditions; that is found out, and first versions get names of their own"
@@ -55,16 +46,10 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def url(kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    fixture, scheme, _ = SERVERS[kind]
-    server = request.getfixturevalue(fixture)
-    name = f"b{uuid.uuid4().hex[:12]}"
-    if scheme == "az":
-        server.container(name)
-    else:
-        (server.container if scheme == "swift" else server.bucket)(name, versioned=False)
-    for key, value in server.env.items():
+    url, env = SERVERS[kind].bucket(request, versioned=False)
+    for key, value in env.items():
         monkeypatch.setenv(key, value)
-    return f"{scheme}://{name}/some/prefix"
+    return f"{url}/some/prefix"
 
 
 @pytest.fixture
@@ -198,7 +183,7 @@ def test_a_copy_is_of_what_was_seen(bucket: Bucket) -> None:
 def test_several_hundred_megabytes_in_parts(
     bucket: Bucket, kind: str, cannot: Callable[[str], None], tmp_path: Path
 ) -> None:
-    if kind in {"moto", "careless", "memory"}:
+    if kind in {"s3", "careless", "memory"}:
         return cannot(
             "this server keeps objects in memory, several times over; radosgw shows it for S3"
         )
@@ -225,7 +210,7 @@ def test_several_hundred_megabytes_in_parts(
 
 
 def test_listings_longer_than_a_page(bucket: Bucket, kind: str) -> None:
-    page = SERVERS[kind][2]
+    page = SERVERS[kind].page
     names = [f"d{number % 7}/{number:06d}" for number in range(page + 50)]
     with ThreadPoolExecutor(24) as pool:
         list(pool.map(lambda name: put(bucket, name, b""), names))
@@ -242,7 +227,7 @@ def test_listings_longer_than_a_page(bucket: Bucket, kind: str) -> None:
 def test_what_arrives_wrong_is_refused(
     bucket: Bucket, kind: str, cannot: Callable[[str], None]
 ) -> None:
-    if kind in {"moto", "careless"}:
+    if kind in {"s3", "careless"}:
         return cannot("this server does not look at Content-MD5; radosgw shows it for S3")
     if kind == "gcs":
         return cannot(

@@ -59,7 +59,8 @@ class AzureServer:
             self.connection_string(), connection_verify=str(trusted) if trusted else True
         )
 
-    def container(self, name: str, *, public: bool = False) -> None:
+    def container(self, name: str, *, versioned: bool = False, public: bool = False) -> None:
+        assert not versioned, "Azurite keeps no versions"
         self.client().create_container(name, public_access="container" if public else None)
 
 
