@@ -151,7 +151,7 @@ class World:
         store = self.store(turns.step(number))
         store._agreement.id = self.id
         store._agreement._agreed_at = float("inf")
-        store._findings, store._found = self.findings, True
+        store._conditions.find_out()
         skew = chance.choice([0, -10 * _MINUTE, 10 * _MINUTE, -365 * 24 * 60 * _MINUTE])
 
         def run() -> None:
@@ -289,7 +289,7 @@ class World:
         before = {write for write, (where, _) in self.returned.items() if where == path}
         try:
             found = {one.id for one in store._records.all_of_path(path)}
-            plain = store._plain_stat(path)
+            plain = store._lookup.plain(path)
         except (errors.Unavailable, Killed):
             return
         if plain is not None:

@@ -18,7 +18,7 @@ from vstorefs.stores.local import names
 from vstorefs.stores.local.store import LocalStore
 from vstorefs.versions import records
 from vstorefs.versions.layouts.format import Layout, read_format
-from vstorefs.versions.layouts.listing import as_plain, can_be_path
+from vstorefs.versions.layouts.plainkeys import as_plain, can_be_path
 from vstorefs.versions.order import purged_stamps, reckon
 from vstorefs.versions.records import Area, Body, Flag, Found, Names, RecordKind, Summary
 

@@ -38,6 +38,12 @@ class Agreement:
         self._agreed_at = float("-inf")
         self._lock = threading.Lock()
 
+    @property
+    def store_id(self) -> str:
+        """The store's id, once `settle` has returned."""
+        assert self.id is not None
+        return self.id
+
     def settle(self) -> None:
         """See that the format is there and says this host's layout, before anything is published.
 

@@ -21,7 +21,7 @@ from vstorefs.model import Key, Mark, Version, VersionId, VersionKind, Write, Wr
 from vstorefs.stores.bucket import Bucket, ListedVersion, Stat, Versioning
 from vstorefs.versions import metadata, records
 from vstorefs.versions.layouts.format import MIGRATING, Layout, read_format
-from vstorefs.versions.layouts.listing import as_plain, versions_of
+from vstorefs.versions.layouts.plainkeys import as_plain, versions_of
 from vstorefs.versions.layouts.portable import PortableStore
 from vstorefs.versions.layouts.recordstore import RecordStore
 from vstorefs.versions.order import Plain

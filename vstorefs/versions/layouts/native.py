@@ -12,10 +12,7 @@ in `.vstorefs/content/<id>` with a record in `history/`, and joins the list.
 from __future__ import annotations
 
 import stat
-import threading
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,9 +21,11 @@ from vstorefs.model import (
     DEFAULT_FILE_MODE,
     DEFAULT_FOLDER_MODE,
     Capabilities,
+    Entry,
     Key,
     Mark,
     Purger,
+    StoreSpec,
     Token,
     Version,
     VersionId,
@@ -34,62 +33,86 @@ from vstorefs.model import (
     Write,
     WriteId,
 )
-from vstorefs.stores.base import Condemned, Fix, Same, is_base
-from vstorefs.stores.bucket import Bucket, ListedVersion, Stat
+from vstorefs.stores.base import Condemned, Erased, Fix, Page, Same, is_base
+from vstorefs.stores.bucket import Bucket, Stat
 from vstorefs.versions import metadata, records
-from vstorefs.versions.layouts.format import Layout
-from vstorefs.versions.layouts.listing import is_name, latest_first, versions_of
-from vstorefs.versions.layouts.past import Past
-from vstorefs.versions.layouts.purge import Doomed, Object, note_of, purged_version
+from vstorefs.versions.layouts.attributes import AttributeKeeper
+from vstorefs.versions.layouts.buckethistory import BucketHistory
+from vstorefs.versions.layouts.entries import Entries
+from vstorefs.versions.layouts.format import Agreement, Layout
+from vstorefs.versions.layouts.gone import changed
+from vstorefs.versions.layouts.listing import Listing
+from vstorefs.versions.layouts.lookup import Lookup
+from vstorefs.versions.layouts.nativehistory import LOOKS, NativeHistory
+from vstorefs.versions.layouts.plainkeys import NativeKeys, versions_of
+from vstorefs.versions.layouts.purge import Doomed, Object, Purge, note_body, note_of
+from vstorefs.versions.layouts.recorded import as_copy, as_version, new_body
+from vstorefs.versions.layouts.recordstore import RecordStore
 from vstorefs.versions.order import Plain, reckon
-from vstorefs.versions.records import Area, Body, Flag, RecordKind, Summary
-
-_LOOKS = 100
-_KNOWN = 10_000
+from vstorefs.versions.records import Area, Flag, RecordKind, Summary
 
 
-class NativeStore(Past):
-    """One bucket and prefix that keeps versions."""
-
-    layout = Layout.NATIVE
-    _folders_are_keys = True
+class NativeStore:
+    """One bucket and prefix that keeps versions, as a `base.Store`."""
 
     def __init__(self, bucket: Bucket, capabilities: Capabilities) -> None:
-        super().__init__(bucket, capabilities)
-        self._known: OrderedDict[tuple[Key, VersionId], Version] = OrderedDict()
-        self._known_lock = threading.Lock()
+        self.spec: StoreSpec = bucket.spec
+        self._capabilities = capabilities
+        self._bucket = bucket
+        self._agreement = Agreement(bucket, Layout.NATIVE)
+        self._records = RecordStore(bucket)
+        self._plain_keys = NativeKeys(bucket)
+        self._lookup = Lookup(bucket, self._records)
+        self._entries = Entries(self._records, self._plain_keys)
+        self._listing = Listing(bucket, self._records, self._plain_keys, self._entries)
+        self._attributes = AttributeKeeper(
+            self._records, self._agreement, self._lookup, self._entries
+        )
+        self._history = NativeHistory(bucket, self._records, self._agreement, self._plain_keys)
+        self._bucket_history = BucketHistory(
+            self._records, self._plain_keys, self._entries, self._history
+        )
+
+    def capabilities(self) -> Capabilities:
+        """See `base.Store`. Found out when the store was opened."""
+        return self._capabilities
+
+    def ready(self) -> None:
+        """See that this host may publish. Raises: as `format.Agreement.settle`."""
+        self._agreement.settle()
+
+    def close(self) -> None:
+        """See `base.Store`."""
+        self._bucket.close()
 
     # --- looking
 
-    def _token(self, plain: Plain) -> Token:
-        return plain.etag
+    def list(self, directory: Key) -> Iterator[Page]:
+        """See `base.Store`."""
+        return self._listing.list(directory)
 
-    def _version_id(self, plain: Plain) -> VersionId | None:
-        return None
+    def versions(self, directory: Key) -> Iterator[Key]:
+        """See `base.Store`."""
+        return self._listing.versions(directory)
 
-    def _plain_versions(self, directory: Key) -> Iterator[Key]:
-        prefix = f"{directory}/" if directory else ""
-        for page in self._bucket.versions(prefix, by_folder=True):
-            for one in page:
-                if is_name(one.name[len(prefix) :]):
-                    yield Key(one.name)
-
-    def _plain_paths(self, prefix: str) -> Iterator[Key]:
-        for page in self._bucket.versions(prefix):
-            for one in page:
-                yield Key(one.name)
+    def paths(self, directory: Key) -> Iterator[Key]:
+        """See `base.Store`."""
+        return self._listing.paths(directory)
 
     def stat(self, key: Key, version: VersionId | None = None) -> Version:
         """See `base.Store`."""
         try:
-            return _of_stat(key, self._bucket.stat(key, version), is_head=version is None)
+            return self._plain_keys.version(
+                key, self._bucket.stat(key, version), is_head=version is None
+            )
         except errors.NotFound:
             if version is not None:
                 raise
             link = self._link_at(key)
             if link is None:
                 raise
-            return self._of_record(key, link, self._body_or_none(key, link), is_head=True)
+            body = self._records.body_or_none(key, link)
+            return as_version(key, link, body, self._agreement.id, is_head=True)
 
     def _link_at(self, key: Key) -> Summary | None:
         """The symlink in force at a path that has no plain key."""
@@ -118,94 +141,21 @@ class NativeStore(Past):
         for item in versions_of(self._bucket, key):
             if item.token == token:
                 return item.version
-        raise self._changed(key, token=token)
+        raise changed(self._records, key, token=token)
+
+    # --- history
 
     def history(self, key: Key) -> tuple[Version, ...]:
-        """See `base.Store`. The newest versions, up to a bound, with what their metadata says."""
-        self._agreement.look()
-        items = versions_of(self._bucket, key)
-        # Notes last: what was purged meanwhile is then seen twice and not never.
-        found = self._listed(key, items)
-        notes = self._notes(key)
-        begun = {body.purged.version for _, body in notes if body.purged is not None}
-        present = {one.id for one in found}
-        found = [
-            replace(one, marks=(*one.marks, Mark.PURGING)) if one.id in begun else one
-            for one in found
-        ]
-        for summary, body in sorted(notes, key=lambda one: one[0].sequence):
-            if body.purged is not None and body.purged.version not in present:
-                _put_back(found, summary, body)
-        return tuple(found)
+        """See `base.Store`."""
+        return self._history.of_path(key)
 
-    def _listed(self, key: Key, items: list[ListedVersion]) -> list[Version]:
-        """What the store has, and what is kept beside the head, oldest first."""
-        with ThreadPoolExecutor(8) as pool:
-            asked = pool.map(
-                lambda pair: self._version(key, pair[1], ask=pair[0] < _LOOKS), enumerate(items)
-            )
-            found = reversed(list(asked))
-        recorded = [
-            self._of_record(key, one, self._body_or_none(key, one), is_head=is_head)
-            for one, is_head in _recorded(items, self._records.all_of_path(key))
-        ]
-        return _placed(found, recorded)
+    def histories(self, directory: Key) -> Iterator[tuple[Key, tuple[Version, ...]]]:
+        """See `base.Store`."""
+        return self._bucket_history.histories(directory)
 
-    def _describe_object(self, one: Condemned, purger: Purger) -> Doomed:
-        version = one.version
-        known = self.stat(version.key, version.id)
-        full = replace(version, hashes=version.hashes or known.hashes)
-        summary = Summary(
-            one.rank,
-            RecordKind.CONTENT,
-            version.time_ns,
-            version.size,
-            version.mtime_ns,
-            stat.S_IFREG | (known.mode if known.mode is not None else DEFAULT_FILE_MODE),
-            records.NO_PLAIN,
-            records.plain_id(version.key, f"purged {version.id}"),
-        )
-        body = self._note_body(full, note_of(one, purger))
-        return Doomed(one, summary, body, None, (Object(version.key, version.id),))
-
-    def _listed_below(self, prefix: str) -> Iterator[ListedVersion]:
-        return (item for page in self._bucket.versions(prefix) for item in page)
-
-    def _listed_history(
-        self, key: Key, listed: Sequence[ListedVersion], told: Sequence[Summary]
-    ) -> tuple[Version, ...]:
-        if any(_was_portable(one) for one in told):
-            # The list has the time of the migration; when it was made, only the version itself tells.
-            return self.history(key)
-        items = latest_first(listed)
-        found = (self._version(key, item, ask=False) for item in reversed(items))
-        recorded = [
-            self._of_summary(key, one, is_head=is_head) for one, is_head in _recorded(items, told)
-        ]
-        return tuple(_placed(found, recorded))
-
-    def _version(self, key: Key, item: ListedVersion, *, ask: bool) -> Version:
-        if item.token is None:
-            return Version(key, item.version, VersionKind.TOMBSTONE, item.modified_ns)
-        if not ask:
-            return Version(
-                key,
-                item.version,
-                VersionKind.CONTENT,
-                item.modified_ns,
-                item.token,
-                size=item.size,
-                is_head=item.is_latest,
-            )
-        with self._known_lock:
-            known = self._known.get((key, item.version))
-        if known is None:
-            known = self.stat(key, item.version)
-            with self._known_lock:
-                self._known[key, item.version] = known
-                while len(self._known) > _KNOWN:
-                    self._known.popitem(last=False)
-        return replace(known, is_head=item.is_latest)
+    def as_of(self, directory: Key, moment_ns: int) -> Iterator[Entry]:
+        """See `base.Store`."""
+        return self._bucket_history.as_of(directory, moment_ns)
 
     def find_write(self, key: Key, write: Write) -> Version | None:
         """See `base.Store`."""
@@ -213,20 +163,21 @@ class NativeStore(Past):
         for one in found:
             if one.kind is not RecordKind.ATTRIBUTES and not one.of_directory:
                 late = Flag.LATE in one.flags
-                return self._of_record(key, one, self._body_or_none(key, one), is_head=not late)
+                body = self._records.body_or_none(key, one)
+                return as_version(key, one, body, self._agreement.id, is_head=not late)
         items = versions_of(self._bucket, key)
         # The base is one of those with its token, and the write is newer: behind the oldest it cannot be.
         bases = [at for at, item in enumerate(items) if item.token == write.base]
         newer = items[: bases[-1]] if bases and write.base is not None else items
         for looked, item in enumerate(one for one in newer if one.token is not None):
-            if looked >= _LOOKS:
+            if looked >= LOOKS:
                 raise errors.Unavailable(
-                    f"more than {_LOOKS} versions are newer than this write's base",
+                    f"more than {LOOKS} versions are newer than this write's base",
                     store=self.spec.alias,
                     key=key,
                     operation="find",
                 )
-            version = self._version(key, item, ask=True)
+            version = self._history.version(key, item, ask=True)
             if version.write_id == write.write_id:
                 if item.is_latest and not found:
                     # A try that was cut short between the content and what tells its attributes.
@@ -295,11 +246,14 @@ class NativeStore(Past):
         return replace(made, is_head=True)
 
     def _tell_about(self, made: Version, write: Write) -> None:
-        if self._needs_attributes(write):
-            # What was just made has the store's own time.
-            plain = Plain(made.key, made.token, made.size, made.time_ns)
-            sequence = reckon(self._records.of_path(Area.HEADS, made.key), plain).sequence
-            self._tell_attributes(made.key, plain, sequence, write)
+        """Tell what the plain key that a write has just made cannot show."""
+        # What was just made has the store's own time.
+        plain = Plain(made.key, made.token, made.size, made.time_ns)
+        self._attributes.complete(
+            plain,
+            write,
+            lambda: reckon(self._records.of_path(Area.HEADS, made.key), plain).sequence,
+        )
 
     def _put_aside(self, key: Key, source: Path, write: Write) -> Version:
         """Keep what came late beside the head."""
@@ -321,9 +275,9 @@ class NativeStore(Past):
             str(write.write_id),
             Flag.LATE,
         )
-        body = self._new_body(key, replace(write, marks=()), base=write.base)
+        body = new_body(self._agreement.store_id, key, replace(write, marks=()), base=write.base)
         self._records.publish(Area.HISTORY, key, summary, body)
-        return self._of_record(key, summary, body, is_head=False)
+        return as_version(key, summary, body, self._agreement.id, is_head=False)
 
     def copy(
         self,
@@ -340,9 +294,9 @@ class NativeStore(Past):
         self.ready()
         summary = records.decode_summary(token)
         if summary is not None:
-            return self._copy_link(key, summary, target, write)
+            return self._attributes.copy_symlink(key, summary, target, write)
         found = self._source(key, token, version)
-        write = self._as_copy(write, _of_stat(key, found, is_head=False))
+        write = as_copy(write, self._plain_keys.version(key, found, is_head=False))
         if not _is_base(self._head(target), write):
             write = replace(write, marks=(*write.marks, Mark.OLDER_HEAD))
         self._bucket.copy(
@@ -369,7 +323,7 @@ class NativeStore(Past):
             version = self._locate(key, token)
         found = self._bucket.stat(key, version)
         if found.token != token:
-            raise self._changed(key, "copy")
+            raise changed(self._records, key, "copy")
         return found
 
     def remove(self, key: Key, write: Write, *, fix: Fix | None = None) -> Version | None:
@@ -391,13 +345,25 @@ class NativeStore(Past):
         )
 
     def _remove_link(self, key: Key, write: Write, fix: Fix | None) -> Version | None:
-        looked = self._look(key)
+        looked = self._lookup.path(key)
         head = looked.state.head
         if not isinstance(head, Summary):
             return None
         if not is_base(Token(head.encode()), WriteId(head.id), write):
             return None
-        return self._bury(key, write, looked, stat.S_IFLNK, fix)
+        return self._attributes.bury(key, write, looked, stat.S_IFLNK, fix)
+
+    # --- attributes and symlinks
+
+    def set_attributes(self, key: Key, write: Write) -> Entry:
+        """See `base.Store`."""
+        self.ready()
+        return self._attributes.set(key, write)
+
+    def make_symlink(self, key: Key, target: str, write: Write) -> Version:
+        """See `base.Store`."""
+        self.ready()
+        return self._attributes.make_symlink(key, target, write)
 
     # --- directories
 
@@ -436,75 +402,45 @@ class NativeStore(Past):
         if key and not self._lives_below(f"{key}/"):
             self._mark_folder(key, write)
 
+    # --- purging and tidying
+
+    def purge(self, condemned: Sequence[Condemned], purger: Purger) -> tuple[Erased, ...]:
+        """See `base.Store`."""
+        self.ready()
+        return Purge(self._bucket, self._records, purger, self._describe_plain).run(condemned)
+
+    def _describe_plain(self, one: Condemned, purger: Purger) -> Doomed:
+        """See `purge.Describe`."""
+        version = one.version
+        known = self.stat(version.key, version.id)
+        full = replace(version, hashes=version.hashes or known.hashes)
+        summary = Summary(
+            one.rank,
+            RecordKind.CONTENT,
+            version.time_ns,
+            version.size,
+            version.mtime_ns,
+            stat.S_IFREG | (known.mode if known.mode is not None else DEFAULT_FILE_MODE),
+            records.NO_PLAIN,
+            records.plain_id(version.key, f"purged {version.id}"),
+        )
+        body = note_body(self._agreement.store_id, full, note_of(one, purger))
+        return Doomed(one, summary, body, None, (Object(version.key, version.id),))
+
+    def tidy(self, key: Key) -> None:
+        """See `base.Store`. Only what this has published on top of other records is looked at."""
+        self._records.tidy(key)
+
     # --- parts
 
     def _head(self, key: Key) -> Version | None:
         try:
-            return _of_stat(key, self._bucket.stat(key), is_head=True)
+            return self._plain_keys.version(key, self._bucket.stat(key), is_head=True)
         except errors.NotFound:
             return None
 
     def _lives_below(self, prefix: str) -> bool:
         return any(page.objects for page in self._bucket.list(prefix, limit=1))
-
-
-def _recorded(
-    items: list[ListedVersion], told: Sequence[Summary]
-) -> Iterator[tuple[Summary, bool]]:
-    """The records that are versions by themselves: what came late, symlinks and their ends; which is the head."""
-    has_plain = bool(items) and items[0].token is not None
-    head = None if has_plain else reckon(told, None).head
-    for one in told:
-        late = Flag.LATE in one.flags
-        if late or (stat.S_ISLNK(one.mode) and one.kind is not RecordKind.ATTRIBUTES):
-            yield one, one == head
-
-
-def _placed(found: Iterator[Version], recorded: list[Version]) -> list[Version]:
-    """The store's own versions, with what records tell of by its time, which is a host's and not the store's."""
-    placed = list(found)
-    for record in sorted(recorded, key=lambda one: one.time_ns):
-        place = next(
-            (index for index, one in enumerate(placed) if one.time_ns > record.time_ns),
-            len(placed),
-        )
-        if Mark.LATE in record.marks:
-            # Never last: what came late is not the head.
-            place = min(place, max(0, len(placed) - 1))
-        placed.insert(place, record)
-    return placed
-
-
-def _was_portable(record: Summary) -> bool:
-    """Whether a record is of a version that a migration made one of the bucket's own."""
-    is_late = Flag.LATE in record.flags
-    return record.kind is RecordKind.CONTENT and stat.S_ISREG(record.mode) and not is_late
-
-
-def _put_back(found: list[Version], summary: Summary, body: Body) -> None:
-    """Put a purged version where it was: by the store's time, and within one time by its place then."""
-    version = purged_version(Key(body.path), summary, body)
-    first = next((at for at, one in enumerate(found) if one.time_ns >= version.time_ns), len(found))
-    last = next((at for at, one in enumerate(found) if one.time_ns > version.time_ns), len(found))
-    if found and found[-1].is_head:
-        last = min(last, len(found) - 1)
-    place = max(first, min(summary.sequence, last))
-    found.insert(place, version)
-    note = body.purged
-    behind = found[place + 1] if place + 1 < len(found) else None
-    is_told = behind is not None and behind.kind is VersionKind.TOMBSTONE
-    if note is None or note.deleted is None or is_told:
-        return
-    if all(one.id != note.deleted for one in found):
-        deletion = Version(
-            version.key, VersionId(note.deleted), VersionKind.TOMBSTONE, note.deleted_at
-        )
-        found.insert(place + 1, deletion)
-
-
-def _of_stat(key: Key, found: Stat, *, is_head: bool) -> Version:
-    version = found.version or VersionId("null")
-    return metadata.to_version(key, found, version, found.token, is_head=is_head)
 
 
 def _is_base(head: Version | None, write: Write) -> bool:

@@ -32,6 +32,27 @@ class Findings:
     pinned: bool = False
 
 
+class Conditions:
+    """What one bucket holds to: found out once, before the first publication; nothing, until then."""
+
+    def __init__(self, bucket: Bucket, find: Callable[[], Findings]) -> None:
+        self.found = Findings()
+        self._bucket = bucket
+        self._find = find
+        self._is_found = False
+
+    def find_out(self) -> None:
+        """See that it is known. Raises: as `find`."""
+        if not self._is_found:
+            self.found = self._find()
+            self._is_found = True
+
+    def hold_for(self, size_bytes: int) -> bool:
+        """Whether "only if absent" holds for content of a size."""
+        whole = size_bytes <= self._bucket.whole_bytes
+        return self.found.put if whole else self.found.parts
+
+
 @dataclass(frozen=True, slots=True)
 class Trial:
     """One thing that was tried: what, what came back, whether it holds, and what follows."""

@@ -39,7 +39,8 @@ from vstorefs.stores.base import Condemned, Erased
 from vstorefs.stores.bucket import Bucket, Segmented, Versioning
 from vstorefs.stores.retry import ask_again
 from vstorefs.versions import records
-from vstorefs.versions.layouts.listing import versions_of
+from vstorefs.versions.layouts.plainkeys import versions_of
+from vstorefs.versions.layouts.recorded import HOST
 from vstorefs.versions.layouts.recordstore import RecordStore
 from vstorefs.versions.records import Area, Body, Flag, PurgeNote, RecordKind, Summary
 
@@ -48,6 +49,7 @@ T = TypeVar("T")
 _AT_ONCE = 8
 _BOUND_S = 20.0
 _MARKS = {mark.name.lower(): mark for mark in Mark}
+_OF_HISTORY = {Mark.RACE, Mark.DELETED_WHILE_WRITTEN, Mark.PURGING}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,40 +78,51 @@ class Doomed:
     objects: tuple[Object, ...]
 
 
-Describe = Callable[[Condemned], Doomed]
-"""Where a layout keeps a version. Raises: a StoreError."""
+Describe = Callable[[Condemned, Purger], Doomed]
+"""Where a layout keeps a version that lies under its plain key. Raises: a StoreError."""
 
 
 class Purge:
     """One purge of some versions of one store."""
 
-    def __init__(self, bucket: Bucket, record_store: RecordStore) -> None:
+    def __init__(
+        self, bucket: Bucket, record_store: RecordStore, purger: Purger, describe_plain: Describe
+    ) -> None:
         self._bucket = bucket
         self._records = record_store
+        self._purger = purger
+        self._describe_plain = describe_plain
         self._alias = bucket.spec.alias
         self._keeps = False
 
-    def run(self, condemned: Sequence[Condemned], describe: Describe) -> tuple[Erased, ...]:
+    def run(self, condemned: Sequence[Condemned]) -> tuple[Erased, ...]:
         """Purge all that can be; in the order given. Raises: a StoreError, before anything is removed."""
         with contextlib.suppress(errors.Denied):
             self._keeps = self._bucket.versioning() is not Versioning.OFF
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            noted = list(pool.map(lambda one: self._note(one, describe), condemned))
+            noted = list(pool.map(self._note, condemned))
             doomed = [one for one in noted if isinstance(one, Doomed)]
             needed = self._needed(doomed)
             return tuple(pool.map(lambda one: self._erased(one, needed), noted))
 
-    def _note(self, one: Condemned, describe: Describe) -> Doomed | Erased:
+    def _note(self, one: Condemned) -> Doomed | Erased:
         """Write down what is known of a version, unless an earlier purge has."""
         try:
             self._see_that_it_can_go(one.version)
-            doomed = _again(lambda: describe(one))
+            doomed = _again(lambda: self._describe(one))
             if Mark.PURGING not in one.version.marks:
                 key = one.version.key
                 _again(lambda: self._records.publish(Area.PURGED, key, doomed.summary, doomed.body))
         except errors.StoreError as error:
             return Erased(one.version, error)
         return doomed
+
+    def _describe(self, one: Condemned) -> Doomed:
+        """Where the bytes of a version are, and its note."""
+        summary = records.decode_summary(one.version.token)
+        if summary is None:
+            return self._describe_plain(one, self._purger)
+        return _doomed_record(one, summary, self._records, self._purger)
 
     def _see_that_it_can_go(self, version: Version) -> None:
         if isinstance(self._bucket, Segmented) and self._bucket.in_segments(version.size):
@@ -223,7 +236,20 @@ def note_of(one: Condemned, purger: Purger) -> PurgeNote:
     )
 
 
-def with_note(body: Body, note: PurgeNote, hashes: Hashes | None) -> Body:
+def note_body(store_id: str, version: Version, note: PurgeNote) -> Body:
+    """The note of a version that has no record."""
+    body = Body(
+        store=store_id,
+        path=version.key,
+        base=version.base,
+        marks=tuple(mark.name.lower() for mark in version.marks if mark not in _OF_HISTORY),
+        host=HOST,
+        run=version.run,
+    )
+    return _with_note(body, note, version.hashes)
+
+
+def _with_note(body: Body, note: PurgeNote, hashes: Hashes | None) -> Body:
     """A record's body as its note has it: without the content, with all hashes that are known."""
     known = records.hashes_of(body) or hashes
     return msgspec.structs.replace(
@@ -234,25 +260,6 @@ def with_note(body: Body, note: PurgeNote, hashes: Hashes | None) -> Body:
         sha1=known.sha1 if known is not None else None,
         sha256=known.sha256 if known is not None else None,
         purged=note,
-    )
-
-
-def doomed_record(
-    one: Condemned, summary: Summary, record_store: RecordStore, purger: Purger
-) -> Doomed:
-    """A version that a record tells of. Raises: a StoreError where the record cannot be read."""
-    path = one.version.key
-    body = record_store.body(path, summary)
-    is_apart = Flag.INLINE not in summary.flags and stat.S_ISREG(summary.mode)
-    return Doomed(
-        one,
-        summary,
-        with_note(body, note_of(one, purger), one.version.hashes),
-        (body.content or summary.id) if is_apart else None,
-        tuple(
-            Object(record_store.names.key(area, path, summary))
-            for area in (Area.HEADS, Area.HISTORY)
-        ),
     )
 
 
@@ -274,4 +281,23 @@ def purged_version(path: Key, summary: Summary, body: Body) -> Version:
         marks=(*(_MARKS[name] for name in body.marks if name in _MARKS), Mark.PURGED),
         run=RunId(body.run) if body.run is not None else None,
         purged=Purger(note.by, note.at),
+    )
+
+
+def _doomed_record(
+    one: Condemned, summary: Summary, record_store: RecordStore, purger: Purger
+) -> Doomed:
+    """A version that a record tells of. Raises: a StoreError where the record cannot be read."""
+    path = one.version.key
+    body = record_store.body(path, summary)
+    is_apart = Flag.INLINE not in summary.flags and stat.S_ISREG(summary.mode)
+    return Doomed(
+        one,
+        summary,
+        _with_note(body, note_of(one, purger), one.version.hashes),
+        (body.content or summary.id) if is_apart else None,
+        tuple(
+            Object(record_store.names.key(area, path, summary))
+            for area in (Area.HEADS, Area.HISTORY)
+        ),
     )

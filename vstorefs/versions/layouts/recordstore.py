@@ -6,6 +6,7 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from vstorefs import errors
@@ -18,6 +19,7 @@ from vstorefs.versions.records import Area, Body, Names, Summary
 log = logging.getLogger(__name__)
 
 _BODIES = 4096
+_AT_ONCE = 8
 
 
 @dataclass(slots=True)
@@ -34,10 +36,11 @@ class RecordStore:
     def __init__(self, bucket: Bucket) -> None:
         self.bucket = bucket
         self.names = Names(bucket.prefix_bytes)
-        self._alias = bucket.spec.alias
+        self.alias = bucket.spec.alias
         self._bodies: OrderedDict[str, Body] = OrderedDict()
         self._lock = threading.Lock()
         self._may_move = True
+        self._untidy: set[Key] = set()
         self._told: set[str] = set()
 
     # --- finding
@@ -155,14 +158,35 @@ class RecordStore:
                 why = "is damaged" if body is None else f"is that of {body.path}"
                 raise errors.Corrupt(
                     f"its record {key} {why}; the version cannot be used",
-                    store=self._alias,
+                    store=self.alias,
                     key=path,
                     operation="read",
                 )
             return body
         raise errors.NotFound(
-            "its record is gone from the store", store=self._alias, key=path, operation="read"
+            "its record is gone from the store", store=self.alias, key=path, operation="read"
         )
+
+    def body_or_none(self, path: Key, summary: Summary | None) -> Body | None:
+        """The same; None where there is none, or it cannot be used, which is logged. Raises: a StoreError."""
+        if summary is None:
+            return None
+        try:
+            return self.body(path, summary)
+        except (errors.Corrupt, errors.NotFound) as error:
+            log.warning("%s", error)
+            return None
+
+    def notes(self, path: Key) -> list[tuple[Summary, Body]]:
+        """What purges have left of a path's versions. Raises: a StoreError."""
+        summaries = self.of_path(Area.PURGED, path)
+        if not summaries:
+            return []
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            bodies = pool.map(lambda one: self.note(path, one), summaries)
+            return [
+                (one, body) for one, body in zip(summaries, bodies, strict=True) if body is not None
+            ]
 
     def note(self, path: Key, summary: Summary) -> Body | None:
         """What a purge has left of a version; None where it is damaged. Raises: a StoreError."""
@@ -205,7 +229,7 @@ class RecordStore:
     def _tell(self, key: str, what: str) -> None:
         if key not in self._told:
             self._told.add(key)
-            log.warning("%s: %s %s", self._alias, key, what)
+            log.warning("%s: %s %s", self.alias, key, what)
 
     # --- changing
 
@@ -218,25 +242,32 @@ class RecordStore:
             content_type=metadata.JSON,
         )
 
-    def tidy(self, path: Key) -> int:
-        """Move a path's superseded records to `history/`; gives how many were moved.
+    def publish_head(self, path: Key, summary: Summary, body: Body) -> None:
+        """Publish a record that is in force. Raises: a StoreError."""
+        self.publish(Area.HEADS, path, summary, body)
+        if summary.sequence > 1:
+            self._untidy.add(path)
 
-        Where that is not allowed, nothing is tried again.
+    def tidy(self, path: Key) -> None:
+        """Move a path's superseded records to `history/`, if this has published one on top of others.
+
+        Where that is not allowed, nothing is tried again. Raises: a StoreError.
         """
+        if path not in self._untidy:
+            return
+        self._untidy.discard(path)
         if not self._may_move:
-            return 0
-        moved = 0
+            return
         try:
             for summary in reckon(self.of_path(Area.HEADS, path), None).superseded:
-                moved += self.move(path, summary)
+                self.move(path, summary)
         except errors.Denied:
             self._may_move = False
             log.info(
                 "%s: superseded records stay where they are, as these credentials may not remove them; "
                 "listings grow with history",
-                self._alias,
+                self.alias,
             )
-        return moved
 
     def move(self, path: Key, summary: Summary) -> bool:
         """Move one record to `history/`: copied, read back, and only then removed. Raises: a StoreError."""

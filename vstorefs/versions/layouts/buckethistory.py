@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from operator import itemgetter
+from typing import Protocol
 
 from vstorefs.model import Entry, Key, Version, parent_of
 from vstorefs.stores.bucket import ListedVersion
 from vstorefs.stores.past import version_at
 from vstorefs.versions import records
-from vstorefs.versions.layouts.listing import can_be_path
-from vstorefs.versions.layouts.objects import ObjectStore
-from vstorefs.versions.layouts.recordstore import is_below
+from vstorefs.versions.layouts.entries import Entries
+from vstorefs.versions.layouts.plainkeys import PlainKeys, can_be_path
+from vstorefs.versions.layouts.recordstore import RecordStore, is_below
 from vstorefs.versions.order import Plain, reckon
 from vstorefs.versions.records import Area, Flag, RecordKind, Summary
 
@@ -28,8 +28,34 @@ Told = dict[Key, list[Summary]]
 """Records by path."""
 
 
-class Past(ObjectStore):
-    """Histories of a whole directory; a layout fills in what its bucket lists, and what that means."""
+class PathHistory(Protocol):
+    """The history of one path, as a layout tells it. Raises: a StoreError."""
+
+    def of_path(self, key: Key) -> tuple[Version, ...]:
+        """See `base.Store.history`."""
+        ...
+
+    def as_listed(
+        self, key: Key, listed: Sequence[ListedVersion], told: Sequence[Summary]
+    ) -> tuple[Version, ...]:
+        """The same from what the bucket listed of the path, newest first, and all of its records."""
+        ...
+
+
+class BucketHistory:
+    """The histories of all that one store has, or had. Raises: a StoreError, wherever it asks."""
+
+    def __init__(
+        self,
+        record_store: RecordStore,
+        plain_keys: PlainKeys,
+        entries: Entries,
+        history: PathHistory,
+    ) -> None:
+        self._records = record_store
+        self._plain_keys = plain_keys
+        self._entries = entries
+        self._history = history
 
     def histories(self, directory: Key) -> Iterator[tuple[Key, tuple[Version, ...]]]:
         """See `base.Store`. What only a version's own metadata or its record's body tells is not asked."""
@@ -40,16 +66,6 @@ class Past(ObjectStore):
             if history and can_be_path(key):
                 yield key, history
 
-    @abstractmethod
-    def _listed_below(self, prefix: str) -> Iterator[ListedVersion]:
-        """What the bucket knows of keys that begin so: by key, newest first."""
-
-    @abstractmethod
-    def _listed_history(
-        self, key: Key, listed: Sequence[ListedVersion], told: Sequence[Summary]
-    ) -> tuple[Version, ...]:
-        """The history of a path, from what the bucket listed of it, newest first, and all of its records."""
-
     def _history_of(
         self,
         key: Key,
@@ -59,18 +75,14 @@ class Past(ObjectStore):
     ) -> tuple[Version, ...]:
         """The history of a path. What was purged of it, only the notes themselves tell."""
         if key in notes:
-            return self.history(key)
-        return self._listed_history(key, listed, told.get(key, []))
-
-    @abstractmethod
-    def history(self, key: Key) -> tuple[Version, ...]:
-        """See `base.Store`."""
+            return self._history.of_path(key)
+        return self._history.as_listed(key, listed, told.get(key, []))
 
     def _below(
         self, directory: Key, told: Told, notes: Told
     ) -> Iterator[tuple[Key, list[ListedVersion]]]:
         """Each key that the bucket lists or a record tells of, in order."""
-        listed = self._listed_below(f"{directory}/" if directory else "")
+        listed = self._plain_keys.versions_below(f"{directory}/" if directory else "")
         by_name = (
             (Key(name), list(items))
             for name, items in itertools.groupby(listed, key=lambda item: item.name)
@@ -89,7 +101,7 @@ class Past(ObjectStore):
             ]
             for path, summaries in told.items()
         }
-        folders = set() if self._folders_are_keys else _folders_in(then)
+        folders = set() if self._plain_keys.folders_are_keys else _folders_in(then)
         notes = self._records.all_below(directory, (Area.PURGED,))
         for key, listed in self._below(directory, told, notes):
             path = Key(key.removesuffix("/"))
@@ -102,12 +114,14 @@ class Past(ObjectStore):
                     yield self._entry_at(key, version, listed, then.get(key, []))
                 else:
                     folders.add(path)
-            elif not self._folders_are_keys and any(one.modified_ns <= moment_ns for one in listed):
+            elif not self._plain_keys.folders_are_keys and any(
+                one.modified_ns <= moment_ns for one in listed
+            ):
                 folders.update(_kept_by_prefix(path, directory, then))
         for folder in sorted(
             folders | {one for path in folders for one in _above(path, directory)}
         ):
-            yield self._folder_entry(folder, reckon(then.get(folder, []), None))
+            yield self._entries.folder(folder, reckon(then.get(folder, []), None))
 
     def _entry_at(
         self, key: Key, version: Version, listed: list[ListedVersion], then: list[Summary]
@@ -120,7 +134,7 @@ class Past(ObjectStore):
                 if one.version == version.id and one.token is not None
             )
         about = _attributes_of(head, then)
-        entry = replace(self._file_entry(key, head, about), version=version.id)
+        entry = replace(self._entries.file(key, head, about), version=version.id)
         if about is None and version.mode is not None:
             entry = replace(entry, mode=version.mode, mtime_ns=version.mtime_ns or entry.mtime_ns)
         return entry
