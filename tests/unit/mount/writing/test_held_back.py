@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from typing import Any
+
 import pytest
 import trio
 from trio.testing import MockClock
 
 from vstorefs import errors
-from vstorefs.mount.tree.inodes import FileNode
+from vstorefs.mount.tree.inodes import DirectoryNode, FileNode
 from vstorefs.mount.writing.held_back import HOLD_S, HeldBack
 
 
@@ -27,14 +30,9 @@ class Publisher:
         self.published.append((node.name, round(trio.current_time() - self._began, 3)))
 
 
-class _Named(FileNode):
-    @property
-    def path(self) -> str:  # type: ignore[override]
-        return self.name
-
-
 def file(name: str) -> FileNode:
-    return _Named(1, name, remote=None, parent=None)  # type: ignore[arg-type]
+    remote: Any = None
+    return FileNode(2, name, remote=remote, parent=DirectoryNode(1, "", remote=remote))
 
 
 @pytest.fixture
@@ -42,7 +40,7 @@ def clock() -> MockClock:
     return MockClock(autojump_threshold=0)
 
 
-def run(clock: MockClock, story) -> None:
+def run(clock: MockClock, story: Callable[[trio.Nursery], Awaitable[None]]) -> None:
     async def main() -> None:
         async with trio.open_nursery() as nursery:
             await story(nursery)
