@@ -310,6 +310,7 @@ def _control(
         given.mount_point,
         given.remotes,
         uploads,
+        writing.commits,
         reading.transfers,
         tree.namespace,
         given.cache,
@@ -320,7 +321,7 @@ def _control(
         moment_ns=options.moment_ns,
     )
     calls = LedgerCalls(
-        pool, options.project, runs, uses, readings, tree.absences, uploads, forgetting
+        pool, options.project, runs, uses, readings, tree.absences, writing.commits, forgetting
     )
     upkeep = Upkeep(places, uploads, tree.inodes, clock, forgetting, read_only=read_only)
     restores = Restores(

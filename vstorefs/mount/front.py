@@ -195,20 +195,22 @@ class Front:
         nursery.start_soon(self._stop_on_signal)
         for remote in given.remotes:
             nursery.start_soon(self._revive, remote)
+        nursery.start_soon(parts.writing.commits.run)
         nursery.start_soon(provenance.uses.run)
         nursery.start_soon(provenance.runs.keep, provenance.uses.settle, adopted)
 
     async def _stop(self, parts: Parts) -> None:
         """Give what is on its way a moment; what it does not make is the next mount's."""
-        uploads, provenance = parts.writing.uploads, parts.provenance
+        writing, provenance = parts.writing, parts.provenance
         with trio.CancelScope(shield=True):
-            self.left_behind = not await uploads.drain(_LAST_DRAIN_S)
+            self.left_behind = not await writing.commits.drain(_LAST_DRAIN_S)
             with trio.move_on_after(_LAST_NOTES_S):
                 await provenance.uses.settle()
             await provenance.runs.end_all()
         if self.left_behind:
             log.warning(
-                "%d changes are not in their stores yet; the next mount sends them", len(uploads)
+                "%d changes are not in their stores yet; the next mount sends them",
+                len(writing.uploads),
             )
 
     async def _adopt(self, pool: Pool, uploads: Uploads) -> Callable[[], Awaitable[None]]:

@@ -23,7 +23,7 @@ from vstorefs.mount.provenance.uses import Uses
 from vstorefs.mount.readings import Readings
 from vstorefs.mount.tree.absences import Absences
 from vstorefs.mount.tree.invalidation import Forgetting
-from vstorefs.mount.writing.uploads import Uploads
+from vstorefs.mount.writing.commits import Commits
 from vstorefs.project import Project
 from vstorefs.workers import messages
 
@@ -44,7 +44,7 @@ class LedgerCalls:
         uses: Uses,
         readings: Readings,
         absences: Absences,
-        uploads: Uploads,
+        commits: Commits,
         forgetting: Forgetting,
     ) -> None:
         self._pool = pool
@@ -53,7 +53,7 @@ class LedgerCalls:
         self._uses = uses
         self._readings = readings
         self._absences = absences
-        self._uploads = uploads
+        self._commits = commits
         self._forgetting = forgetting
 
     def handlers(self) -> dict[str, Handler]:
@@ -86,7 +86,7 @@ class LedgerCalls:
     async def _end_one(self, run: RunId, exit_status: int) -> dict[str, Any]:
         self._readings.note_all(run)
         # What the run wrote becomes its outputs when the store has it.
-        await self._uploads.drain(_DRAIN_S)
+        await self._commits.drain(_DRAIN_S)
         await self._readings.hashed(_HASHES_S)
         await self._uses.settle()
         status = RunStatus.FINISHED if exit_status == 0 else RunStatus.FAILED

@@ -16,6 +16,7 @@ from vstorefs.mount.provenance.runs import Runs
 from vstorefs.mount.reading.transfers import Transfers
 from vstorefs.mount.tree.namespace import Namespace
 from vstorefs.mount.tree.remote import Remote
+from vstorefs.mount.writing.commits import Commits
 from vstorefs.mount.writing.uploads import Pending, Uploads
 from vstorefs.versions.history import texts
 
@@ -31,6 +32,7 @@ class Report:
         mount_point: str,
         remotes: list[Remote],
         uploads: Uploads,
+        commits: Commits,
         transfers: Transfers,
         namespace: Namespace,
         cache: Cache,
@@ -44,6 +46,7 @@ class Report:
         self._mount_point = mount_point
         self._remotes = remotes
         self._uploads = uploads
+        self._commits = commits
         self._transfers = transfers
         self._namespace = namespace
         self._cache = cache
@@ -82,6 +85,7 @@ class Report:
                 "downloaded_bytes": self._transfers.downloaded_bytes,
             },
             "pending": self._pending(),
+            "held_back": self._commits.held_back,
             "marked": [
                 {"path": path, "marks": list(marks)} for path, marks in self._uploads.marked
             ],
@@ -109,7 +113,7 @@ class Report:
         return await self._drained(len(self._uploads), float(request.get("seconds", _FLUSH_S)))
 
     async def _drained(self, waiting: int, bound_s: float) -> dict[str, Any]:
-        if await self._uploads.drain(bound_s):
+        if await self._commits.drain(bound_s):
             return {"flushed": waiting}
         left = self._pending()
         return {

@@ -255,6 +255,16 @@ class Namespace:
         if local is not None:
             local.entry = entry
 
+    def take_back(self, directory: DirectoryNode, name: str) -> None:
+        """A change of `name` that was held does not happen: what was known of it before is shown again."""
+        local = directory.local[name]
+        local.pending -= 1
+        child = directory.children.get(name)
+        if local.pending == 0:
+            del directory.local[name]
+        elif isinstance(child, FileNode | SymlinkNode) and not child.removed:
+            local.entry = child.entry()
+
     def settle(self, directory: DirectoryNode, name: str) -> None:
         """One change of `name` is in the store: a listing asked for from now on shows it."""
         local = directory.local[name]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import pyfuse3
 
+from vstorefs import errors
 from vstorefs.clock import Clock
 from vstorefs.model import (
     DEFAULT_FILE_MODE,
@@ -28,7 +29,13 @@ from vstorefs.mount.tree.namespace import Namespace
 from vstorefs.mount.writing.commits import Commits
 from vstorefs.mount.writing.draft import is_being_written
 from vstorefs.mount.writing.names import Names, after_of, base_of, check_writable, is_unsent
-from vstorefs.mount.writing.pending import FileVersion, LinkVersion, PendingChange, ShownName
+from vstorefs.mount.writing.pending import (
+    FileVersion,
+    LinkVersion,
+    PendingChange,
+    ShownName,
+    start_of,
+)
 from vstorefs.mount.writing.uploads import Pending, Uploads
 from vstorefs.stores.past import as_entry
 
@@ -70,7 +77,13 @@ class Changes:
         # removed.
         self._namespace.hold(directory, name, node.entry())
         node.created = True
-        draft = await self._commits.draft(node, empty=True)
+        try:
+            draft = await self._commits.draft(node, empty=True)
+        except OSError:
+            directory.detach(name, node)
+            self._names.drop(directory, name, node)
+            self._names.let_go(node)
+            raise
         draft.dirty = True
         draft.after = before.entry.write.write_id if before is not None else None
         return node
@@ -88,10 +101,10 @@ class Changes:
         else:
             write = replace(self._commits.new_write(run), base=base_of(node), after=after_of(node))
             entry = self._names.entry(directory, Operation.REMOVE, directory.path_of(name), write)
-            await self._promise_name(entry, directory, name, None)
+            change = PendingChange((ShownName(directory, name, None),))
+            await self._names.promise(entry, change, drop=self._commits.named_by_journal(node))
+            self._commits.forget_synced(node)
             directory.detach(name, node)
-            if isinstance(node, FileNode):
-                await self._commits.abandon(node)
         self._names.let_go(node)
 
     async def make_directory(
@@ -139,9 +152,9 @@ class Changes:
         entry = replace(self._names.entry(directory, Operation.SYMLINK, path, write), link=target)
         node = self._namespace.node(directory, name, shown)
         assert isinstance(node, SymlinkNode)
-        node.after = write.write_id
         change = PendingChange(
-            (ShownName(directory, name, shown),), LinkVersion(node, write.write_id)
+            (ShownName(directory, name, shown),),
+            LinkVersion(node, write.write_id, True, node.token, node.after),
         )
         await self._names.promise(entry, change)
         return node
@@ -182,14 +195,22 @@ class Changes:
         shown = replace(as_entry(version), key=directory.path_of(name))
         if other is not None:
             directory.detach(name, other)
-            self._names.let_go(other)
         node = self._namespace.node(directory, name, shown)
         assert isinstance(node, FileNode)
-        node.content, node.base, node.after = version.content(store), None, write.write_id
+        node.content = version.content(store)
         change = PendingChange(
-            (ShownName(directory, name, shown),), FileVersion(node, write.write_id, is_new=True)
+            (ShownName(directory, name, shown),),
+            FileVersion(node, write.write_id, is_new=True, start=start_of(node)),
         )
-        return await self._names.promise(entry, change)
+        try:
+            pending = await self._names.promise(entry, change)
+        except errors.VstorefsError:
+            if other is not None:
+                other.removed = False
+                directory.children[name] = other
+            raise
+        self._names.replaced(directory, name, other)
+        return pending
 
     async def set_attributes(self, node: StoreNode, new: NewAttributes, run: RunId) -> None:
         """chmod, chown, utime. Raises: FUSEError, a StoreError."""

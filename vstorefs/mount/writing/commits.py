@@ -4,7 +4,8 @@ A commit freezes the draft, puts it into the journal and on its way; the node's 
 reading the draft until the store has the content, and then read it from there. What is dirty again
 by then is a draft of its own.
 
-Files with scratch names are not committed: they stay drafts until they are renamed, or removed.
+Files with scratch names are not committed at once: they stay drafts for some seconds, in case they are renamed or
+removed (`held_back.py`); their content is in the journal meanwhile.
 """
 
 from __future__ import annotations
@@ -30,10 +31,11 @@ from vstorefs.model import (
     Write,
     WriteId,
 )
-from vstorefs.mount.tree.inodes import FileNode, Inodes
+from vstorefs.mount.tree.inodes import FileNode, Inodes, StoreNode
 from vstorefs.mount.tree.namespace import Namespace
-from vstorefs.mount.writing.draft import Draft, draft_of
-from vstorefs.mount.writing.pending import CommittedDraft, PendingChange, ShownName
+from vstorefs.mount.writing.draft import Draft, Synced, draft_of
+from vstorefs.mount.writing.held_back import HeldBack
+from vstorefs.mount.writing.pending import CommittedDraft, PendingChange, ShownName, start_of
 from vstorefs.mount.writing.scratch import ScratchNames
 from vstorefs.mount.writing.uploads import Pending, Uploads
 from vstorefs.state.staging import StagingArea
@@ -74,6 +76,21 @@ class Commits:
         self._scratch = scratch
         self._through = through
         self._on_the_way: dict[WriteId, Draft] = {}
+        self._held_back = HeldBack(self._publish_held)
+
+    async def run(self) -> None:
+        """Publish scratch files that nobody renamed, until cancelled."""
+        await self._held_back.run()
+
+    @property
+    def held_back(self) -> int:
+        """How many closed files have scratch names and wait for their rename."""
+        return len(self._held_back)
+
+    async def drain(self, bound_s: float) -> bool:
+        """Publish what is held back too, and wait until nothing is on its way. See `Uploads.drain`."""
+        await self._held_back.publish_all()
+        return await self._uploads.drain(bound_s)
 
     def new_write(self, run: RunId | None) -> Write:
         """The identity of something new, made by a run."""
@@ -134,28 +151,37 @@ class Commits:
         async def change(draft: Draft) -> None:
             await draft.write(draft.size if offset is None else offset, data)
 
-        await self._change(node, change)
+        await self._change(node, offset, change)
 
     async def truncate(self, node: FileNode, size: int) -> None:
         """Cut short or make longer with zeros. Raises: OSError."""
-        await self._change(node, lambda draft: draft.truncate(size), empty=size == 0)
+        await self._change(node, size, lambda draft: draft.truncate(size), empty=size == 0)
 
     async def _change(
-        self, node: FileNode, change: Callable[[Draft], Awaitable[object]], *, empty: bool = False
+        self,
+        node: FileNode,
+        start: int | None,
+        change: Callable[[Draft], Awaitable[object]],
+        *,
+        empty: bool = False,
     ) -> None:
-        """Change the content of a file, in a draft that nobody freezes meanwhile."""
+        """Change the content of a file from `start` on, in a draft that nobody freezes meanwhile."""
         while True:
             draft = await self.draft(node, empty=empty)
             async with draft.lock:
                 if draft.frozen or node.draft is not draft:
+                    continue
+                if draft.would_change_synced(draft.size if start is None else start):
+                    node.draft = await draft.apart()
+                    draft.discard()
                     continue
                 await change(draft)
                 node.size = draft.size
                 node.mtime_ns, node.mtime_set = self._clock.wall_ns(), False
                 return
 
-    def stays_local(self, node: FileNode) -> bool:
-        """Whether a file is scratch: named so, and never sent anywhere."""
+    def _is_scratch(self, node: FileNode) -> bool:
+        """Whether a file is named as programs name what they will rename, and was never sent anywhere."""
         return node.base is None and node.after is None and self._scratch.matches(node.name)
 
     async def commit(self, node: FileNode) -> Pending | None:
@@ -171,34 +197,58 @@ class Commits:
                 return None
             if node.removed:
                 return None
-            if self.stays_local(node):
+            if self._is_scratch(node):
+                await self._hold_back(node, draft)
                 return None
+            self._held_back.release(node)
             return await self._commit(node, draft)
 
-    async def _commit(self, node: FileNode, draft: Draft) -> Pending:
+    async def _hold_back(self, node: FileNode, draft: Draft) -> None:
+        await self._record(node, draft, Promise.CLOSED)
+        if not node.removed:
+            self._held_back.hold(node)
+
+    async def _publish_held(self, node: FileNode) -> None:
+        draft = draft_of(node)
+        if draft is None or node.write_handles:
+            # Who writes it closes it, and then its time begins anew.
+            return
+        async with draft.lock:
+            if node.draft is draft and draft.dirty and not draft.frozen and not node.removed:
+                await self._commit(node, draft)
+
+    async def _commit(self, node: FileNode, draft: Draft) -> Pending | None:
         joined = await self._same_as_waiting(node, draft)
         if joined is not None:
             return joined
         await draft.sync()
+        if node.removed:
+            # Its name went while the disk was busy.
+            return None
         write = self._write(node, draft)
         entry = self._put(node, draft, write, Promise.CLOSED)
         shown = ShownName(node.parent, node.name, node.entry(), held=node.created)
         committed = CommittedDraft(
-            node, node.parent, draft, write.write_id, node.created, self._published
+            node,
+            node.parent,
+            draft,
+            write.write_id,
+            node.created,
+            start_of(node),
+            self._published,
         )
         # Refused, the draft is what the file shows still.
         change = PendingChange((shown,), committed, relists=False)
         change.show(self._namespace)
         try:
-            drop = () if draft.synced is None else (draft.synced,)
             settled = partial(self._settle, change, write.write_id)
+            drop = () if draft.synced is None else (draft.synced.seq,)
             pending = await self._uploads.promise(entry, settled, drop=drop)
         except BaseException:
             change.undo(self._namespace)
             raise
-        draft.synced = None
+        draft.forget_synced()
         self._on_the_way[write.write_id] = draft
-        node.base, node.after = None, write.write_id
         return pending
 
     def _settle(self, change: PendingChange, write: WriteId, published: Published) -> None:
@@ -226,6 +276,8 @@ class Commits:
         )
         if not same:
             return None
+        # What the journal has of an fsync would be published beside it by the next mount.
+        await self._drop_synced(draft)
         node.draft = self._on_the_way[waiting.entry.write.write_id]
         draft.discard()
         return waiting
@@ -247,22 +299,47 @@ class Commits:
         async with draft.lock:
             if draft.frozen or not draft.dirty:
                 return
-            await draft.sync()
-            if self.stays_local(node) or node.removed:
-                return
-            entry = self._put(node, draft, self._write(node, draft), Promise.SYNCED)
-            drop = () if draft.synced is None else (draft.synced,)
-            draft.synced = await self._uploads.record(entry, drop)
+            await self._record(node, draft, Promise.SYNCED)
 
     async def abandon(self, node: FileNode) -> None:
         """The file is removed.
 
         What was written and not committed is wanted by nobody but its open handles.
         """
+        self._held_back.release(node)
         draft = draft_of(node)
-        if draft is not None and draft.synced is not None:
-            await self._uploads.drop((draft.synced,))
-            draft.synced = None
+        if draft is not None:
+            await self._drop_synced(draft)
+
+    def named_by_journal(self, node: StoreNode | None) -> tuple[int, ...]:
+        """The entry that an fsync of a file put into the journal, if it has one."""
+        draft = draft_of(node) if isinstance(node, FileNode) else None
+        return () if draft is None or draft.synced is None else (draft.synced.seq,)
+
+    def forget_synced(self, node: StoreNode | None) -> None:
+        """The journal has dropped that entry."""
+        draft = draft_of(node) if isinstance(node, FileNode) else None
+        if draft is not None:
+            draft.forget_synced()
+
+    async def _record(self, node: FileNode, draft: Draft, promise: Promise) -> None:
+        """Sync what was written and put it into the journal, in place of what that had of it before."""
+        while not node.removed and not draft.is_synced_as(node.path, promise):
+            await draft.sync()
+            entry = self._put(node, draft, self._write(node, draft), promise)
+            drop = () if draft.synced is None else (draft.synced.seq,)
+            seq = await self._uploads.record(entry, drop)
+            draft.forget_synced()
+            draft.synced = Synced(seq, draft.name, draft.size, entry.path, promise)
+            draft.changed = False
+        if node.removed:
+            # Its name went while the disk was busy.
+            await self._drop_synced(draft)
+
+    async def _drop_synced(self, draft: Draft) -> None:
+        if draft.synced is not None:
+            await self._uploads.drop((draft.synced.seq,))
+            draft.forget_synced()
 
     async def finish(self, node: FileNode) -> None:
         """The last handle is gone.

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 import trio
 
 from vstorefs import files
-from vstorefs.model import Content, Staged, Token, WriteId
+from vstorefs.model import Content, Key, Promise, Staged, Token, WriteId
 from vstorefs.mount.reading.transfers import Transfers
 from vstorefs.mount.tree.inodes import FileNode, Unstored
 from vstorefs.mount.tree.remote import Remote
@@ -30,13 +30,27 @@ from vstorefs.state.staging import Ranges, StagingArea, add, cut, missing
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """A state of a draft that the journal names: entry `seq`, the first `size` bytes of staging file `name`.
+
+    `path` and `promise` are what it is to be, and why.
+    """
+
+    seq: int
+    name: str
+    size: int
+    path: Key
+    promise: Promise
+
+
 @dataclass(slots=True, eq=False)
 class Draft(Unstored):
     """One version in the making. `base` and `after` say what the writer started from, as `model.Write` does.
 
     `users` are reads and clones under way; a draft that became `unwanted` goes when they are done.
-    `dirty`: there is something to commit. `frozen`: the journal has it. `synced`: the journal entry
-    of its last fsync.
+    `dirty`: there is something to commit. `frozen`: the journal has it. `synced`: what the journal has of it
+    meanwhile; `changed`: it has been written on since.
     """
 
     area: StagingArea
@@ -49,7 +63,8 @@ class Draft(Unstored):
     after: WriteId | None
     dirty: bool = False
     frozen: bool = False
-    synced: int | None = None
+    synced: Synced | None = None
+    changed: bool = True
     users: int = 0
     unwanted: bool = False
     lock: trio.Lock = field(default_factory=trio.Lock)
@@ -70,6 +85,32 @@ class Draft(Unstored):
             name, number = await trio.to_thread.run_sync(_clone, self.area, self.staged())
         return Draft(self.area, name, number, self.size, self.present, self.under, None, after)
 
+    async def apart(self) -> Draft:
+        """The same draft in a staging file of its own, so that the one that the journal names stays as it is."""
+        fresh = await self.clone(self.after)
+        fresh.base, fresh.dirty, fresh.synced = self.base, self.dirty, self.synced
+        return fresh
+
+    def is_synced_as(self, path: Key, promise: Promise) -> bool:
+        """Whether the journal names the state that it is in, under that path and for that reason."""
+        synced = self.synced
+        return (
+            not self.changed
+            and synced is not None
+            and (synced.path, synced.promise) == (path, promise)
+        )
+
+    def would_change_synced(self, start: int) -> bool:
+        """Whether bytes from `start` on are named by the journal, and must not change before the next promise."""
+        synced = self.synced
+        return synced is not None and synced.name == self.name and start < synced.size
+
+    def forget_synced(self) -> None:
+        """The journal names that state no more; a staging file that only it named goes."""
+        synced, self.synced = self.synced, None
+        if synced is not None and synced.name != self.name:
+            remove_later(self.area, synced.name)
+
     def staged(self) -> Staged:
         """What the journal says of it."""
         under = self.under if self.under is not None and self.under.size > 0 else None
@@ -82,7 +123,7 @@ class Draft(Unstored):
             self.present = add(self.present, self.size, offset)
         self.present = add(self.present, offset, offset + len(data))
         self.size = max(self.size, offset + len(data))
-        self.dirty = True
+        self.dirty = self.changed = True
         return len(data)
 
     async def truncate(self, size: int) -> None:
@@ -96,7 +137,7 @@ class Draft(Unstored):
         if size == 0:
             self.under = None
         self.size = size
-        self.dirty = True
+        self.dirty = self.changed = True
 
     async def read(self, transfers: Transfers, remote: Remote, start: int, end: int) -> bytes:
         """Bytes [start, end), cut at the end.
@@ -122,11 +163,14 @@ class Draft(Unstored):
         await trio.to_thread.run_sync(_sync, self.number, self.size)
 
     def discard(self) -> None:
-        """Close it and remove the staging file, as soon as nobody reads it."""
+        """Close it and remove the staging file, as soon as nobody reads it; a file that the journal names stays."""
         self.unwanted = True
         if self.users == 0 and self.number >= 0:
             number, self.number = self.number, -1
-            remove_later(self.area, self.name, number)
+            if self.synced is not None and self.synced.name == self.name:
+                trio.lowlevel.spawn_system_task(trio.to_thread.run_sync, os.close, number)
+            else:
+                remove_later(self.area, self.name, number)
 
     @contextmanager
     def _in_use(self) -> Iterator[None]:

@@ -71,14 +71,16 @@ class Names:
         """The journal's entry of a change in a directory's store."""
         return JournalEntry(0, self._session, directory.remote.spec.id, operation, path, write)
 
-    async def promise(self, entry: JournalEntry, change: PendingChange) -> Pending:
-        """Show a change, and put it into the journal and on its way.
+    async def promise(
+        self, entry: JournalEntry, change: PendingChange, *, drop: tuple[int, ...] = ()
+    ) -> Pending:
+        """Show a change, and put it into the journal, in place of the entries in `drop`, and on its way.
 
         Raises: Unavailable where the journal does not take it; it is undone then.
         """
         change.show(self._namespace)
         try:
-            return await self._uploads.promise(entry, partial(self._settle, change))
+            return await self._uploads.promise(entry, partial(self._settle, change), drop=drop)
         except errors.VstorefsError:
             change.undo(self._namespace)
             raise
@@ -94,6 +96,15 @@ class Names:
             node.created = False
             self._namespace.update(directory, name, None)
             self._namespace.settle(directory, name)
+
+    def replaced(self, directory: DirectoryNode, name: str, node: StoreNode | None) -> None:
+        """A node has lost its name to another one, for good."""
+        if isinstance(node, FileNode) and node.created:
+            # The name was held for its first version, which will not be.
+            node.created = False
+            self._namespace.settle(directory, name)
+        if node is not None:
+            self.let_go(node)
 
     def let_go(self, node: StoreNode) -> None:
         """A node that may not be needed any more, nor what was written to it."""

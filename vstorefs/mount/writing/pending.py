@@ -13,10 +13,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from vstorefs.model import CHUNK_BYTES, Content, Entry, WriteId
-from vstorefs.mount.tree.inodes import DirectoryNode, FileNode, StoreNode, SymlinkNode
+from vstorefs.model import CHUNK_BYTES, Content, Entry, Token, WriteId
+from vstorefs.mount.tree.inodes import NO_TOKEN, DirectoryNode, FileNode, StoreNode, SymlinkNode
 from vstorefs.mount.tree.namespace import Namespace
 from vstorefs.mount.writing.draft import Draft, draft_of, is_being_written
+from vstorefs.mount.writing.moves import Move
 from vstorefs.workers.messages import Published
 
 
@@ -56,17 +57,20 @@ class Subject(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PendingChange:
-    """What is shown of one change, and to what it happens.
+    """What is shown of one change, and to what it happens; `move`: between which names.
 
     `relists`: where it is refused, the store is asked what there is, for what was shown was wrong.
     """
 
     shown: tuple[ShownName, ...]
     subject: Subject | None = None
+    move: Move | None = None
     relists: bool = True
 
     def show(self, namespace: Namespace) -> None:
         """Show it."""
+        if self.move is not None:
+            self.move.make()
         if self.subject is not None:
             self.subject.begin()
         for one in self.shown:
@@ -84,21 +88,37 @@ class PendingChange:
             namespace.settle(one.directory, one.name)
 
     def undo(self, namespace: Namespace) -> None:
-        """The journal did not take it."""
-        for one in self.shown:
-            if not one.held:
-                namespace.settle(one.directory, one.name)
-            if self.relists:
-                namespace.expire(one.directory)
+        """The journal did not take it: names and nodes are as before, in one step."""
         if self.subject is not None:
             self.subject.undo(self.shown[-1])
+        if self.move is not None:
+            self.move.take_back()
+        for one in self.shown:
+            if self.relists:
+                namespace.expire(one.directory)
+            if not one.held:
+                end = namespace.take_back if self.relists else namespace.settle
+                end(one.directory, one.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What a node started from before a change of it was promised."""
+
+    base: Token | None
+    after: WriteId | None
+
+
+def start_of(node: FileNode) -> Start:
+    """What the next version of a file starts from."""
+    return Start(node.base, node.after)
 
 
 @dataclass(frozen=True, slots=True)
 class CommittedDraft:
     """A draft that becomes a version in a directory.
 
-    `created`: its file has had none before. `told` learns what became of it.
+    `created`: its file has had none before. `start`: what the file started from. `told` learns what became of it.
     """
 
     node: FileNode
@@ -106,6 +126,7 @@ class CommittedDraft:
     draft: Draft
     write: WriteId
     created: bool
+    start: Start
     told: Callable[[FileNode, Content | None], None]
 
     def begin(self) -> None:
@@ -113,6 +134,8 @@ class CommittedDraft:
         self.draft.frozen = True
         self.node.pending += 1
         self.node.created = False
+        # Whatever is promised from now on comes after it.
+        self.node.base, self.node.after = None, self.write
 
     def settle(self, published: Published, namespace: Namespace) -> None:
         """See `Subject`."""
@@ -125,9 +148,7 @@ class CommittedDraft:
                 node.content = content
                 # What was written is in the kernel's cache as if it had been read.
                 node.served = (1 << -(-content.size // CHUNK_BYTES)) - 1
-            for writer in (node, draft_of(node)):
-                if writer is not None and writer.after == self.write:
-                    writer.base, writer.after = version.token, None
+            _start_from(node, self.write, Start(version.token, None))
         if node.draft is self.draft:
             node.draft = None
         self.draft.discard()
@@ -142,6 +163,10 @@ class CommittedDraft:
         self.draft.frozen = False
         self.node.pending -= 1
         self.node.created = self.created
+        if self.node.draft is not self.draft:
+            # Who wrote on meanwhile starts from what this draft started from.
+            _start_from(self.node, self.write, Start(self.draft.base, self.draft.after))
+        self.node.base, self.node.after = self.start.base, self.start.after
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,16 +174,22 @@ class FileVersion:
     """A file that gets a version without being written.
 
     `is_new`: the node was made for it, with what an old version was, and goes where the change is refused; else it is a
-    file that is moved, and stays where it is shown.
+    file that is moved. `start`: what it started from.
     """
 
     node: FileNode
     write: WriteId
     is_new: bool
+    start: Start
 
     def begin(self) -> None:
-        """See `Subject`."""
+        """See `Subject`. A draft that is being written goes on from this version."""
         self.node.pending += 1
+        self.node.base, self.node.after = None, self.write
+        if is_being_written(self.node):
+            draft = draft_of(self.node)
+            assert draft is not None
+            draft.base, draft.after = None, self.write
 
     def settle(self, published: Published, namespace: Namespace) -> None:
         """See `Subject`."""
@@ -167,7 +198,7 @@ class FileVersion:
         node.pending -= 1
         if version is None or node.after != self.write:
             return
-        node.base, node.after = version.token, None
+        _start_from(node, self.write, Start(version.token, None))
         if is_being_written(node):
             return
         node.content = version.content(node.remote.spec.id)
@@ -176,21 +207,33 @@ class FileVersion:
 
     def undo(self, shown: ShownName) -> None:
         """See `Subject`."""
+        self.node.pending -= 1
+        _start_from(self.node, self.write, self.start)
         if self.is_new:
-            self.node.pending -= 1
             shown.directory.detach(shown.name, self.node)
+
+
+def _start_from(node: FileNode, write: WriteId, start: Start) -> None:
+    """What came after a write starts from this now."""
+    for writer in (node, draft_of(node)):
+        if writer is not None and writer.after == write:
+            writer.base, writer.after = start.base, start.after
 
 
 @dataclass(frozen=True, slots=True)
 class LinkVersion:
-    """A symlink that is made, or made again under another name."""
+    """A symlink that is made (`is_new`), or made again under another name. `token`, `after`: what it was before."""
 
     node: SymlinkNode
     write: WriteId
+    is_new: bool
+    token: Token
+    after: WriteId | None
 
     def begin(self) -> None:
         """See `Subject`."""
         self.node.pending += 1
+        self.node.token, self.node.after = NO_TOKEN, self.write
 
     def settle(self, published: Published, namespace: Namespace) -> None:
         """See `Subject`."""
@@ -202,20 +245,19 @@ class LinkVersion:
     def undo(self, shown: ShownName) -> None:
         """See `Subject`."""
         self.node.pending -= 1
-        shown.directory.detach(shown.name, self.node)
+        self.node.token, self.node.after = self.token, self.after
+        if self.is_new:
+            shown.directory.detach(shown.name, self.node)
 
 
 @dataclass(frozen=True, slots=True)
 class MovedFolder:
-    """A folder that is moved, over an empty one perhaps; what is below has new versions then, to be listed anew."""
+    """A folder that is moved; what is below has new versions then, to be listed anew."""
 
     node: DirectoryNode
-    replaced: DirectoryNode | None
 
     def begin(self) -> None:
         """See `Subject`."""
-        if self.replaced is not None:
-            self.replaced.gone = True
 
     def settle(self, published: Published, namespace: Namespace) -> None:
         """See `Subject`."""
@@ -223,4 +265,4 @@ class MovedFolder:
         namespace.expire_tree(self.node)
 
     def undo(self, shown: ShownName) -> None:
-        """See `Subject`. The folder stays where it is shown."""
+        """See `Subject`."""

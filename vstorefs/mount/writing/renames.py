@@ -10,12 +10,14 @@ from dataclasses import replace
 
 import pyfuse3
 
-from vstorefs.model import Content, Entry, EntryKind, Operation, RunId, Token
-from vstorefs.mount.tree.inodes import NO_TOKEN, DirectoryNode, FileNode, StoreNode, SymlinkNode
+from vstorefs import errors
+from vstorefs.model import Content, Entry, EntryKind, JournalEntry, Operation, RunId, Token
+from vstorefs.mount.tree.inodes import DirectoryNode, FileNode, StoreNode, SymlinkNode
 from vstorefs.mount.tree.namespace import Namespace
 from vstorefs.mount.writing.changes import Changes
 from vstorefs.mount.writing.commits import Commits
 from vstorefs.mount.writing.draft import draft_of
+from vstorefs.mount.writing.moves import Move
 from vstorefs.mount.writing.names import Names, after_of, base_of, check_writable, is_unsent
 from vstorefs.mount.writing.pending import (
     FileVersion,
@@ -23,8 +25,10 @@ from vstorefs.mount.writing.pending import (
     MovedFolder,
     PendingChange,
     ShownName,
+    Subject,
+    start_of,
 )
-from vstorefs.mount.writing.uploads import Uploads
+from vstorefs.mount.writing.uploads import Pending, Uploads
 
 
 class Renames:
@@ -69,16 +73,15 @@ class Renames:
                 # A version cannot lie where a link is, nor a link where a version is: that goes first.
                 await self._changes.remove(target, new_name, run)
                 other = None
-            elif isinstance(other, FileNode):
-                await self._commits.abandon(other)
+        move = Move(node, source, name, target, new_name, other)
         if isinstance(node, DirectoryNode):
-            await self._rename_directory(source, name, target, new_name, node, other, run)
+            await self._rename_directory(move, node, run)
         elif isinstance(node, SymlinkNode):
-            await self._rename_link(target, new_name, node, other, run)
+            await self._rename_link(move, node, run)
         elif is_unsent(node):
-            await self._rename_unsent(target, new_name, node, other)
+            await self._rename_unsent(move, node)
         else:
-            await self._rename_sent(target, new_name, node, other, run)
+            await self._rename_sent(move, node, run)
 
     async def _check_target(
         self, node: StoreNode, other: StoreNode, *, replace_target: bool
@@ -93,44 +96,39 @@ class Renames:
         elif isinstance(node, DirectoryNode):
             raise pyfuse3.FUSEError(errno.ENOTDIR)
 
-    async def _rename_unsent(
-        self, target: DirectoryNode, new_name: str, node: FileNode, other: StoreNode | None
-    ) -> None:
+    async def _rename_unsent(self, move: Move, node: FileNode) -> None:
         """Content that no store has.
 
         Its name is ours alone. A real name makes it a version, if it was closed.
         """
-        old_parent, old_name = node.parent, node.name
         draft = draft_of(node)
         assert draft is not None
-        synced = draft.synced is not None
-        await self._commits.abandon(node)
-        if other is not None:
-            draft.base, draft.after = base_of(other), after_of(other)
-        self._move(node, target, new_name, other)
-        self._names.drop(old_parent, old_name, node)
-        self._namespace.hold(target, new_name, node.entry())
+        before = draft.base, draft.after
+        if move.replaced is not None:
+            draft.base, draft.after = base_of(move.replaced), after_of(move.replaced)
+        move.make()
+        self._names.drop(move.source, move.name, node)
+        self._namespace.hold(move.target, move.new_name, node.entry())
         node.created = True
-        if node.write_handles == 0:
-            node.base, node.after = draft.base, draft.after
-            await self._commits.commit(node)
-        elif synced:
-            # What an fsync promised holds under the new name too.
-            await self._commits.fsync(node)
+        try:
+            if node.write_handles == 0:
+                await self._commits.commit(node)
+            elif draft.synced is not None:
+                # What an fsync promised holds under the new name too.
+                await self._commits.fsync(node)
+        except (errors.VstorefsError, OSError):
+            draft.base, draft.after = before
+            move.take_back()
+            self._namespace.take_back(move.target, move.new_name)
+            self._namespace.hold(move.source, move.name, node.entry())
+            raise
+        self._names.replaced(move.target, move.new_name, move.replaced)
 
-    async def _rename_sent(
-        self,
-        target: DirectoryNode,
-        new_name: str,
-        node: FileNode,
-        other: StoreNode | None,
-        run: RunId,
-    ) -> None:
-        source, name = node.parent, node.name
+    async def _rename_sent(self, move: Move, node: FileNode, run: RunId) -> None:
         write = replace(
             self._commits.new_write(run),
-            base=base_of(other),
-            after=after_of(other),
+            base=base_of(move.replaced),
+            after=after_of(move.replaced),
             mode=node.mode,
             mtime_ns=node.mtime_ns,
             uid=node.uid,
@@ -139,81 +137,52 @@ class Renames:
         )
         token = base_of(node) or Token("")
         entry = replace(
-            self._names.entry(source, Operation.RENAME, node.path, write),
-            target=target.path_of(new_name),
+            self._names.entry(move.source, Operation.RENAME, node.path, write),
+            target=move.target.path_of(move.new_name),
             source=Content(node.remote.spec.id, node.path, token, node.size),
             removal=replace(self._commits.new_write(run), base=base_of(node), after=after_of(node)),
         )
-        self._move(node, target, new_name, other)
-        change = PendingChange(
-            _moved(source, name, target, new_name, node.entry()),
-            FileVersion(node, write.write_id, is_new=False),
-        )
-        await self._names.promise(entry, change)
-        node.base, node.after = None, write.write_id
-        draft = draft_of(node)
-        if draft is not None and not draft.frozen:
-            draft.base, draft.after = None, write.write_id
+        subject = FileVersion(node, write.write_id, is_new=False, start=start_of(node))
+        await self._promise(move, entry, subject, node.entry())
 
-    async def _rename_link(
-        self,
-        target: DirectoryNode,
-        new_name: str,
-        node: SymlinkNode,
-        other: StoreNode | None,
-        run: RunId,
-    ) -> None:
+    async def _rename_link(self, move: Move, node: SymlinkNode, run: RunId) -> None:
         """A link is made again under its new name; nothing of the old one need be in the store yet."""
-        source, name = node.parent, node.name
         write = replace(
             self._commits.new_write(run),
-            base=base_of(other),
-            after=after_of(other),
+            base=base_of(move.replaced),
+            after=after_of(move.replaced),
             mtime_ns=node.mtime_ns,
             uid=node.uid,
             gid=node.gid,
         )
         entry = replace(
-            self._names.entry(source, Operation.RENAME, node.path, write),
-            target=target.path_of(new_name),
+            self._names.entry(move.source, Operation.RENAME, node.path, write),
+            target=move.target.path_of(move.new_name),
             link=node.target,
             removal=replace(self._commits.new_write(run), base=base_of(node), after=after_of(node)),
         )
-        self._move(node, target, new_name, other)
-        node.token, node.after = NO_TOKEN, write.write_id
-        change = PendingChange(
-            _moved(source, name, target, new_name, node.entry()),
-            LinkVersion(node, write.write_id),
-        )
-        await self._names.promise(entry, change)
+        subject = LinkVersion(node, write.write_id, False, node.token, node.after)
+        await self._promise(move, entry, subject, node.entry())
 
-    async def _rename_directory(
-        self,
-        source: DirectoryNode,
-        name: str,
-        target: DirectoryNode,
-        new_name: str,
-        node: DirectoryNode,
-        other: StoreNode | None,
-        run: RunId,
-    ) -> None:
+    async def _rename_directory(self, move: Move, node: DirectoryNode, run: RunId) -> None:
         """A folder moves as one entry.
 
         This waits until the store has it, for its files get new versions there.
         """
-        ancestor: DirectoryNode | None = target
+        ancestor: DirectoryNode | None = move.target
         while ancestor is not None:
             if ancestor is node:
                 raise pyfuse3.FUSEError(errno.EINVAL)
             ancestor = ancestor.parent
         write = replace(self._commits.new_write(run), mode=node.mode)
+        path = move.source.path_of(move.name)
         entry = replace(
-            self._names.entry(source, Operation.RENAME, source.path_of(name), write),
-            target=target.path_of(new_name),
+            self._names.entry(move.source, Operation.RENAME, path, write),
+            target=move.target.path_of(move.new_name),
             removal=self._commits.new_write(run),
         )
         shown = Entry(
-            target.path_of(new_name),
+            path,
             EntryKind.DIRECTORY,
             0,
             node.mtime_ns,
@@ -221,31 +190,36 @@ class Renames:
             uid=node.uid,
             gid=node.gid,
         )
-        self._move(node, target, new_name, other)
-        change = PendingChange(
-            _moved(source, name, target, new_name, shown),
-            MovedFolder(node, other if isinstance(other, DirectoryNode) else None),
+        pending = await self._promise(move, entry, MovedFolder(node), shown)
+        await self._uploads.wait(pending)
+
+    async def _promise(
+        self, move: Move, entry: JournalEntry, subject: Subject, shown: Entry
+    ) -> Pending:
+        """Move, and promise it; where that is refused nothing has moved, nor is what stood there touched."""
+        names = (
+            ShownName(move.source, move.name, None),
+            ShownName(
+                move.target,
+                move.new_name,
+                replace(shown, key=move.target.path_of(move.new_name)),
+            ),
         )
-        await self._uploads.wait(await self._names.promise(entry, change))
-
-    def _move(
-        self, node: StoreNode, target: DirectoryNode, new_name: str, other: StoreNode | None
-    ) -> None:
-        if other is not None:
-            target.detach(new_name, other)
-            if isinstance(other, FileNode):
-                self._names.drop(target, new_name, other)
-            self._names.let_go(other)
-        if node.parent is not None and node.parent.children.get(node.name) is node:
-            del node.parent.children[node.name]
-        node.parent, node.name = target, new_name
-        target.children[new_name] = node
-
-
-def _moved(
-    source: DirectoryNode, name: str, target: DirectoryNode, new_name: str, entry: Entry
-) -> tuple[ShownName, ...]:
-    return ShownName(source, name, None), ShownName(target, new_name, entry)
+        replaced = move.replaced
+        try:
+            pending = await self._names.promise(
+                entry,
+                PendingChange(names, subject, move),
+                drop=self._commits.named_by_journal(replaced),
+            )
+        except errors.VstorefsError:
+            if isinstance(replaced, FileNode) and replaced.write_handles == 0:
+                # It was closed, perhaps, while it seemed to have lost its name.
+                await self._commits.finish(replaced)
+            raise
+        self._commits.forget_synced(replaced)
+        self._names.replaced(move.target, move.new_name, replaced)
+        return pending
 
 
 def _differ_in_kind(node: StoreNode, other: StoreNode) -> bool:

@@ -1,4 +1,4 @@
-"""Names that programs give to files on their way: kept local until they are renamed to a real name.
+"""Names that programs give to files on their way, and rename to a real name soon: such files are held back for a while.
 
 pattern            whose
 `*.tmp`            many programs' "write, then rename"
@@ -42,5 +42,5 @@ class ScratchNames:
         )
 
     def matches(self, name: str) -> bool:
-        """Whether a file of this name stays local."""
+        """Whether a file of this name is held back."""
         return self._pattern.match(name) is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import trio
 from tests.support.frontparts import NO_JOURNAL, RUN, front, published
 from vstorefs import errors
 from vstorefs.model import Operation, Promise
-from vstorefs.mount.writing.draft import draft_of
+from vstorefs.mount.writing.draft import Draft, draft_of
 
 pytestmark = pytest.mark.trio
 
@@ -174,14 +175,164 @@ class TestAClose:
             await parts.commits.commit(node)
             assert parts.pool.journal[0].write.base == "t7"
 
-    async def test_of_a_scratch_name_stays_here(self, tmp_path: Path) -> None:
+    async def test_of_a_scratch_name_is_in_the_journal_and_not_on_its_way(
+        self, tmp_path: Path
+    ) -> None:
         async with front(tmp_path) as parts:
             node = await parts.written("f.tmp", b"data")
             await parts.close(node)
-            assert parts.pool.journal == []
+            entry = parts.pool.journal[0]
+            assert (entry.path, entry.promise) == ("f.tmp", Promise.CLOSED)
+            assert parts.pool.under_way == []
+            assert parts.commits.held_back == 1
             assert await parts.names() == ["f.tmp"]
             assert await parts.read(node) == b"data"
 
+    @pytest.mark.parametrize("name", [".env.sample", ".bashrc.backup", "sediments", "model.tmp"])
+    async def test_of_a_scratch_name_is_a_version_when_all_is_wanted(
+        self, tmp_path: Path, name: str
+    ) -> None:
+        async with front(tmp_path) as parts:
+            await parts.close(await parts.written(name, b"data"))
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(parts.commits.drain, 60)
+                await until(lambda: bool(parts.pool.under_way))
+                held, sent = parts.pool.journal
+                assert (sent.path, sent.promise) == (name, Promise.CLOSED)
+                assert parts.pool.dropped == [1]
+                assert held.write.write_id != sent.write.write_id
+                await parts.pool.publish(published(name, "t1", 4))
+            assert parts.commits.held_back == 0
+            assert (await parts.file(name)).base == "t1"
+
+    async def test_of_a_scratch_file_that_is_renamed_has_only_its_real_name(
+        self, tmp_path: Path
+    ) -> None:
+        async with front(tmp_path) as parts:
+            await parts.close(await parts.written("f.tmp", b"data"))
+            await parts.renames.rename(
+                parts.root, "f.tmp", parts.root, "f", RUN, replace_target=True
+            )
+            assert parts.commits.held_back == 0
+            assert parts.pool.asked == [(Operation.PUT, "f.tmp"), (Operation.PUT, "f")]
+            assert parts.pool.dropped == [1]
+            await until(lambda: bool(parts.pool.under_way))
+            assert [one.entry.path for one in parts.pool.under_way] == ["f"]
+
+    async def test_of_a_scratch_file_that_is_removed_leaves_nothing(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            await parts.close(await parts.written("f.tmp", b"data"))
+            await parts.changes.remove(parts.root, "f.tmp", RUN)
+            assert parts.commits.held_back == 0
+            assert parts.pool.dropped == [1]
+            assert parts.pool.under_way == []
+
+    async def test_joins_what_waits_and_leaves_no_entry_of_its_sync(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            await parts.close(await parts.written("f", b"same"))
+            await parts.pool.publish(errors.Unavailable("away"))
+            node = await parts.file("f")
+            node.pins += 1
+            node.write_handles += 1
+            await parts.commits.truncate(node, 0)
+            await parts.write(node, b"same")
+            await parts.commits.fsync(node)
+            await parts.close(node)
+            assert [one.promise for one in parts.pool.journal] == [Promise.CLOSED, Promise.SYNCED]
+            assert parts.pool.dropped == [2]
+
+    async def test_of_a_file_that_is_removed_while_the_disk_is_busy_makes_nothing(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with front(tmp_path) as parts:
+            node = await parts.written("f", b"data")
+            draft = await parts.commits.draft(node)
+            begun, go_on = trio.Event(), trio.Event()
+
+            async def sync(_: Draft) -> None:
+                begun.set()
+                await go_on.wait()
+
+            monkeypatch.setattr(Draft, "sync", sync)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(parts.close, node)
+                await begun.wait()
+                await parts.changes.remove(parts.root, "f", RUN)
+                go_on.set()
+            assert parts.pool.journal == []
+            assert await parts.names() == []
+            assert not draft.frozen
+
+    async def test_while_it_is_promised_comes_before_a_removal(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            node = await parts.written("f", b"data")
+
+            async def remove() -> None:
+                await parts.changes.remove(parts.root, "f", RUN)
+
+            async with trio.open_nursery() as nursery:
+                parts.pool.before_record = lambda: (
+                    nursery.start_soon(remove) if not parts.pool.journal else None
+                )
+                await parts.commits.commit(node)
+            put, removal = parts.pool.journal
+            assert (put.operation, removal.operation) == (Operation.PUT, Operation.REMOVE)
+            assert removal.write.after == put.write.write_id
+
+
+class TestWhatWasSynced:
+    @pytest.mark.parametrize("change", ["cut", "overwrite"])
+    async def test_stays_as_the_journal_names_it(self, tmp_path: Path, change: str) -> None:
+        async with front(tmp_path) as parts:
+            node = await parts.written("f", b"synced data")
+            await parts.commits.fsync(node)
+            staged = parts.pool.journal[0].staged
+            assert staged is not None
+            if change == "cut":
+                await parts.commits.truncate(node, 3)
+            else:
+                await parts.commits.write(node, 1, b"YNC")
+            file = tmp_path / "staging" / staged.name
+            assert (file.read_bytes(), staged.size) == (b"synced data", 11)
+            assert await parts.read(node) == (b"syn" if change == "cut" else b"sYNCed data")
+            await parts.commits.fsync(node)
+            assert parts.pool.dropped == [1]
+            await until(lambda: not file.exists())
+
+    async def test_is_appended_to_in_place(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            node = await parts.written("f", b"synced")
+            await parts.commits.fsync(node)
+            draft = await parts.commits.draft(node)
+            await parts.commits.write(node, None, b" and more")
+            assert await parts.commits.draft(node) is draft
+            assert await parts.read(node) == b"synced and more"
+
+    async def test_goes_when_the_file_is_closed(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            node = await parts.written("f", b"synced")
+            await parts.commits.fsync(node)
+            staged = parts.pool.journal[0].staged
+            assert staged is not None
+            await parts.commits.truncate(node, 2)
+            await parts.close(node)
+            assert parts.pool.dropped == [1]
+            closed = parts.pool.journal[1].staged
+            assert closed is not None
+            assert closed.size == 2
+            synced = tmp_path / "staging" / staged.name
+            await until(lambda: not synced.exists())
+            assert (tmp_path / "staging" / closed.name).read_bytes() == b"sy"
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """What threads do ends when it does."""
+    with trio.fail_after(60):
+        while not condition():
+            await trio.sleep(0.01)
+
+
+class TestACloseInThroughMode:
     async def test_through_to_the_store_waits_for_it(self, tmp_path: Path) -> None:
         async with front(tmp_path, through=True) as parts:
             node = await parts.written("f", b"data")
@@ -260,9 +411,51 @@ class TestASync:
             await parts.changes.remove(parts.root, "f", RUN)
             assert parts.pool.dropped == [1]
 
-    async def test_of_what_is_not_to_be_sent_asks_nothing(self, tmp_path: Path) -> None:
+    async def test_promises_a_scratch_file_as_any_other(self, tmp_path: Path) -> None:
         async with front(tmp_path) as parts:
             await parts.commits.fsync(await parts.written("f.tmp", b"data"))
+            entry = parts.pool.journal[0]
+            assert (entry.path, entry.promise) == ("f.tmp", Promise.SYNCED)
+
+    async def test_again_of_the_same_asks_nothing(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            node = await parts.written("f", b"data")
+            await parts.commits.fsync(node)
+            await parts.commits.fsync(node)
+            assert len(parts.pool.journal) == 1
+
+    @pytest.mark.parametrize("change", ["removed", "renamed"])
+    async def test_while_its_name_changes_promises_nothing_under_the_old_one(
+        self, tmp_path: Path, change: str
+    ) -> None:
+        async with front(tmp_path) as parts:
+            node = await parts.written("f", b"data")
+
+            async def other() -> None:
+                if change == "removed":
+                    await parts.changes.remove(parts.root, "f", RUN)
+                else:
+                    await parts.renames.rename(
+                        parts.root, "f", parts.root, "g", RUN, replace_target=True
+                    )
+
+            async with trio.open_nursery() as nursery:
+
+                def once() -> None:
+                    parts.pool.before_record = lambda: None
+                    nursery.start_soon(other)
+
+                parts.pool.before_record = once
+                await parts.commits.fsync(node)
+            left = [
+                one.path
+                for number, one in enumerate(parts.pool.journal, 1)
+                if number not in parts.pool.dropped
+            ]
+            assert left == ([] if change == "removed" else ["g"])
+
+    async def test_of_a_removed_file_asks_nothing(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
             node = await parts.written("g", b"data")
             await parts.changes.remove(parts.root, "g", RUN)
             await parts.commits.fsync(node)

@@ -17,6 +17,7 @@ from vstorefs.mount.writing.pending import (
     MovedFolder,
     PendingChange,
     ShownName,
+    start_of,
 )
 from vstorefs.workers.messages import Published
 
@@ -89,16 +90,14 @@ class TestNames:
 
 async def listed_file(parts: Front) -> FileNode:
     parts.there("f")
-    node = await parts.file("f")
-    node.after = WRITE
-    return node
+    return await parts.file("f")
 
 
 class TestAFileVersion:
     async def test_is_what_the_file_has_once_the_store_has_it(self, tmp_path: Path) -> None:
         async with front(tmp_path) as parts:
             node = await listed_file(parts)
-            subject = FileVersion(node, WRITE, is_new=False)
+            subject = FileVersion(node, WRITE, is_new=False, start=start_of(node))
             subject.begin()
             assert node.busy
             subject.settle(published("g", "t1", 5), parts.namespace)
@@ -109,10 +108,11 @@ class TestAFileVersion:
     async def test_of_an_older_write_says_nothing(self, tmp_path: Path) -> None:
         async with front(tmp_path) as parts:
             node = await listed_file(parts)
-            subject = FileVersion(node, OTHER, is_new=False)
+            subject = FileVersion(node, OTHER, is_new=False, start=start_of(node))
             subject.begin()
+            node.after = WRITE
             subject.settle(published("g", "t1"), parts.namespace)
-            assert (node.base, node.after, node.pending) == ("t0", WRITE, 0)
+            assert (node.base, node.after, node.pending) == (None, WRITE, 0)
             assert node.content is not None
             assert node.content.token == "t0"
 
@@ -120,7 +120,7 @@ class TestAFileVersion:
         async with front(tmp_path) as parts:
             node = await listed_file(parts)
             await parts.write(node, b"new")
-            subject = FileVersion(node, WRITE, is_new=False)
+            subject = FileVersion(node, WRITE, is_new=False, start=start_of(node))
             subject.begin()
             subject.settle(published("g", "t1"), parts.namespace)
             assert node.base == "t1"
@@ -133,7 +133,7 @@ class TestAFileVersion:
     ) -> None:
         async with front(tmp_path) as parts:
             node = await listed_file(parts)
-            subject = FileVersion(node, WRITE, is_new=is_new)
+            subject = FileVersion(node, WRITE, is_new=is_new, start=start_of(node))
             subject.begin()
             made = Published(version("f", "t1", mode=0o600, mtime_ns=77))
             before = node.mode, node.mtime_ns
@@ -143,7 +143,7 @@ class TestAFileVersion:
     async def test_that_was_put_back_goes_where_it_is_refused(self, tmp_path: Path) -> None:
         async with front(tmp_path) as parts:
             node = await listed_file(parts)
-            subject = FileVersion(node, WRITE, is_new=True)
+            subject = FileVersion(node, WRITE, is_new=True, start=start_of(node))
             change = PendingChange((ShownName(parts.root, "f", node.entry()),), subject)
             change.show(parts.namespace)
             change.undo(parts.namespace)
@@ -160,8 +160,7 @@ class TestALink:
         async with front(tmp_path) as parts:
             parts.there("l", EntryKind.SYMLINK)
             node = await parts.node("l")
-            node.after = WRITE
-            subject = LinkVersion(node, WRITE)
+            subject = LinkVersion(node, WRITE, True, node.token, node.after)
             subject.begin()
             assert node.busy
             subject.settle(published("l", "t1"), parts.namespace)
@@ -172,7 +171,8 @@ class TestALink:
             parts.there("l", EntryKind.SYMLINK)
             node = await parts.node("l")
             change = PendingChange(
-                (ShownName(parts.root, "l", node.entry()),), LinkVersion(node, WRITE)
+                (ShownName(parts.root, "l", node.entry()),),
+                LinkVersion(node, WRITE, True, node.token, node.after),
             )
             change.show(parts.namespace)
             change.undo(parts.namespace)
@@ -182,17 +182,15 @@ class TestALink:
 
 async def test_a_moved_folder_has_everything_below_listed_anew(tmp_path: Path) -> None:
     async with front(tmp_path) as parts:
-        for path in ("d", "d/e", "over"):
+        for path in ("d", "d/e"):
             parts.there(path, EntryKind.DIRECTORY)
-        folder, over = await parts.folder("d"), await parts.folder("over")
+        folder = await parts.folder("d")
         below = await parts.node("e", folder)
         assert isinstance(below, DirectoryNode)
         for one in (folder, below):
             await parts.names(one)
-        subject = MovedFolder(folder, over)
+        subject = MovedFolder(folder)
         subject.begin()
-        assert over.gone
-        assert not folder.gone
         parts.later()
         asked = parts.pool.listings
         subject.settle(Published(), parts.namespace)
@@ -211,10 +209,10 @@ async def committed(parts: Front, size: int = 3) -> tuple[FileNode, Draft, Commi
         draft,
         WRITE,
         True,
+        start_of(node),
         lambda node, content: parts.told.append((node.name, content)),
     )
     subject.begin()
-    node.base, node.after = None, WRITE
     return node, draft, subject
 
 

@@ -167,12 +167,13 @@ class TestAFileThatNoStoreHas:
             await parts.file("b")
             node = await parts.written("b.tmp", b"data")
             await parts.close(node)
-            assert parts.pool.journal == []
+            assert [one.entry.path for one in parts.pool.under_way] == []
             await rename(parts, "b.tmp", "b")
             assert await parts.names() == ["b"]
-            assert parts.pool.asked == [(Operation.PUT, "b")]
-            assert parts.pool.journal[0].write.base == "t8"
-            assert node.after == parts.pool.journal[0].write.write_id
+            assert parts.pool.asked == [(Operation.PUT, "b.tmp"), (Operation.PUT, "b")]
+            assert parts.pool.dropped == [1]
+            assert parts.pool.journal[1].write.base == "t8"
+            assert node.after == parts.pool.journal[1].write.write_id
 
     async def test_keeps_under_its_new_name_what_an_fsync_promised(self, tmp_path: Path) -> None:
         async with front(tmp_path) as parts:
@@ -278,3 +279,86 @@ class TestAFolder:
                 await rename(parts, "d", "e")
             parts.later()
             assert await parts.names() == ["d"]
+
+
+class TestARefusedRename:
+    """The journal takes nothing: nothing has moved, and who has a file open goes on under its name."""
+
+    async def refuse(self, parts: Front, name: str, new_name: str) -> None:
+        parts.pool.refusal = NO_JOURNAL
+        with pytest.raises(errors.Unavailable):
+            await rename(parts, name, new_name)
+        parts.pool.refusal = None
+        parts.later()
+
+    async def test_leaves_an_open_target_where_it_is_with_what_was_written(
+        self, tmp_path: Path
+    ) -> None:
+        async with front(tmp_path) as parts:
+            parts.there("a", token="t1")
+            node = await parts.file("a")
+            other = await parts.written("b", b"other")
+            await parts.commits.fsync(other)
+            await self.refuse(parts, "a", "b")
+            assert await parts.names() == ["a", "b"]
+            assert (await parts.file("a"), await parts.file("b")) == (node, other)
+            assert (node.path, node.base, node.after, node.pending) == ("a", "t1", None, 0)
+            assert (other.path, other.removed) == ("b", False)
+            assert parts.pool.dropped == []
+            await parts.close(other)
+            assert parts.pool.asked == [(Operation.PUT, "b"), (Operation.PUT, "b")]
+            assert parts.pool.dropped == [1]
+
+    async def test_publishes_a_target_that_was_closed_meanwhile(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            parts.there("a", token="t1")
+            await parts.file("a")
+            other = await parts.written("b", b"other")
+
+            def close() -> None:
+                other.pins -= 1
+                other.write_handles -= 1
+                parts.pool.before_record = lambda: setattr(parts.pool, "refusal", None)
+
+            parts.pool.before_record = close
+            await self.refuse(parts, "a", "b")
+            assert parts.pool.asked == [(Operation.PUT, "b")]
+
+    async def test_leaves_content_that_no_store_has_under_its_name(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            parts.there("b", token="t8")
+            node = await parts.written("a.tmp", b"mine")
+            await parts.close(node)
+            other = await parts.file("b")
+            await self.refuse(parts, "a.tmp", "b")
+            assert await parts.names() == ["a.tmp", "b"]
+            assert (node.path, node.removed, other.removed) == ("a.tmp", False, False)
+            assert await parts.file("b") is other
+            draft = draft_of(node)
+            assert draft is not None
+            assert (draft.base, draft.after) == (None, None)
+            await rename(parts, "a.tmp", "c")
+            assert parts.pool.asked[-1] == (Operation.PUT, "c")
+            assert await parts.names() == ["b", "c"]
+
+    async def test_leaves_open_files_of_a_folder_below_it(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            parts.there("d", EntryKind.DIRECTORY)
+            folder = await parts.folder("d")
+            node = await parts.changes.create(folder, "f", 0o644, RUN)
+            node.pins, node.write_handles = 1, 1
+            await parts.write(node, b"data")
+            await self.refuse(parts, "d", "e")
+            assert await parts.names() == ["d"]
+            assert (folder.path, node.path) == ("d", "d/f")
+            await parts.close(node)
+            assert parts.pool.asked == [(Operation.PUT, "d/f")]
+
+    async def test_leaves_a_link_as_it_was(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            parts.there("l", EntryKind.SYMLINK, token="t3")
+            node = await parts.node("l")
+            await self.refuse(parts, "l", "m")
+            assert await parts.names() == ["l"]
+            assert await parts.node("l") is node
+            assert (node.token, node.after, node.pending, node.removed) == ("t3", None, 0, False)
