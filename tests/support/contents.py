@@ -62,18 +62,19 @@ class Contents:
         downloaded = 0
         for number in range(request.first, request.last):
             await trio.lowlevel.checkpoint()
-            data = self.chunk(request.content, number)
-            downloaded += len(data)
-            call.report(messages.Arrived(number, self._keep(request, number, data)))
+            downloaded += len(self.chunk(request.content, number))
+            call.report(self.arrived(request, number))
         return messages.Fetched(downloaded)
 
-    def _keep(self, request: messages.Fetch, number: int, data: bytes) -> bytes | None:
+    def arrived(self, request: messages.Fetch, number: int) -> messages.Arrived:
+        """Bring in one chunk of a request: into the cache, if it takes it."""
+        data = self.chunk(request.content, number)
         key = chunk_key(content_prefix(request.content), number)
         writer = ChunkWriter(self.cache)
         if request.anew:
             writer.drop(key)
         kept = self.cached and request.keep and writer.put(key, data)
-        return None if kept else data
+        return messages.Arrived(number, None if kept else data)
 
     async def hash(self, call: Call) -> messages.Answer:
         """Go through the chunks as they are told to be available."""
@@ -92,13 +93,17 @@ class Contents:
 
     def hashes(self, request: messages.Hash) -> messages.HashDone:
         """The answer to a Hash that was not given up."""
-        data = self._data[request.content.key, request.content.token]
-        self.hashed[request.content] = hashes_of(data)
-        sums = b"".join(
+        content = request.content
+        hashes = self.hashed[content] = hashes_of(self._data[content.key, content.token])
+        return messages.HashDone(hashes, sums=self.sums(content) if request.sums else b"")
+
+    def sums(self, content: Content) -> bytes:
+        """The checksums of a content's chunks, 8 bytes each."""
+        data = self._data[content.key, content.token]
+        return b"".join(
             xxhash.xxh3_64_digest(data[at : at + CHUNK_BYTES])
             for at in range(0, len(data), CHUNK_BYTES)
         )
-        return messages.HashDone(hashes_of(data), sums=sums if request.sums else b"")
 
     async def known(self, call: Call) -> messages.Answer:
         """Whether a content was hashed here."""

@@ -16,6 +16,7 @@ from vstorefs.mount.tree.inodes import (
     Local,
     Node,
     SymlinkNode,
+    TopNode,
 )
 from vstorefs.mount.tree.remote import Remote
 
@@ -85,6 +86,13 @@ async def test_the_root_stays_whatever_the_kernel_forgets(
 ) -> None:
     inodes.forget(ROOT, 1)
     assert inodes.get(ROOT) is root
+
+
+async def test_nor_does_the_top_of_several_stores_go(inodes: Inodes) -> None:
+    top = TopNode(inodes.number(), "")
+    inodes.looked_up(top)
+    inodes.forget(ROOT, 1)
+    assert inodes.get(ROOT) is top
 
 
 async def test_forgetting_what_is_unknown_does_nothing(inodes: Inodes, root: DirectoryNode) -> None:

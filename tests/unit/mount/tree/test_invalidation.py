@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
+import time
 
 import pyfuse3
 import pytest
@@ -25,6 +26,7 @@ class Kernel:
         self.threads: set[int] = set()
         self.busy = 0
         self.most_at_once = 0
+        self.takes_s = 0.0
         self.ready = threading.Event()
         self.ready.set()
         monkeypatch.setattr(pyfuse3, "invalidate_entry", self.invalidate_entry)
@@ -35,6 +37,7 @@ class Kernel:
         self.busy += 1
         self.most_at_once = max(self.most_at_once, self.busy)
         self.ready.wait()
+        time.sleep(self.takes_s)
         self.busy -= 1
         if name in self.refused:
             number = self.refused[name]
@@ -79,6 +82,7 @@ async def test_after_the_bound_nobody_waits_and_it_goes_on(
 
 
 async def test_no_two_calls_are_in_the_kernel_at_once(kernel: Kernel) -> None:
+    kernel.takes_s = 0.001
     forgetting = Forgetting()
     async with trio.open_nursery() as nursery:
         for number in range(20):
