@@ -248,8 +248,8 @@ async def test_workers_that_die_at_once_are_replaced_less_and_less_often(
     pauses = [after - before for before, after in zip(deaths.times, deaths.times[1:], strict=False)]
     # Up to 3 s of them go by while the dead one is buried.
     assert pauses[0] < 4
-    assert pauses[-1] >= 5
-    assert max(pauses) <= 8
+    assert pauses[-1] > 4.9
+    assert max(pauses) < 8.1
 
 
 async def test_a_wait_that_is_cancelled_abandons_the_job(place: Place) -> None:

@@ -20,7 +20,7 @@ from vstorefs.mount.writing.draft import Draft, remove_later
 from vstorefs.state.staging import StagingArea
 from vstorefs.workers import messages
 
-pytestmark = pytest.mark.trio
+pytestmark = [pytest.mark.trio, pytest.mark.timeout(60)]
 
 BASE = os.urandom(2 * CHUNK_BYTES + 77)
 
