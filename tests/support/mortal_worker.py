@@ -1,0 +1,73 @@
+"""A worker that dies in the middle: `python -m tests.support.mortal_worker FD`.
+
+Fetch      after two chunks, unless they were the last ones
+Publish    at once, unless it is asked to look first
+Find       never: it is refused, as Denied
+Known, Record    never: the answer holds the worker's process id
+Check      never, and writes a line into the log
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Iterator
+
+from vstorefs.model import Capabilities, Hashes
+from vstorefs.workers import messages
+from vstorefs.workers.channel import Channel
+
+_DEATH = 70
+
+
+class Dying(Exception):
+    """The worker's last moment."""
+
+
+def main(number: int) -> None:
+    """Answer until the front is gone, or death comes."""
+    channel: Channel[messages.ToWorker] = Channel(socket.socket(fileno=number), messages.ToWorker)
+    while batch := channel.receive():
+        for message in batch:
+            if isinstance(message, messages.Ask):
+                for said in _answer(message.number, message.request):
+                    channel.send(said)
+
+
+def _answer(number: int, request: messages.Request) -> Iterator[messages.ToFront]:
+    if isinstance(request, messages.Fetch):
+        until = min(request.first + 2, request.last)
+        for chunk in range(request.first, until):
+            yield messages.Progress(number, messages.Arrived(chunk))
+        if until < request.last:
+            raise Dying
+    if isinstance(request, messages.Check):
+        yield messages.LogLine(30, "that is odd")
+    yield messages.Reply(number, _last_words(request))
+
+
+def _last_words(request: messages.Request) -> messages.Answer:
+    match request:
+        case messages.Fetch():
+            return messages.Fetched(0)
+        case messages.Publish(look=True):
+            return messages.Published(unchanged=True)
+        case messages.Find(store=store, key=key):
+            return messages.Failure("Denied", "not for you", store, key, "list")
+        case messages.Known():
+            return messages.HashesKnown(Hashes(str(os.getpid()), "", ""), read=True)
+        case messages.Record():
+            return messages.Recorded((os.getpid(),))
+        case messages.Check():
+            return messages.Checked(Capabilities(writable=True))
+        case _:
+            raise Dying
+
+
+if __name__ == "__main__":
+    try:
+        main(int(sys.argv[1]))
+    except Dying:
+        # Without a word, and without closing anything.
+        os._exit(_DEATH)

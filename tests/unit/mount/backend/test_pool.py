@@ -1,0 +1,328 @@
+"""Workers as the front has them: real processes, stopped, killed and dying of themselves; a job outlives them."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+
+from tests.support.contents import hashes_of
+from tests.support.processes import ROOT
+from tests.workers.asking import SESSION, Place
+from vstorefs import errors
+from vstorefs.files import process_parent
+from vstorefs.model import (
+    CHUNK_BYTES,
+    Content,
+    JournalEntry,
+    Key,
+    Operation,
+    StoreId,
+    Token,
+    VersionId,
+    Write,
+    WriteId,
+)
+from vstorefs.mount.backend.pool import Job, Pool, repeat
+from vstorefs.workers import messages
+
+pytestmark = [pytest.mark.trio, pytest.mark.timeout(60)]
+
+TOKEN = Token("token")
+Mortals = Callable[[int], AbstractAsyncContextManager[Pool]]
+
+
+class Deaths(logging.Handler):
+    """Hears of workers that died."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.times: list[float] = []
+        self._heard = trio.Event()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        del record
+        self.times.append(trio.current_time())
+        self._heard.set()
+
+    async def wait(self, number: int) -> None:
+        """Until so many have died."""
+        while len(self.times) < number:
+            await self._heard.wait()
+            self._heard = trio.Event()
+
+
+class Reports:
+    """What was reported of a job, in order."""
+
+    def __init__(self) -> None:
+        self.all: list[messages.Report] = []
+        self._more = trio.Event()
+
+    def __call__(self, report: messages.Report) -> None:
+        self.all.append(report)
+        self._more.set()
+
+    async def wait(self, report: messages.Report, times: int = 1) -> None:
+        """Until it was reported so often."""
+        while self.all.count(report) < times:
+            await self._more.wait()
+            self._more = trio.Event()
+
+
+@asynccontextmanager
+async def running(start: messages.Start, workers: int) -> AsyncIterator[Pool]:
+    """A pool with its workers."""
+    pool = Pool(start, workers)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(pool.run)
+        yield pool
+        nursery.cancel_scope.cancel()
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """Folders and a `file` store."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    return Place(tmp_path / "place")
+
+
+@pytest.fixture
+def mortals(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mortals:
+    """A pool of workers that die in the middle."""
+    script = tmp_path / "python"
+    script.write_text(f'#!/bin/sh\nexec {sys.executable} -m tests.support.mortal_worker "$3"\n')
+    script.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(script))
+    return lambda workers: running(place.start, workers)
+
+
+@pytest.fixture
+def deaths() -> Iterator[Deaths]:
+    """Deaths of workers, while the test runs."""
+    heard = Deaths()
+    log = logging.getLogger("vstorefs.mount.backend.pool")
+    log.addHandler(heard)
+    yield heard
+    log.removeHandler(heard)
+
+
+def workers_now() -> list[int]:
+    """The workers that this process has started."""
+    found = []
+    for pid in [int(one) for one in os.listdir("/proc") if one.isdigit()]:
+        parent = process_parent(pid)
+        if parent is not None and parent[0] == os.getpid():
+            with contextlib.suppress(OSError):
+                if b"vstorefs.workers.main" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    found.append(pid)
+    return found
+
+
+def entry(store: StoreId) -> JournalEntry:
+    write = Write(WriteId("w"), VersionId("v"), 0, None)
+    return JournalEntry(1, SESSION, store, Operation.REMOVE, Key("a"), write)
+
+
+async def test_reports_come_in_order_and_before_the_answer(place: Place) -> None:
+    content = place.content("a", os.urandom(5 * CHUNK_BYTES + 1))
+    reports: list[messages.Report] = []
+    async with running(place.start, 2) as pool:
+        answer = await pool.ask(messages.Fetch(content, 0, 6, pin=False), on_report=reports.append)
+        assert reports == [messages.Arrived(chunk) for chunk in range(6)]
+    assert answer == messages.Fetched(content.size)
+
+
+async def test_an_error_comes_with_its_class_and_place(mortals: Mortals) -> None:
+    async with mortals(1) as pool:
+        with pytest.raises(errors.Denied, match="not for you") as caught:
+            await pool.ask(messages.Find(StoreId("s"), Key("a/b")))
+    assert (caught.value.store, caught.value.key, caught.value.operation) == ("s", "a/b", "list")
+
+
+async def test_what_a_worker_has_to_say_is_in_the_log(
+    mortals: Mortals, place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with mortals(1) as pool:
+        await pool.ask(messages.Check(place.spec.id))
+    assert "that is odd" in [record.getMessage() for record in caplog.records]
+
+
+async def test_a_job_of_a_worker_that_was_killed_is_asked_again(place: Place) -> None:
+    data = os.urandom(CHUNK_BYTES)
+    content = place.content("a", data)
+    async with running(place.start, 1) as pool:
+        await pool.ask(messages.Check(place.spec.id))
+        (worker,) = workers_now()
+        # It can take in nothing any more, so that it dies with the job undone.
+        os.kill(worker, signal.SIGSTOP)
+        job = pool.start(messages.Fetch(content, 0, 1, pin=False))
+        await trio.testing.wait_all_tasks_blocked()
+        os.kill(worker, signal.SIGKILL)
+        assert await pool.finish(job) == messages.Fetched(len(data))
+        assert worker not in workers_now()
+
+
+async def test_what_was_told_of_a_job_is_told_the_next_worker_too(place: Place) -> None:
+    data = os.urandom(9 * CHUNK_BYTES)
+    content = place.content("a", data)
+    reports = Reports()
+    async with running(place.start, 1) as pool:
+        await pool.ask(messages.Fetch(content, 0, 9, pin=True))
+        job = pool.start(messages.Hash(content, 0), reports)
+        pool.tell(job, messages.Available(8))
+        await reports.wait(messages.Hashed(8))
+        (worker,) = workers_now()
+        os.kill(worker, signal.SIGKILL)
+        await reports.wait(messages.Hashed(8), times=2)
+        pool.tell(job, messages.Available(9))
+        answer = await pool.finish(job)
+    assert isinstance(answer, messages.HashDone)
+    assert answer.hashes == hashes_of(data)
+
+
+async def test_a_fetch_goes_on_behind_the_last_chunk_that_arrived(mortals: Mortals) -> None:
+    content = Content(StoreId("s"), Key("a"), TOKEN, 5 * CHUNK_BYTES)
+    reports: list[messages.Report] = []
+    async with mortals(1) as pool:
+        job = pool.start(messages.Fetch(content, 0, 5, pin=False), reports.append)
+        await pool.finish(job)
+    assert reports == [messages.Arrived(chunk) for chunk in range(5)]
+
+
+async def test_a_publish_looks_whether_it_has_happened_when_it_is_asked_again(
+    mortals: Mortals, place: Place
+) -> None:
+    async with mortals(1) as pool:
+        job = pool.start(messages.Publish(entry(place.spec.id), look=False, overdue=True))
+        assert await pool.finish(job) == messages.Published(unchanged=True)
+
+
+async def test_a_fetch_whose_answer_alone_was_lost_brings_nothing_twice(place: Place) -> None:
+    content = place.content("a", os.urandom(4 * CHUNK_BYTES))
+    job = Job(messages.Fetch(content, 2, 4, pin=False), None, arrived=3)
+    reports: list[messages.Report] = []
+    async with running(place.start, 1) as pool:
+        answer = await pool.ask(repeat(job), on_report=reports.append)
+    assert (answer, reports) == (messages.Fetched(0), [])
+
+
+async def test_what_is_asked_while_no_worker_lives_is_asked_of_the_next(
+    mortals: Mortals, deaths: Deaths, mock_clock: trio.testing.MockClock
+) -> None:
+    content = Content(StoreId("s"), Key("a"), TOKEN, 3 * CHUNK_BYTES)
+    async with mortals(1) as pool:
+        first = pool.start(messages.Fetch(content, 0, 3, pin=False))
+        # The clock stands still: the next worker is not started yet.
+        await deaths.wait(1)
+        second = pool.start(messages.Known(content))
+        await trio.testing.wait_all_tasks_blocked()
+        assert not second.done.is_set()
+        mock_clock.jump(1)
+        assert isinstance(await pool.finish(second), messages.HashesKnown)
+        assert isinstance(await pool.finish(first), messages.Fetched)
+
+
+async def test_workers_that_die_at_once_are_replaced_less_and_less_often(
+    place: Place,
+    deaths: Deaths,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    script = tmp_path / "python"
+    script.write_text('#!/bin/bash\nexec head -c 1 <&"$3" >/dev/null\n')
+    script.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(script))
+    async with running(place.start, 1):
+        await deaths.wait(10)
+    pauses = [after - before for before, after in zip(deaths.times, deaths.times[1:], strict=False)]
+    # Up to 3 s of them go by while the dead one is buried.
+    assert pauses[0] < 4
+    assert pauses[-1] > 4.9
+    assert max(pauses) < 8.1
+
+
+async def test_a_wait_that_is_cancelled_abandons_the_job(place: Place) -> None:
+    content = place.content("a", b"never said to be there")
+    async with running(place.start, 1) as pool:
+        job = pool.start(messages.Hash(content, 0))
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await pool.finish(job)
+        assert scope.cancelled_caught
+        await job.done.wait()
+    assert job.answer == messages.HashDone(None)
+
+
+async def test_nobody_waits_longer_than_the_bound(
+    place: Place, mock_clock: trio.testing.MockClock
+) -> None:
+    content = place.content("a", b"never said to be there")
+    async with running(place.start, 1) as pool:
+
+        async def ask() -> None:
+            with pytest.raises(errors.Unavailable, match="60 s") as caught:
+                await pool.ask(messages.Hash(content, 0), bound_s=60)
+            assert caught.value.operation == "hash"
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask)
+            await trio.testing.wait_all_tasks_blocked()
+            mock_clock.jump(60)
+
+
+async def test_a_store_that_hangs_takes_no_more_than_its_share(
+    place: Place, mock_clock: trio.testing.MockClock
+) -> None:
+    content = place.content("a", b"never said to be there")
+    store = place.spec.id
+    async with running(place.start, 1) as pool, trio.open_nursery() as nursery:
+
+        async def hang() -> None:
+            with pytest.raises(errors.Unavailable):
+                await pool.ask(messages.Hash(content, 0), store=store)
+
+        async def one_too_many() -> None:
+            with pytest.raises(errors.Unavailable):
+                await pool.ask(messages.Check(store), store=store)
+
+        for _ in range(place.spec.concurrency):
+            nursery.start_soon(hang)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.start_soon(one_too_many)
+        await trio.testing.wait_all_tasks_blocked()
+        for _ in range(3):
+            assert isinstance(await pool.ask(messages.Check(store)), messages.Checked)
+        mock_clock.jump(60)
+
+
+async def test_one_worker_takes_all_records_and_others_spread(
+    mortals: Mortals, place: Place
+) -> None:
+    content = Content(StoreId("s"), Key("a"), TOKEN, 1)
+    async with mortals(2) as pool:
+        records = [pool.start(messages.Record((entry(place.spec.id),))) for _ in range(4)]
+        answers = [await pool.finish(job) for job in records]
+        assert len({str(answer) for answer in answers}) == 1
+        others = [pool.start(messages.Known(content)) for _ in range(4)]
+        assert len({str(await pool.finish(job)) for job in others}) == 2
+
+
+async def test_the_workers_end_with_the_pool(place: Place) -> None:
+    async with running(place.start, 2) as pool:
+        await pool.ask(messages.Check(place.spec.id))
+        workers = workers_now()
+        assert len(workers) == 2
+    for worker in workers:
+        with pytest.raises(ProcessLookupError):
+            os.kill(worker, 0)
