@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -138,7 +139,10 @@ def test_the_log_of_a_run_is_shown_or_where_it_is(served: Served) -> None:
     logs = served.site.state_dir / "logs"
     logs.mkdir()
     (logs / "home-ada-data.log").write_text(
-        "".join(f"16:05:40 /home/ada/data/f{n}: <b>downloaded</b>, 28.9 kB\n" for n in range(500))
+        "".join(
+            f"2026-11-26T02:31:52.123+01:00 INFO    /home/ada/data/f{n}: <b>downloaded</b>, 28.9 kB\n"
+            for n in range(500)
+        )
     )
     runs = served.runs
     here = runs.begin("here", "true", mount_point="/home/ada/data")
@@ -149,6 +153,19 @@ def test_the_log_of_a_run_is_shown_or_where_it_is(served: Served) -> None:
     assert "f299:" not in page.text
     assert str(logs / "home-ada-other.log") in served.page(f"/runs/{gone.id}").text
     assert "is on far" in served.page(f"/runs/{away.id}").text
+
+
+def test_a_log_in_json_is_shown_as_text(served: Served) -> None:
+    logs = served.site.state_dir / "logs"
+    logs.mkdir()
+    fields = {"time": "2026-11-26T02:31:52.123+01:00", "level": "ERROR", "logger": "vstorefs"}
+    record = fields | {"message": "/f\n: bad", "exception": "Traceback:\n  line\nOSError: x"}
+    (logs / "home-ada-data.log").write_text(json.dumps(record) + "\n")
+    here = served.runs.begin("here", "true", mount_point="/home/ada/data")
+    page = served.page(f"/runs/{here.id}")
+    told = r"2026-11-26T02:31:52.123+01:00 ERROR /f\n: bad Traceback: line OSError: x"
+    assert told in page.text
+    assert "{" not in page.text[page.text.index("Log of its mount") :]
 
 
 def test_warnings_that_hold_come_with_the_command_and_end_when_accepted(served: Served) -> None:

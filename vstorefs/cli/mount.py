@@ -33,6 +33,12 @@ examples:
                                                the same as they were, deleted files included
 
 Credentials for S3 are found as by the AWS command line: environment, profiles, instance roles.
+
+A record of the log is one line: the local time with its zone, the level, and the message, such as
+  2026-11-26T02:31:52.123+01:00 INFO    /home/ada/data/train.csv: downloaded, 28.9 kB
+What cannot be printed is written as its escape; a traceback stands below its record, four spaces in.
+With --log-format json it is an object with time, level, logger, message and, where there is a
+traceback, exception.
 """
 
 
@@ -72,6 +78,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where the journal and what is being written lie (default: ~/.local/state/vstorefs)",
     )
     parser.add_argument("--log-file", type=Path, metavar="FILE", help="where the log goes")
+    parser.add_argument(
+        "--log-format",
+        choices=[one.value for one in logs.Format],
+        default=logs.Format.TEXT.value,
+        help="text: a record is a line (default); json: it is an object on a line",
+    )
     parser.add_argument("-v", "--verbose", action="store_true", help="log more")
     parser.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
 
@@ -201,7 +213,8 @@ def _serve(options: argparse.Namespace, point: Path, what: Project | None = None
 
     background = options.ready_fd is not None
     file = _log_file(options, point) if background or options.log_file is not None else None
-    log = logs.start(logging.DEBUG if options.verbose else logging.INFO, file)
+    level = logging.DEBUG if options.verbose else logging.INFO
+    log = logs.start(level, file, logs.Format(options.log_format))
     cache = folders.cache_dir(options.cache_dir)
     what = what or _project(options)
 
@@ -308,6 +321,7 @@ def _again(options: argparse.Namespace, point: Path) -> list[str]:
         arguments += ["--cache-size", options.cache_size]
     if options.at is not None:
         arguments += ["--at", options.at]
+    arguments += ["--log-format", options.log_format]
     for name in ("read_only", "allow_other", "verbose"):
         if getattr(options, name):
             arguments.append("--" + name.replace("_", "-"))

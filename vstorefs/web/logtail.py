@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from vstorefs import logs
 from vstorefs.ledger.manifest import Run
 from vstorefs.state import mounts
 from vstorefs.web.site import Site
@@ -51,10 +52,11 @@ def _tail(file: Path) -> LogTail:
             data = opened.read(_BYTES)
     except OSError as error:
         return LogTail(f"The log cannot be read: {error.strerror}.", str(file))
-    lines = data.decode("utf-8", "replace").splitlines()
+    whole = data.decode("utf-8", "replace").splitlines()
     is_cut = size > _BYTES
     if is_cut:
-        lines = lines[1:]
+        whole = whole[1:]
+    lines = [line for one in whole for line in logs.shown(one).splitlines()]
     some = lines[-_LINES:]
     note = f"The last {len(some)} lines." if is_cut or len(lines) > _LINES else "All of it."
     return LogTail(f"{note} The mounts of one folder share a log.", str(file), tuple(some))

@@ -29,7 +29,7 @@ from dataclasses import dataclass, field
 import msgspec
 import trio
 
-from vstorefs import errors
+from vstorefs import errors, logs
 from vstorefs.model import StoreId
 from vstorefs.workers import messages
 from vstorefs.workers.channel import Decoder, encode
@@ -220,8 +220,8 @@ class Pool:
                 if job is not None:
                     job.answer = answer
                     job.done.set()
-            case messages.LogLine(level, text):
-                log.log(level, "%s", text)
+            case messages.LogLine(logger, level, text, exception):
+                logs.relay(logger, level, text, exception)
 
     async def _replace(self, worker: Worker) -> None:
         assert self._nursery is not None

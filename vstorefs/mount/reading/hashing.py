@@ -170,7 +170,7 @@ def log_hashes(path: str, content: Content, done: messages.HashDone) -> None:
     log.info("%s: downloaded, %s", path, size_text(content.size))
     log.info("%s: md5 sum: %s", path, done.hashes.md5)
     log.info("%s: sha1 sum: %s", path, done.hashes.sha1)
-    log.info("%s: sha256 sum:\n%s", path, done.hashes.sha256)
+    log.info("%s: sha256 sum: %s", path, done.hashes.sha256)
     if done.reread:
         log.info(
             "%s: %s were read again to hash it, because the cache had dropped them",
