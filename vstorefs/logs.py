@@ -169,18 +169,6 @@ def _to_text(fields: Mapping[str, str]) -> str:
     return "\n".join(lines)
 
 
-def size_text(size: int) -> str:
-    """A size for people, in decimal units with one digit: `28.9 kB`."""
-    if size < 1000:
-        return f"{size} B"
-    value = float(size)
-    for unit in ("kB", "MB", "GB", "TB"):
-        value /= 1000
-        if round(value, 1) < 1000:
-            return f"{value:.1f} {unit}"
-    return f"{value / 1000:.1f} PB"
-
-
 def visible(text: str) -> str:
     """A text on one line in which every character can be seen; what cannot is written as its escape."""
     if text.isprintable():

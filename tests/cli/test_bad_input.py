@@ -137,7 +137,11 @@ def test_no_project_file(one_host: Host, point: Path) -> None:
 
 @pytest.mark.parametrize(
     ("size", "says"),
-    [("1MiB", "at least 64 MiB"), ("huge", "is not a size"), ("900 TB", "does not fit")],
+    [
+        ("1MiB", "a cache of 1.0 MB is too small; give --cache-size at least 68MB"),
+        ("huge", "is not a size"),
+        ("900 TB", "does not fit"),
+    ],
 )
 def test_impossible_cache_sizes(one_host: Host, point: Path, size: str, says: str) -> None:
     refused(one_host, "mount", "--cache-size", size, point, status=2, says=says)

@@ -264,7 +264,7 @@ def test_what_history_takes(mount: Mount) -> None:
     assert planned[-1]["freed"] == {"keep:1": 100, "older-than:90d": 0}
     assert "keep:1" in run(mount, "du", "--history", "--keep", "1", mount / "d")
     assert "names no versions" in refused(mount, "du", "--history", "--keep", "x", mount / "d")
-    assert "1.1 KiB" in run(mount, "du", "--history", mount / "d")
+    assert "1.1 kB" in run(mount, "du", "--history", mount / "d")
 
 
 def test_many_files_are_told_of_in_full(one_host: Host, tmp_path: Path) -> None:

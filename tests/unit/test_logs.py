@@ -127,14 +127,3 @@ def test_what_another_process_logged_keeps_its_logger_and_traceback(written: Wri
         "message": "100 % lost",
         "exception": "Traceback\nOSError",
     }
-
-
-def test_sizes_for_people() -> None:
-    assert [logs.size_text(size) for size in (0, 999, 1000, 28_900, 999_999, 57_600_000_000)] == [
-        "0 B",
-        "999 B",
-        "1.0 kB",
-        "28.9 kB",
-        "1.0 MB",
-        "57.6 GB",
-    ]

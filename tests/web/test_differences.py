@@ -20,7 +20,7 @@ def shown(old: str, new: str) -> list[tuple[str, str]]:
 def test_a_changed_line_stands_between_three_equal_ones() -> None:
     old = "".join(f"{n}\n" for n in range(1, 101))
     result = compare(old.encode(), old.replace("50\n", "fifty\n").encode())
-    assert result.note == "Lines added: 1; removed: 1."
+    assert result.note == "1 line added, 1 removed."
     assert [(one.mark, one.text, one.old, one.new) for one in result.lines] == [
         ("@", "lines 47–53, now 47–53", None, None),
         (" ", "47", 47, 47),

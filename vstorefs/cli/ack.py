@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from vstorefs import errors, files
+from vstorefs import errors, files, units
 from vstorefs.cli.output import as_text
 from vstorefs.state import control, mounts
 
@@ -42,7 +42,9 @@ def run(options: argparse.Namespace) -> int:
         },
         timeout_s=_ACCEPT_S,
     )
-    print(f"accepted: {answer['paths']} paths, {answer['ended']} warnings ended")
+    print(
+        f"accepted: {units.count(answer['paths'], 'path')}, {units.count(answer['ended'], 'warning')} ended"
+    )
     if answer["waiting"]:
         print(f"other hosts do not know yet: {answer['why']}")
     return 0

@@ -7,7 +7,7 @@ import itertools
 import os
 from typing import Any
 
-from vstorefs import errors
+from vstorefs import errors, units
 from vstorefs.cli import projects
 from vstorefs.cli.output import show_json
 from vstorefs.ledger.comparing import Comparison, Paths, is_asked
@@ -67,9 +67,8 @@ def run(options: argparse.Namespace) -> int:
     else:
         for one in warnings:
             print(f"{visible(one['path'])}: warning: {one['text']}")
-        count = len(warnings)
-        words = "nothing has" if not count else f"{count} of {against.inputs} inputs have"
-        print(f"{words} changed since run {against.label}")
+        changed = f"{len(warnings)} of " if warnings else "none of "
+        print(f"{changed}{units.count(against.inputs, 'input')} changed since run {against.label}")
     return errors.EXIT_FAILURE if options.strict and warnings else 0
 
 

@@ -8,9 +8,9 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from vstorefs import errors
+from vstorefs import errors, units
 from vstorefs.cli import points
-from vstorefs.cli.output import binary_size, shown_path
+from vstorefs.cli.output import shown_path
 from vstorefs.cli.textdiff import compared
 from vstorefs.cli.versionfiles import version_file
 from vstorefs.state import control, mounts
@@ -100,7 +100,7 @@ def _print_text(rows: Iterator[dict[str, Any]]) -> int:
 
 def _about(row: dict[str, Any]) -> str:
     sides = [side for side in (row["before"], row["after"]) if side is not None]
-    sizes = [binary_size(side["size"]) for side in sides]
+    sizes = [units.size(side["size"]) for side in sides]
     if row["change"] != Change.CHANGED.value:
         return sizes[0]
     hashes = [side["sha256"][:12] for side in sides if side["sha256"]]

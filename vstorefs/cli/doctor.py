@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
-from vstorefs import errors
+from vstorefs import errors, units
 from vstorefs.cli import opening
 from vstorefs.cli.output import show_json
 from vstorefs.model import HIDDEN_FOLDER
@@ -152,8 +152,8 @@ def _warnings(bucket: Bucket) -> Sequence[str]:
         else:
             if old:
                 found.append(
-                    f"{len(old)} uploads were begun over a week ago and never finished; their parts cost money. "
-                    f"To take them back: vstorefs doctor --abort-uploads {bucket.spec.url}"
+                    f"{units.count(len(old), 'upload was', 'uploads were')} begun over a week ago and never finished; "
+                    f"the parts cost money. To abort: vstorefs doctor --abort-uploads {bucket.spec.url}"
                 )
     return found
 
@@ -170,7 +170,9 @@ def _abort(bucket: Bucket) -> int:
     old = list(_abandoned(bucket))
     for one in old:
         bucket.abort(one)
-    print(f"{bucket.spec.url}: {len(old)} unfinished uploads of over a week ago were taken back")
+    print(
+        f"{bucket.spec.url}: aborted {units.count(len(old), 'upload')} unfinished for over a week"
+    )
     return 0
 
 

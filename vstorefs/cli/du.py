@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from vstorefs import errors
-from vstorefs.cli.output import binary_size, show_json, shown_path
+from vstorefs import errors, units
+from vstorefs.cli.output import show_json, shown_path
 from vstorefs.state import control, mounts
 from vstorefs.versions.history import selection
 from vstorefs.versions.history.selection import Rule
@@ -97,7 +97,7 @@ def _print_table(rows: list[dict[str, Any]], titles: list[str]) -> None:
     cells = [titles]
     for row in rows:
         numbers = [_cell(key, value) for key, value in row.items() if key not in {"path", "freed"}]
-        cells.append([*numbers, *(binary_size(size) for size in row.get("freed", {}).values())])
+        cells.append([*numbers, *(units.size(size) for size in row.get("freed", {}).values())])
     widths = [max(10, *(len(line[at]) for line in cells)) for at in range(len(titles))]
     for line, path in zip(cells, ["PATH", *(row["path"] for row in rows)], strict=True):
         padded = (cell.rjust(width) for cell, width in zip(line, widths, strict=True))
@@ -105,4 +105,4 @@ def _print_table(rows: list[dict[str, Any]], titles: list[str]) -> None:
 
 
 def _cell(key: str, value: int) -> str:
-    return binary_size(value) if key.endswith("_bytes") else str(value)
+    return units.size(value) if key.endswith("_bytes") else str(value)

@@ -7,9 +7,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from vstorefs import errors
+from vstorefs import errors, units
 from vstorefs.cli import at, opening
-from vstorefs.cli.output import binary_size
 from vstorefs.ledger.opening import choose
 from vstorefs.model import Entry, Key
 from vstorefs.stores.base import Store
@@ -72,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
         for done in _copied(store, entries, options.target):
             count += 1
             size += done.bytes_sent
-    print(f"{count} files, {binary_size(size)}, in {options.target}")
+    print(f"{units.count(count, 'file')}, {units.size(size)}, in {options.target}")
     return 0
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vstorefs import errors
+from vstorefs import errors, units
 from vstorefs.cli.progress import Progress
 from vstorefs.state import control, mounts
 from vstorefs.state.mounts import MountRecord
@@ -41,7 +41,7 @@ def versions(found: Below, request: dict[str, Any]) -> list[dict[str, Any]]:
     """The versions of all files that a request chooses, as the mount tells of them."""
     rows: list[dict[str, Any]] = []
     looked = 0
-    with Progress(lambda: f"{looked} of {len(found.paths)} files looked at"):
+    with Progress(lambda: f"{looked} of {units.count(len(found.paths), 'file')} looked at"):
         for paths in batches(found.paths, _PATHS):
             asked = request | {"op": "chosen", "paths": paths}
             rows += control.answer(found.record, asked, timeout_s=None)["versions"]

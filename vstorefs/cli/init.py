@@ -41,7 +41,7 @@ url = {url}
 """
 _FOOT = """
 # [cache]
-# size = "50 GiB"
+# size = "50 GB"
 
 # [hash]
 # whole-below = "256 MiB"      # files that were read in part are read to their end and hashed, up to this size

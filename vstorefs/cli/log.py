@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from vstorefs import errors
+from vstorefs import errors, units
 from vstorefs.cli.output import show_json, shown_path
 from vstorefs.model import VersionKind
 from vstorefs.state import control, mounts
@@ -107,7 +107,7 @@ def _print_lines(rows: Iterable[dict[str, Any]]) -> None:
         deleted = row["kind"] == VersionKind.TOMBSTONE.value
         words = [*row["marks"], *(["head"] if row["is_head"] else [])]
         print(
-            f"{str(row['time']).replace('T', ' ').removesuffix('Z'):23}",
+            f"{units.moment_of(row['time']):23}",
             f"{'deleted' if deleted else row['size']:>12}",
             f"{(row['sha256'] or '-')[:12]:12}",
             f"{label(row['id']):12}",

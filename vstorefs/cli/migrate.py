@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from vstorefs import errors
+from vstorefs import errors, units
 from vstorefs.cli import opening
 from vstorefs.model import Capabilities
 from vstorefs.versions.layouts.migrate import WAIT_S, Migration
@@ -57,11 +57,13 @@ def run(options: argparse.Namespace) -> int:
             paths, made, lost = paths + 1, made + moved.made, lost + moved.lost
             if moved.lost:
                 print(
-                    f"{moved.path}: {moved.lost} versions have no content any more, as another tool replaced "
-                    "the plain key; their records stay in .vstorefs/history/"
+                    f"{moved.path}: {units.count(moved.lost, 'version has', 'versions have')} no content any more, "
+                    "as another tool replaced the plain key; the records stay in .vstorefs/history/"
                 )
     would = "would make" if options.dry_run else "made"
-    print(f"{paths} files: {would} {made} versions; {lost} cannot be kept")
+    print(
+        f"{units.count(paths, 'file')}: {would} {units.count(made, 'version')}; {lost} cannot be kept"
+    )
     return 0
 
 

@@ -68,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--allow-other", action="store_true", help="let other users in, as file modes allow"
     )
     parser.add_argument(
-        "--cache-size", metavar="SIZE", help="how large the cache may grow, such as 50GiB"
+        "--cache-size", metavar="SIZE", help="how large the cache may grow, such as 50GB"
     )
     folders.add_cache_dir(parser)
     parser.add_argument(

@@ -10,9 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from vstorefs import errors, files
+from vstorefs import errors, files, units
 from vstorefs.cli import histories, projects
-from vstorefs.cli.output import binary_size, one_or_many
 from vstorefs.cli.progress import Progress
 from vstorefs.clock import SystemClock
 from vstorefs.ledger.manifest import Input, Output, Seen
@@ -120,7 +119,7 @@ def _see_that_ids_are_clear(rows: Sequence[Row], wanted: Selection) -> None:
     for word in wanted.ids if wanted.rule is Rule.NAMED else ():
         named = [row for row in rows if row["id"].startswith(word) or _label(row).startswith(word)]
         if len(named) != 1:
-            why = "no version" if not named else f"{len(named)} versions"
+            why = "no version" if not named else units.count(len(named), "version")
             raise errors.UsageError(
                 f"{why} here with an id that begins with {word}; vstorefs log shows them, with what was purged"
             )
@@ -136,7 +135,7 @@ def _see_that_nothing_is_needed(rows: Sequence[Row], needed: Needed, *, allowed:
             print(f"{row['path']}: version {_label(row)} is needed: {why}", file=sys.stderr)
     if reasons and not allowed:
         raise errors.VstorefsError(
-            f"{one_or_many(reasons, 'version is', 'versions are')} needed, and nothing was removed; "
+            f"{units.count(reasons, 'version is', 'versions are')} needed, and nothing was removed; "
             "choose others, or add --even-if-needed"
         )
 
@@ -144,17 +143,17 @@ def _see_that_nothing_is_needed(rows: Sequence[Row], needed: Needed, *, allowed:
 def _show(rows: Sequence[Row]) -> None:
     width = max(len(row["path"]) for row in rows)
     for row in rows:
-        time = row["time"].replace("T", " ").removesuffix("Z")
+        time = units.moment_of(row["time"])
         print(
             f"{row['path']:{width}}  {time}  {_label(row)}  {row['size']:>14}{_remarks(row)}".rstrip()
         )
     files = len({row["path"] for row in rows})
     size = sum(row["size"] for row in rows)
-    print(f"{_count(rows)} of {one_or_many(files, 'file', 'files')}, {binary_size(size)}")
+    print(f"{_count(rows)} of {units.count(files, 'file')}, {units.size(size)}")
     heads = sum(bool(row["is_head"]) for row in rows)
     if heads:
         print(
-            f"{one_or_many(heads, 'of them is what a file shows', 'of them are what files show')} now: "
+            f"including {units.count(heads, 'current version, whose file is', 'current versions, whose files are')} "
             "deleted first"
         )
 
@@ -181,7 +180,7 @@ def _purge(record: MountRecord, rows: Sequence[Row]) -> int:
         "at": SystemClock().wall_ns(),
     }
     wanted = [{"path": row["path"], "id": row["id"]} for row in rows]
-    with Progress(lambda: f"{len(outcomes)} of {len(rows)} versions removed"):
+    with Progress(lambda: f"{len(outcomes)} of {_count(rows)} removed"):
         for row in rows:
             if row["is_head"]:
                 _delete(Path(record.mount_point) / row["path"])
@@ -213,12 +212,12 @@ def _tell(rows: Sequence[Row], outcomes: Sequence[Row]) -> int:
                 f"{one['path']}: {label(one['id'])}: its bytes stay, for {one['kept']} has them too"
             )
     gone = [row for row in rows if (row["path"], row["id"]) not in failed]
-    print(f"removed {_count(gone)}, {binary_size(sum(row['size'] for row in gone))}")
+    print(f"removed {_count(gone)}, {units.size(sum(row['size'] for row in gone))}")
     return errors.EXIT_FAILURE if failed else 0
 
 
 def _count(rows: Sequence[Row]) -> str:
-    return one_or_many(len(rows), "version", "versions")
+    return units.count(len(rows), "version")
 
 
 def _label(row: Row) -> str:

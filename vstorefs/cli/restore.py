@@ -12,9 +12,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from vstorefs import errors
+from vstorefs import errors, units
 from vstorefs.cli import points
-from vstorefs.cli.output import binary_size, shown_path
+from vstorefs.cli.output import shown_path
 from vstorefs.cli.versionfiles import history_of, version_file
 from vstorefs.state import control, mounts
 from vstorefs.state.mounts import MountRecord
@@ -154,7 +154,7 @@ def _tell(rows: Iterator[dict[str, Any]], to: str) -> Counter[str]:
         else:
             print(f"{row['outcome']:11}  {path}{_origin(row)}")
         if number % _EVERY == 0:
-            print(f"{number} files, {binary_size(size)}", file=sys.stderr)
+            print(f"{units.count(number, 'file')}, {units.size(size)}", file=sys.stderr)
     return counts
 
 
@@ -162,9 +162,7 @@ def _origin(row: dict[str, Any]) -> str:
     if row["id"] is None:
         return ""
     time = datetime.fromisoformat(row["time"])
-    return (
-        f"  {binary_size(row['size'])}, version {label(row['id'])} of {time:%Y-%m-%d %H:%M:%S} UTC"
-    )
+    return f"  {units.size(row['size'])}, version {label(row['id'])} of {units.moment(time)} UTC"
 
 
 def _summary(counts: Counter[str], *, dry_run: bool) -> None:

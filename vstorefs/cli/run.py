@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from vstorefs import errors, project
+from vstorefs import errors, project, units
 from vstorefs.cli import supervising
 from vstorefs.ledger import recording
 from vstorefs.ledger.opening import PROJECT_FILE, choose
@@ -83,8 +83,9 @@ def _tell(answer: dict[str, Any]) -> None:
         print(f"vstorefs: {warning}", file=sys.stderr)
     about = answer["run"]
     print(
-        f"vstorefs: run {about['id'][:12]}: {about['inputs']} inputs, {about['outputs']} outputs, "
-        f"{about['warnings']} warnings; vstorefs show {about['name'] or about['id'][:12]}",
+        f"vstorefs: run {about['id'][:12]}: {units.count(about['inputs'], 'input')}, "
+        f"{units.count(about['outputs'], 'output')}, {units.count(about['warnings'], 'warning')}; "
+        f"vstorefs show {about['name'] or about['id'][:12]}",
         file=sys.stderr,
     )
     if answer["waiting"]:

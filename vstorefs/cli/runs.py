@@ -8,7 +8,7 @@ import shlex
 from datetime import UTC
 from typing import Any
 
-from vstorefs import errors
+from vstorefs import errors, units
 from vstorefs.cli import projects
 from vstorefs.cli.output import show_json, show_table
 from vstorefs.ledger.manifest import SHORT_ID, Run
@@ -83,14 +83,14 @@ def about(run: Run) -> dict[str, Any]:
 
 
 def _row(run: Run) -> tuple[str, ...]:
-    took = f"{(run.ended - run.started).total_seconds():.0f} s" if run.ended is not None else "-"
+    took = units.duration((run.ended - run.started).total_seconds()) if run.ended else "-"
     command = shlex.join(run.command) if run.command else f"mount {run.mount_point}"
     return (
         _MARK if run.warnings else "",
         run.id[:SHORT_ID],
         run.name or "-",
         status(run),
-        f"{run.started.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
+        units.moment(run.started),
         took,
         str(run.inputs),
         str(run.outputs),

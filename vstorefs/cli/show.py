@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from datetime import UTC, datetime
+from datetime import datetime
 
+from vstorefs import units
 from vstorefs.cli import projects
-from vstorefs.cli.output import binary_size
 from vstorefs.cli.runs import status
 from vstorefs.ledger import changes, manifest
 from vstorefs.ledger.manifest import Input, Manifest, Output, Seen
@@ -64,8 +64,10 @@ def _text(whole: Manifest) -> str:
 
 
 def _remarks(use: Input) -> str:
-    opens = "once" if use.opens == 1 else f"{use.opens} times"
-    words = [f"opened {opens}", f"at most {binary_size(use.read_bytes)} read"]
+    words = [
+        f"opened {units.count(use.opens, 'time')}",
+        f"at most {units.size(use.read_bytes)} read",
+    ]
     words += ["open at the start"] if use.inherited else []
     words += ["by its version"] if use.pinned else []
     return f"  ({', '.join(words)})"
@@ -76,7 +78,7 @@ def _made(output: Output) -> str:
 
 
 def _content(content: Seen) -> list[str]:
-    first = f"    {binary_size(content.size)}, version {content.version or content.token}"
+    first = f"    {units.size(content.size)}, version {content.version or content.token}"
     if content.hashes is None:
         return [first, "    hashes not known: it was not read to its end"]
     hashes = content.hashes
@@ -89,4 +91,4 @@ def _content(content: Seen) -> list[str]:
 
 
 def _time(time: datetime) -> str:
-    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return f"{units.moment(time)} UTC"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from vstorefs import errors
-from vstorefs.cli.output import binary_size, show_json
+from vstorefs import errors, units
+from vstorefs.cli.output import show_json
 from vstorefs.state import control, mounts
 
 DESCRIPTION = "What is mounted, how full the cache is, and what is on its way to the stores."
@@ -60,13 +60,13 @@ def _text(status: dict[str, Any]) -> str:
         lines.append(f"  store {store['alias']}: {store['url']}  {store['state']}{why}")
     cache = status["cache"]
     lines.append(
-        f"  cache {cache['dir']}: {binary_size(cache['used_bytes'])} of {binary_size(cache['limit_bytes'])}, "
-        f"{cache['chunks']} chunks"
+        f"  cache {cache['dir']}: {units.size(cache['used_bytes'])} of {units.size(cache['limit_bytes'])}, "
+        f"{units.count(cache['chunks'], 'chunk')}"
     )
     transfers = status["transfers"]
     lines.append(
         f"  transfers: {transfers['downloads']} down, {transfers['uploads']} up, "
-        f"{binary_size(transfers['downloaded_bytes'])} downloaded"
+        f"{units.size(transfers['downloaded_bytes'])} downloaded"
     )
     lines += [f"  {one['path']}: {', '.join(one['marks'])}" for one in status["marked"]]
     lines += _ledger(status["ledger"])
@@ -76,7 +76,7 @@ def _text(status: dict[str, Any]) -> str:
     for change in status["pending"]:
         error = f": {change['error']}" if change["error"] else ""
         lines.append(
-            f"    {change['operation']} {change['path']}, for {change['waiting_s']} s{error}"
+            f"    {change['operation']} {change['path']}, for {units.duration(change['waiting_s'])}{error}"
         )
     return "\n".join(lines)
 
@@ -85,7 +85,11 @@ def _ledger(ledger: dict[str, Any]) -> list[str]:
     """What stands in the way of the ledger; nothing where nothing does."""
     lines = [f"  ledger: {one}" for one in ledger["skewed"]]
     if ledger["why"]:
-        what = f"{ledger['waiting']} records are on this machine only" if ledger["waiting"] else ""
+        what = (
+            f"{units.count(ledger['waiting'], 'record is', 'records are')} on this machine only"
+            if ledger["waiting"]
+            else ""
+        )
         lines.append(f"  ledger: {what or 'other hosts cannot be seen'}: {ledger['why']}")
     return lines
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
-from vstorefs import errors
+from vstorefs import errors, units
 from vstorefs.versions.history.comparison import text_of
 
 LIMIT_BYTES = 2 << 20
@@ -35,7 +35,7 @@ class _NoText:
 def _text(path: Path) -> str | _NoText:
     try:
         if path.stat().st_size > LIMIT_BYTES:
-            return _NoText(f"too large to compare line by line: over {LIMIT_BYTES >> 20} MiB")
+            return _NoText(f"too large to compare line by line: over {units.size(LIMIT_BYTES)}")
         data = path.read_bytes()
     except OSError as error:
         raise errors.VstorefsError(f"cannot read {path}: {error.strerror or error}") from error

@@ -17,9 +17,9 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from vstorefs import errors
+from vstorefs import errors, units
 from vstorefs.ledger import manifest
-from vstorefs.logs import size_text, visible
+from vstorefs.logs import visible
 from vstorefs.web import texts
 from vstorefs.web.pages import history, mounts, run, runs, warnings
 from vstorefs.web.paging import number_of
@@ -166,12 +166,14 @@ def _templates(site: Site) -> Environment:
     )
     filters: dict[str, Callable[..., str]] = {
         "visible": visible,
-        "size": size_text,
-        "moment": texts.moment,
-        "duration": texts.duration,
+        "size": units.size,
+        "moment": units.moment,
+        "duration": units.duration,
         "command_line": texts.command_line,
         "short_digests": texts.short_digests,
     }
     env.filters.update(filters)
-    env.globals.update(site=site, address=texts.address, short_id=manifest.SHORT_ID)
+    env.globals.update(
+        site=site, address=texts.address, count=units.count, short_id=manifest.SHORT_ID
+    )
     return env

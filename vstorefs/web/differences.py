@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass
 
+from vstorefs import units
 from vstorefs.versions.history.comparison import text_of
 
 LIMIT_BYTES = 1 << 20
@@ -45,13 +46,13 @@ def compare(old: bytes, new: bytes) -> Comparison:
     one, other = _split(texts[0]), _split(texts[1])
     start, end = _equal_ends(one, other)
     if max(len(one), len(other)) - start - end > _LIMIT_LINES:
-        return Comparison(f"Over {_LIMIT_LINES:,} lines differ: they are not compared one by one.")
+        return Comparison(f"Over {_LIMIT_LINES} lines differ: they are not compared one by one.")
     lines = tuple(_lines(one, other, start, end))
     added = sum(line.mark == "+" for line in lines)
     removed = sum(line.mark == "-" for line in lines)
-    note = f"Lines added: {added:,}; removed: {removed:,}."
+    note = f"{units.count(added, 'line')} added, {removed} removed."
     if len(lines) > _SHOWN_LINES:
-        note += f" The first {_SHOWN_LINES:,} lines of that are shown."
+        note += f" The first {_SHOWN_LINES} lines of that are shown."
     return Comparison(note, lines[:_SHOWN_LINES])
 
 

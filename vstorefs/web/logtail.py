@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from vstorefs import logs
+from vstorefs import logs, units
 from vstorefs.ledger.manifest import Run
 from vstorefs.state import mounts
 from vstorefs.web.site import Site
@@ -58,5 +58,9 @@ def _tail(file: Path) -> LogTail:
         whole = whole[1:]
     lines = [line for one in whole for line in logs.shown(one).splitlines()]
     some = lines[-_LINES:]
-    note = f"The last {len(some)} lines." if is_cut or len(lines) > _LINES else "All of it."
+    note = (
+        f"The last {units.count(len(some), 'line')}."
+        if is_cut or len(lines) > _LINES
+        else "All of it."
+    )
     return LogTail(f"{note} The mounts of one folder share a log.", str(file), tuple(some))

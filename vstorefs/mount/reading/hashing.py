@@ -13,9 +13,8 @@ from collections.abc import Callable
 
 import trio
 
-from vstorefs import errors
+from vstorefs import errors, units
 from vstorefs.ledger.manifest import ChangeWarning
-from vstorefs.logs import size_text
 from vstorefs.model import CHUNK_BYTES, Content
 from vstorefs.mount.backend.pool import Job, Pool
 from vstorefs.mount.reading.transfers import Transfer, Transfers
@@ -167,7 +166,7 @@ class Hashing:
 def log_hashes(path: str, content: Content, done: messages.HashDone) -> None:
     """The lines of a first use."""
     assert done.hashes is not None
-    log.info("%s: downloaded, %s", path, size_text(content.size))
+    log.info("%s: downloaded, %s", path, units.size(content.size))
     log.info("%s: md5 sum: %s", path, done.hashes.md5)
     log.info("%s: sha1 sum: %s", path, done.hashes.sha1)
     log.info("%s: sha256 sum: %s", path, done.hashes.sha256)
@@ -175,7 +174,7 @@ def log_hashes(path: str, content: Content, done: messages.HashDone) -> None:
         log.info(
             "%s: %s were read again to hash it, because the cache had dropped them",
             path,
-            size_text(done.reread),
+            units.size(done.reread),
         )
     if done.mismatch:
         log.error(

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from vstorefs import units
 from vstorefs.model import Mark, Version, VersionKind
 from vstorefs.versions.history.names import label, version_names
 
@@ -73,7 +74,7 @@ def _row(item: dict[str, object]) -> tuple[str, ...]:
         ["head"] if item["is_head"] else []
     )
     return (
-        str(item["time"]).replace("T", " ").removesuffix("Z"),
+        units.moment_of(str(item["time"])),
         "deleted" if deleted else str(item["size"]),
         "other program" if outside else "vstorefs",
         str(sha256)[:12] if sha256 else "-",

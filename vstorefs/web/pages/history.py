@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vstorefs import errors
+from vstorefs import errors, units
 from vstorefs.ledger.index import OfContent, OfPath
 from vstorefs.ledger.manifest import ChangeWarning, Place, Seen
 from vstorefs.model import VERSIONS_FOLDER, Hashes, Mark, Token, VersionKind
@@ -138,7 +138,7 @@ def _row(mounted: Mounted, item: dict[str, Any], known: OfContent) -> VersionRow
         id=item["id"],
         short=label(item["id"]),
         name=item["name"] or "",
-        time=item["time"].replace("T", " ").removesuffix("Z"),
+        time=units.moment_of(item["time"]),
         size=item["size"] if is_content else -1,
         who="another program" if outside else "vstorefs",
         run=item.get("run") or known.made_by or "",
@@ -161,8 +161,8 @@ def _named(rows: Sequence[VersionRow], version: str) -> VersionRow:
 
 def _compared(mounted: Mounted, old: VersionRow, new: VersionRow) -> Compared:
     if max(old.size, new.size) > differences.LIMIT_BYTES:
-        limit = differences.LIMIT_BYTES >> 20
-        return Compared(old, new, Comparison(f"Over {limit} MiB: not compared line by line."))
+        limit = units.size(differences.LIMIT_BYTES)
+        return Compared(old, new, Comparison(f"Over {limit}: not compared line by line."))
     try:
         result = differences.compare(_content(mounted, old), _content(mounted, new))
     except OSError as error:
