@@ -242,8 +242,8 @@ def test_a_denied_write(kind: str, request: pytest.FixtureRequest, tmp_path: Pat
         assert (mount / "f").read_bytes() == b"content"
         with pytest.raises(PermissionError):
             (mount / "new").write_text("x")
-        mount.wait_for_log("new: cannot be sent yet")
-        assert_one_line(mount, "store:new: cannot be sent yet")
+        mount.wait_for_log("new: upload failed")
+        assert_one_line(mount, "store:new: upload failed")
         assert_kept_secret(one, way.secrets)
 
 

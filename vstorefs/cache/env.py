@@ -96,7 +96,7 @@ class Cache:
             users = os.open(directory / "users", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise errors.UsageError(
-                f"cannot use {directory} for the cache: {error.strerror}; choose another folder with --cache-dir"
+                f"cannot use {directory} for the cache: {error.strerror}; choose another directory with --cache-dir"
             ) from error
         try:
             with (directory / "opening").open("w") as opening:

@@ -11,7 +11,7 @@ from vstorefs.cli import folders
 from vstorefs.cli.output import show_json
 
 DESCRIPTION = (
-    "Show what the cache holds, or clear it. It is shared by all mounts, which may go on meanwhile."
+    "Show what the cache holds, or clear it. All mounts share it; they can stay mounted meanwhile."
 )
 EXAMPLES = """\
 examples:

@@ -25,14 +25,14 @@ from vstorefs.stores.base import Store
 from vstorefs.versions.layouts.opening import open_store
 
 DESCRIPTION = (
-    "Compare what a run used with what the stores hold now. Nothing is downloaded where tokens or checksums suffice. "
+    "Compare the inputs of a run with what the stores have now. Downloads only what tokens and checksums leave open. "
     "A change is a warning, not an error."
 )
 EXAMPLES = """\
 examples:
   vstorefs check                              the newest run's inputs
   vstorefs check --against baseline           those of another run
-  vstorefs check ~/data/inputs --strict       only those there; exit status 1 if anything has changed
+  vstorefs check ~/data/inputs --strict       only those there; exit status 1 if any has changed
 """
 
 _CHECK_S = 24 * 3600.0
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--against", metavar="RUN", help="the run to compare with (default: the newest with inputs)"
     )
     parser.add_argument(
-        "--strict", action="store_true", help="exit status 1 if there is anything to warn of"
+        "--strict", action="store_true", help="exit with status 1 if there are warnings"
     )
     parser.add_argument("--json", action="store_true", help="print a list of objects, for programs")
 

@@ -1,6 +1,6 @@
 """`vstorefs verify PATH`: every version is read by the mount's workers, several at a time.
 
-What was found right is noted in the state folder, in one file for each path that is verified, until
+What was found right is noted in the state directory, in one file for each path that is verified, until
 all of it was read; so a verify that is stopped goes on behind it. What was found wrong is not noted,
 and looked at again.
 """
@@ -168,10 +168,10 @@ def _line(problem: Row) -> str:
 
 
 def _tell(tally: Tally, earlier: int) -> None:
-    before = f", {earlier} before" if earlier else ""
+    before = f", {earlier} verified before" if earlier else ""
     print(f"{units.count(tally.versions, 'version')} read{before}, {units.size(tally.bytes)}")
     if tally.recorded:
         had = units.count(tally.recorded, "version had", "versions had")
-        print(f"{had} no recorded hashes; they are recorded on this host now")
+        print(f"{had} no recorded hashes; now recorded on this host")
     wrong = len(tally.problems)
-    print(f"{wrong} of them wrong" if wrong else "all of it is as recorded")
+    print(f"{units.count(wrong, 'version')} damaged" if wrong else "no errors were found")

@@ -65,7 +65,7 @@ class State:
                 state = _open[name] = cls(directory, env)
             except (OSError, lmdb.Error) as error:
                 raise errors.UsageError(
-                    f"cannot use {directory} for vstorefs' state: {error}; choose another folder with --state-dir"
+                    f"cannot use {directory} for vstorefs' state: {error}; choose another directory with --state-dir"
                 ) from error
             return state
 

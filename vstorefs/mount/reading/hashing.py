@@ -152,7 +152,9 @@ class Hashing:
         try:
             await self._transfers.complete(transfer)
         except errors.VstorefsError as error:
-            log.info("%s: not read to its end, so not hashed: %s", transfer.content.key, error)
+            log.info(
+                "%s: not hashed, as it was not read to its end: %s", transfer.content.key, error
+            )
             self._pool.tell(job, messages.Abandon())
         finally:
             self._transfers.close(transfer)
@@ -172,11 +174,11 @@ def log_hashes(path: str, content: Content, done: messages.HashDone) -> None:
     log.info("%s: sha256 sum: %s", path, done.hashes.sha256)
     if done.reread:
         log.info(
-            "%s: %s were read again to hash it, because the cache had dropped them",
+            "%s: %s read again for its hashes, as the cache had evicted them",
             path,
             units.size(done.reread),
         )
     if done.mismatch:
         log.error(
-            "%s: these are not the hashes that it was written with; the store has damaged it", path
+            "%s: hash mismatch: the content is not what was written; the store has damaged it", path
         )
