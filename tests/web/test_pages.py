@@ -165,7 +165,7 @@ def test_a_log_in_json_is_shown_as_text(served: Served) -> None:
     page = served.page(f"/runs/{here.id}")
     told = r"2026-11-26T02:31:52.123+01:00 ERROR /f\n: bad Traceback: line OSError: x"
     assert told in page.text
-    assert "{" not in page.text[page.text.index("Log of its mount") :]
+    assert "{" not in page.text[page.text.index("Log of the mount") :]
 
 
 def test_warnings_that_hold_come_with_the_command_and_end_when_accepted(served: Served) -> None:
@@ -191,9 +191,9 @@ def test_a_file_that_is_not_mounted_shows_what_the_ledger_knows(served: Served) 
 
 
 def test_nothing_at_all_is_said_so(served: Served) -> None:
-    assert "There are no runs yet" in served.page("/").text
-    assert "Nothing to warn of" in served.page("/warnings").text
-    assert "Nothing is mounted" in served.page("/mounts").text
+    assert "No runs yet." in served.page("/").text
+    assert "No warnings: " in served.page("/warnings").text
+    assert "No mounts." in served.page("/mounts").text
 
 
 @pytest.mark.parametrize(
@@ -241,8 +241,8 @@ def test_a_store_that_is_away_takes_nothing_but_news(served: Served, monkeypatch
     news = served.site.news
     news.problem = opening.exchange(served.site.chosen, served.site.ledger)
     page = served.page("/")
-    assert "The default store cannot be asked" in page.text
-    assert "there is no folder" in page.text
+    assert "Cannot sync with the default store." in page.text
+    assert "there is no directory" in page.text
     assert "1 record is on this host only" in page.text
     assert " one " in page.text
     assert "train.csv" in served.page(f"/runs/{run.id}").text
@@ -252,7 +252,7 @@ def test_a_store_that_is_away_takes_nothing_but_news(served: Served, monkeypatch
 
     monkeypatch.setattr(served.site.ledger, "manifest", away)
     page = served.page(f"/runs/{run.id}")
-    assert "Its manifest cannot be read" in page.text
+    assert "Cannot read its manifest" in page.text
     assert "nobody answers" in page.text
     assert served.get(f"/runs/{run.id}/manifest.json").status_code == 503
 

@@ -39,20 +39,20 @@ class Comparison:
 def compare(old: bytes, new: bytes) -> Comparison:
     """Two contents, as text where they are text."""
     if old == new:
-        return Comparison("Both have the same content.")
+        return Comparison("Identical contents.")
     texts = text_of(old), text_of(new)
     if texts[0] is None or texts[1] is None:
-        return Comparison("This is not text: it is not shown line by line.")
+        return Comparison("Binary files: no line diff.")
     one, other = _split(texts[0]), _split(texts[1])
     start, end = _equal_ends(one, other)
     if max(len(one), len(other)) - start - end > _LIMIT_LINES:
-        return Comparison(f"Over {_LIMIT_LINES} lines differ: they are not compared one by one.")
+        return Comparison(f"Over {_LIMIT_LINES} lines differ: too many for a line diff.")
     lines = tuple(_lines(one, other, start, end))
     added = sum(line.mark == "+" for line in lines)
     removed = sum(line.mark == "-" for line in lines)
     note = f"{units.count(added, 'line')} added, {removed} removed."
     if len(lines) > _SHOWN_LINES:
-        note += f" The first {_SHOWN_LINES} lines of that are shown."
+        note += f" Only the first {_SHOWN_LINES} lines are shown."
     return Comparison(note, lines[:_SHOWN_LINES])
 
 
@@ -60,7 +60,7 @@ def _split(text: str) -> list[str]:
     """Lines without their ends; a last one without an end says so."""
     lines = text.split("\n")
     if lines[-1]:
-        lines[-1] += "  (no end of line)"
+        lines[-1] += "  (no newline at end of file)"
         return lines
     return lines[:-1]
 
