@@ -63,7 +63,7 @@ def require_local(path: Path, option: str) -> None:
     if kind.startswith(_NETWORK):
         raise errors.UsageError(
             f"{path} lies on a network file system ({kind}), where its database would be damaged; "
-            f"choose a folder on a local disk with {option}"
+            f"choose a directory on a local disk with {option}"
         )
 
 

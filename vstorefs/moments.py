@@ -32,11 +32,9 @@ def moment_ns(text: str, now_ns: int) -> int:
     if found is None:
         found = _said(text.strip(), now_ns)
     if found is None:
-        raise errors.UsageError(f"{text!r} is no time; write it as {EXAMPLES}")
+        raise errors.UsageError(f"{text!r} is not a valid time; write it as {EXAMPLES}")
     if found > now_ns:
-        raise errors.UsageError(
-            f"{text!r} is in the future, and what will be is not known; write a time like {EXAMPLES}"
-        )
+        raise errors.UsageError(f"{text!r} is in the future; write a time like {EXAMPLES}")
     return found
 
 

@@ -62,7 +62,14 @@ def test_no_credentials(one_host: Host, point: Path, moto_server) -> None:
     one_host.env.update(
         {"AWS_ENDPOINT_URL": moto_server.endpoint, "AWS_EC2_METADATA_DISABLED": "true"}
     )
-    refused(one_host, "mount", "s3://bucket", point, status=1, says="there are no credentials")
+    refused(
+        one_host,
+        "mount",
+        "s3://bucket",
+        point,
+        status=1,
+        says="cannot mount s3://bucket: no credentials found",
+    )
 
 
 def test_unreachable_endpoint(one_host: Host, point: Path) -> None:
@@ -77,12 +84,14 @@ def test_unreachable_endpoint(one_host: Host, point: Path) -> None:
 
 
 def test_missing_parent_of_the_mount_point(one_host: Host, tmp_path: Path) -> None:
-    refused(one_host, "mount", tmp_path / "a" / "b", status=2, says="make it first")
+    refused(
+        one_host, "mount", tmp_path / "a" / "b", status=2, says="no such directory; create it first"
+    )
 
 
 def test_a_mount_point_that_is_a_file(one_host: Host, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    refused(one_host, "mount", tmp_path / "file", status=2, says="is not a folder")
+    refused(one_host, "mount", tmp_path / "file", status=2, says="is not a directory")
 
 
 def test_a_mount_point_that_is_not_empty(one_host: Host, point: Path) -> None:
@@ -121,7 +130,7 @@ def test_a_mount_point_that_something_else_took(one_host: Host, point: Path) -> 
         ('[stores.a]\nurl = "s3://x"\nread-only = "yes"', "true or false"),
         ('[stores.a]\nurl = "s3://x"\n[cache]\nsize = "lots"', "is not a size"),
         ('[stores.a]\nurl = "s3://key:secret@x"', "no credentials"),
-        ('[stores.a]\nurl = "file://x/y"', "not an absolute folder"),
+        ('[stores.a]\nurl = "file://x/y"', "not an absolute directory"),
     ],
 )
 def test_bad_project_files(
@@ -137,7 +146,11 @@ def test_no_project_file(one_host: Host, point: Path) -> None:
 
 @pytest.mark.parametrize(
     ("size", "says"),
-    [("1MiB", "at least 64 MiB"), ("huge", "is not a size"), ("900 TB", "does not fit")],
+    [
+        ("1MiB", "a cache of 1.0 MB is too small; give --cache-size at least 68MB"),
+        ("huge", "is not a size"),
+        ("900 TB", "does not fit"),
+    ],
 )
 def test_impossible_cache_sizes(one_host: Host, point: Path, size: str, says: str) -> None:
     refused(one_host, "mount", "--cache-size", size, point, status=2, says=says)

@@ -106,7 +106,7 @@ def test_changes_that_cannot_be_sent_wait_for_the_next_mount(
         (mount / "s/f").write_text("second")
         assert [change["path"] for change in mount.status()["pending"]] == ["f"]
         result = one_host.run("umount", mount.path, "--wait", "1")
-        assert "the next mount sends them" in result.stderr
+        assert "the next mount uploads them" in result.stderr
         server.control("stall", method="DELETE")
         again = one_host.project('[stores.s]\nurl = "s3://away"\n')
         one_host.run("flush")

@@ -47,7 +47,7 @@ def test_without_asking(tmp_path: Path) -> None:
     assert [one.alias for one in project.load(file, {}).stores] == ["in", "out"]
     again = vstorefs("init", file, *arguments, env=ENV, check=False)
     assert (again.returncode, again.stderr.count("\n")) == (2, 1)
-    assert "is there already" in again.stderr
+    assert "exists already" in again.stderr
     nobody = vstorefs("init", tmp_path / "q.toml", env=ENV, check=False)
     assert nobody.returncode == 2
     assert "--store NAME=URL" in nobody.stderr

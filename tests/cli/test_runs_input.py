@@ -42,7 +42,7 @@ CASES = {
     "drop of nothing": (("keep", "--drop", "--mount", "MNT"), 2, "--drop needs a run"),
     "no project file": (("runs", "-c", "/no/file.toml"), 2, "cannot read the project file"),
     "no mount": (("runs", "--mount", "/no/where"), 2, "/no/where is not in a vstorefs mount"),
-    "no command": (("run", "--mount", "MNT", "--"), 2, "name a command to run"),
+    "no command": (("run", "--mount", "MNT", "--"), 2, "no command given"),
     "no lock file": (("mount", "--locked", "/no/lock", "NEW"), 2, "cannot read the lock file"),
     "not a lock file": (("mount", "--locked", "GARBAGE", "NEW"), 2, "is no lock file that can"),
     "no time": (("mount", "--at", "when pigs fly", "NEW"), 2, "'when pigs fly'"),

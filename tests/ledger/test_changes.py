@@ -176,12 +176,12 @@ def test_the_words_name_versions_times_sizes_hashes_and_the_run() -> None:
     now = Seen(token=Token("t1"), size=4, version="v9", hashes=hashes("abcd"))
     text = changes.line(_warning(WarningKind.CHANGED, now))
     assert text == (
-        f"inputs/x: warning: changed since run r on 2026-11-20 14:02 on h: then version t0, 3 bytes, sha256 "
+        f"inputs/x: warning: changed since run r on 2026-11-20 14:02:00 UTC on h: then version t0, 3 bytes, sha256 "
         f"{hashes('abc').sha256}; now version v9, 4 bytes, sha256 {hashes('abcd').sha256}"
     )
     gone = changes.text(_warning(WarningKind.DISAPPEARED, None))
     assert gone.startswith(
-        "disappeared since run r on 2026-11-20 14:02 on h: then version t0, 3 bytes"
+        "disappeared since run r on 2026-11-20 14:02:00 UTC on h: then version t0, 3 bytes"
     )
     assert "now" not in gone
     unknown = changes.text(_warning(WarningKind.MAY_HAVE_CHANGED, Seen(token=Token("t1"), size=3)))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import mmap
 import os
+import re
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -12,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.mounts import Mount, host
+from tests.support.mounts import RECORD, Mount, host
 from tests.support.processes import wait_until
 from tests.support.s3server import S3Server
 
@@ -166,22 +168,48 @@ def test_the_log_tells_what_was_read_first(mount: Mount) -> None:
         for tool in ("md5sum", "sha1sum", "sha256sum")
     }
     mount.wait_for_log(sums["sha256sum"])
-    lines = [
-        line
-        for line in mount.log().splitlines()
-        if "labels.gz" in line or line == sums["sha256sum"]
-    ]
-    messages = [line[9:] if line[2:3] == ":" else line for line in lines]
-    assert messages[-5:] == [
-        f"{path}: downloaded, 28.9 kB",
-        f"{path}: md5 sum: {sums['md5sum']}",
-        f"{path}: sha1 sum: {sums['sha1sum']}",
-        f"{path}: sha256 sum:",
-        sums["sha256sum"],
+    records = [re.fullmatch(RECORD, line) for line in mount.log().splitlines()]
+    assert all(records)
+    told = [record.groups() for record in records if "labels.gz" in record["message"]]
+    assert told[-4:] == [
+        ("INFO", f"{path}: downloaded, 28.9 kB"),
+        ("INFO", f"{path}: md5 sum: {sums['md5sum']}"),
+        ("INFO", f"{path}: sha1 sum: {sums['sha1sum']}"),
+        ("INFO", f"{path}: sha256 sum: {sums['sha256sum']}"),
     ]
     assert os.getxattr(path, "user.vstorefs.sha256").decode() == sums["sha256sum"]
     path.read_bytes()
     assert mount.log().count("downloaded") == 1
+
+
+def test_a_name_breaks_no_record_of_the_log(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    name = "a\n2026-11-26T02:31:52.123+01:00 ERROR   \x1b[2Jforged\n\n"
+    (tmp_path / "store" / name).write_text("content")
+    with host(tmp_path / "host") as one:
+        mount = one.mount((tmp_path / "store").as_uri())
+        assert (mount / name).read_text() == "content"
+        mount.wait_for_log("sha256 sum")
+        text = mount.log()
+    assert text.endswith("\n")
+    assert [line for line in text[:-1].split("\n") if not re.fullmatch(RECORD, line)] == []
+    assert "ERROR" not in [re.fullmatch(RECORD, line)["level"] for line in text.splitlines()]
+    assert "\x1b" not in text
+
+
+def test_the_log_can_be_json(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "a\nb").write_text("content")
+    with host(tmp_path / "host") as one:
+        mount = one.mount("--log-format", "json", (tmp_path / "store").as_uri())
+        assert (mount / "a\nb").read_text() == "content"
+        mount.wait_for_log("sha256 sum")
+        records = [json.loads(line) for line in mount.log().splitlines()]
+    assert {tuple(record) for record in records} == {("time", "level", "logger", "message")}
+    told = [one for one in records if one["message"] == f"{mount / 'a'}\nb: downloaded, 7 B"]
+    assert [(one["level"], one["logger"]) for one in told] == [
+        ("INFO", "vstorefs.mount.reading.hashing")
+    ]
 
 
 def test_what_was_unlinked_goes_on_for_those_who_have_it_open(mount: Mount) -> None:

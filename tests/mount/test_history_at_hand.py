@@ -226,7 +226,7 @@ def test_restores_to_other_places(mount: Mount, tmp_path: Path) -> None:
     run(mount, "restore", mount / "f", "--to", tmp_path / "outside")
     assert (tmp_path / "outside").read_text() == "first"
     assert (
-        "nothing would keep it"
+        "no version of it would be kept"
         in mount.host.run("restore", mount / "f", "--to", tmp_path / "outside", check=False).stderr
     )
 
@@ -264,7 +264,7 @@ def test_what_history_takes(mount: Mount) -> None:
     assert planned[-1]["freed"] == {"keep:1": 100, "older-than:90d": 0}
     assert "keep:1" in run(mount, "du", "--history", "--keep", "1", mount / "d")
     assert "names no versions" in refused(mount, "du", "--history", "--keep", "x", mount / "d")
-    assert "1.1 KiB" in run(mount, "du", "--history", mount / "d")
+    assert "1.1 kB" in run(mount, "du", "--history", mount / "d")
 
 
 def test_many_files_are_told_of_in_full(one_host: Host, tmp_path: Path) -> None:
@@ -294,7 +294,7 @@ def test_from_one_store_of_a_mount_to_another(one_host: Host, tmp_path: Path) ->
     assert (mount / "two/copy/f").read_text() == "first"
     assert (mount / "one/d/f").read_text() == "second"
     assert "one, two" in refused(mount, "log", mount.path)
-    assert "another place" in refused(
+    assert "outside of it" in refused(
         mount, "restore", mount / "one/d", "--at", then, "--to", mount / "two/x", "--delete"
     )
 
@@ -312,10 +312,10 @@ def test_what_is_not_there_is_said_in_one_line(mount: Mount, tmp_path: Path) -> 
         assert "not in a vstorefs mount" in refused(mount, name, tmp_path, *more)
     assert "zzzzzz" in refused(mount, "restore", mount / "f", "--version", "zzzzzz")
     assert "no version" in refused(mount, "diff", mount / "f", "zzzzzz")
-    assert "is no time" in refused(mount, "restore", mount / "f", "--at", "no such time")
-    assert "no other content" in refused(mount, "restore", mount / "f")
+    assert "is not a valid time" in refused(mount, "restore", mount / "f", "--at", "no such time")
+    assert "no other version to restore" in refused(mount, "restore", mount / "f")
     assert "--at" in refused(mount, "restore", mount / "d")
-    assert "not there then" in refused(
+    assert "did not exist then" in refused(
         mount, "restore", mount / "d", "--at", "2020-01-01", "--delete"
     )
     assert "run" in refused(mount, "diff", mount / "f", "run:nosuchrun")

@@ -259,18 +259,18 @@ def test_a_project_as_it_was(one_host: Host, tmp_path: Path) -> None:
     file = one_host.folder / "mnt.toml"
     said = one_host.run("mount", "--at", told, "-c", file, one_host.folder / "then").stdout
     one_host.points.append(one_host.folder / "then")
-    assert f"is mounted on {one_host.folder / 'then'}, read-only, as it was at {told}" in said
+    assert f"is mounted on {one_host.folder / 'then'}, read-only, as of {told}" in said
     assert f"note: one is read-only: it shows the past, {told}" in said
     then = one_host.folder / "then"
     assert tree(then, files_only=True) == {"one/f": ("file", b"first", 0)}
     assert sorted(os.listdir(then)) == ["one", "two"]
     status = one_host.run("status", then).stdout
-    assert f"read-only, as it was at {told}" in status
+    assert f"read-only, as of {told}" in status
     assert (mount / "one/f").read_text() == "second"
 
 
 @pytest.mark.parametrize(
-    ("told", "why"), [("soon", "is no time"), ("2999-01-01", "is in the future")]
+    ("told", "why"), [("soon", "is not a valid time"), ("2999-01-01", "is in the future")]
 )
 def test_a_mount_at_no_time_is_refused(one_host: Host, told: str, why: str) -> None:
     result = one_host.run("mount", "--at", told, one_host.folder / "mnt", check=False)

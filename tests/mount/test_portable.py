@@ -225,8 +225,12 @@ def test_two_hosts_are_told_that_they_met(moto_server: S3Server, tmp_path: Path)
         (mounts[1] / "f").write_text("three")
         second.run("flush")
         assert mounts[1].contents("f") == [b"one", b"two", b"three"]
-        words = "made from an older head"
-        assert [words in item["marks"] for item in mounts[0].history("f")] == [False, False, True]
+        words = "conflict: based on an older version"
+        assert ["made from an older head" in item["marks"] for item in mounts[0].history("f")] == [
+            False,
+            False,
+            True,
+        ]
         assert words in (mounts[0] / ".versions/f/HISTORY").read_text()
         assert words in second.run("log", mounts[1] / "f").stdout
         assert words in second.run("status").stdout

@@ -89,7 +89,7 @@ def test_bytes_go_and_hashes_stay(
         assert caught.value.errno in {errno.ENOENT, errno.ESTALE}
         (mount / "f").write_bytes(b"and on")
         assert other.contents("f") == [None] * 4 + [versions[4], b"and on"]
-        assert "nothing to remove" in purge(mount, "f", "--versions", "keep:2").stdout
+        assert "nothing to purge" in purge(mount, "f", "--versions", "keep:2").stdout
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -152,10 +152,14 @@ def test_a_dry_run_and_a_refusal_remove_nothing(
         assert "3 versions of 1 file" in dry.stdout
         assert dry.stdout.count("\nf  20") + dry.stdout.startswith("f  20") == 3
         for arguments, status, said in (
-            ((), 2, "add --yes"),
+            ((), 2, "pass --yes"),
             (("--yes", "--versions", "keep:0"), 2, "keep:0 names no versions"),
             (("--yes", "--versions", "older-than:90"), 2, "older-than:90 names no versions"),
-            (("--yes", "--versions", "zzzzzzzz"), 2, "no version here"),
+            (
+                ("--yes", "--versions", "zzzzzzzz"),
+                2,
+                "no version with an id that begins with zzzzzzzz",
+            ),
         ):
             refused = one.run("purge", mount / "f", *arguments, check=False)
             assert (refused.returncode, said in refused.stderr) == (status, True), refused.stderr
@@ -168,7 +172,7 @@ def test_versions_by_id_and_by_age(request: pytest.FixtureRequest, tmp_path: Pat
     with host(tmp_path / "one") as one:
         mount = one.mount(place.url)
         write(mount, "f", contents(4))
-        assert "nothing to remove" in purge(mount, "f", "--versions", "older-than:1h").stdout
+        assert "nothing to purge" in purge(mount, "f", "--versions", "older-than:1h").stdout
         ids = [item["id"] for item in mount.history("f")]
         purge(mount, "f", "--versions", ids[1][:12])
         assert marks(mount, "f") == [False, True, False, False]
@@ -264,7 +268,7 @@ def test_what_a_kept_run_needs_stays(request: pytest.FixtureRequest, tmp_path: P
         one.run("keep", "base", "--mount", mount.path)
         refused = one.run("purge", mount / "f", "--yes", "--versions", "keep:1", check=False)
         assert refused.returncode == 1
-        assert "(base) is kept" in refused.stderr
+        assert "(base) is protected" in refused.stderr
         assert "--even-if-needed" in refused.stderr
         assert mount.contents("f") == versions
         needed, free = (item["id"] for item in mount.history("f")[:2])

@@ -466,7 +466,7 @@ def test_a_default_store_that_cannot_be_written_delays_the_ledger(
     (store / "input").write_text("input")
     mount = one_host.mount("--read-only", store.as_uri())
     result = record(mount, "local", "cat", mount / "input")
-    assert "its record is on this machine only, so far: " in result.stderr
+    assert "the record is on this host only, so far: " in result.stderr
     assert mount.status()["ledger"]["waiting"] == 1
     assert "read-only" in mount.status()["ledger"]["why"]
     assert listed(mount)["local"]["inputs"] == 1

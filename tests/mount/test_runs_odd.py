@@ -77,7 +77,7 @@ def test_a_host_that_may_only_read_is_told_of_what_others_used(
         said = record(reader, "reads again", "cat", reader / "data/input").stderr
         assert ": warning: changed since run " in said
         assert "(uses)" in said
-        assert "its record is on this machine only, so far: " in said
+        assert "the record is on this host only, so far: " in said
         assert reader.status()["ledger"]["waiting"] == 2
 
 
@@ -123,7 +123,7 @@ def test_what_is_not_meant_is_refused(one_host: Host, mount: Mount, tmp_path: Pa
         ("printable", 2, "run", "--name", "a\nb", "--mount", mount.path, "--", "true"),
         ("is not in a vstorefs mount", 1, "check", "/etc/passwd", "--mount", mount.path),
         ("used nothing there", 1, "check", "--strict", mount / "data/tpyo"),
-        ("from 1 on", 2, "runs", "--limit", "-3", "--mount", mount.path),
+        ("must be 1 or more", 2, "runs", "--limit", "-3", "--mount", mount.path),
     ):
         result = one_host.run(*arguments, check=False)
         assert (result.returncode, len(result.stderr.splitlines())) == (status, 1), result.stderr

@@ -122,7 +122,7 @@ def test_a_link_is_changed_as_soon_as_it_is_made(place: Place, tmp_path: Path) -
         change_all(mount)
         assert_changed(mount)
         mount.umount()
-        assert "cannot be sent" not in mount.log()
+        assert "upload failed" not in mount.log()
     with host(tmp_path / "reader", place.env) as reader:
         assert_changed(reader.mount(place.url))
 
@@ -158,9 +158,9 @@ def test_a_mount_ends_when_a_link_is_refused_and_more_waits_behind_it(tmp_path: 
         (store / "l").symlink_to("theirs")
         (mount / "l").symlink_to("ours")
         (mount / "l").rename(mount / "m")
-        mount.wait_for_log("cannot be sent yet")
+        mount.wait_for_log("upload failed")
         told = one.run("umount", "--wait", "600", mount.path)
-        assert "2 changes are not in their stores yet" in told.stderr
+        assert "2 changes not uploaded yet" in told.stderr
         assert links(store) == {"l": "theirs"}
         (store / "l").unlink()
         again = one.mount(store.as_uri())

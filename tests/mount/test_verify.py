@@ -63,8 +63,8 @@ def test_a_flipped_byte_is_found(request: pytest.FixtureRequest, tmp_path: Path)
         said = one.run("verify", mount.path, check=False)
         assert said.returncode == 1
         assert "f: version" in said.stdout
-        assert "1 of them wrong" in said.stdout
-        assert one.run("verify", mount / "d").stdout.endswith("all of it is as recorded\n")
+        assert "\n1 version damaged\n" in said.stdout
+        assert one.run("verify", mount / "d").stdout.endswith("no errors were found\n")
 
 
 def test_a_file_that_nobody_hashed_is_recorded(
@@ -154,7 +154,7 @@ def _noted(one: Host) -> set[str]:
 
 def test_what_cannot_be_verified_is_refused(one_host: Host, tmp_path: Path) -> None:
     for where, said in (
-        ("s3://bucket", "add --structure"),
+        ("s3://bucket", "pass --structure"),
         (str(tmp_path), "not in a vstorefs mount"),
     ):
         result = one_host.run("verify", where, check=False)

@@ -14,6 +14,12 @@ from typing import Any
 from tests.support.processes import vstorefs, wait_until
 from vstorefs import files
 
+RECORD = (
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d "
+    r"(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL) +(?P<message>\S.*)"
+)
+"""One record of a mount's log."""
+
 
 class Host:
     """A machine, as far as vstorefs sees one: its own home, cache and state. Ends its mounts on the way out."""

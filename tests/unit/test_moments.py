@@ -91,7 +91,7 @@ def test_times_as_people_write_and_say_them(text: str, wanted: int) -> None:
     "text", ["", "a", "12", "2026", "latest", "WARNINGS", "train.csv", "2026-13-01", "\0"]
 )
 def test_what_is_no_time_is_refused(text: str) -> None:
-    with pytest.raises(errors.UsageError, match="is no time"):
+    with pytest.raises(errors.UsageError, match="is not a valid time"):
         moment_ns(text, NOW)
 
 

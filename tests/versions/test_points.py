@@ -63,7 +63,8 @@ def test_an_id_is_not_taken_for_a_time() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"), [("zzzz", "no version"), ("100", "no version"), ("x", "no")]
+    ("text", "says"),
+    [("zzzz", "zzzz is neither the id"), ("100", "100 is neither the id"), ("x", "x is neither")],
 )
 def test_what_names_nothing_is_refused(text: str, says: str) -> None:
     with pytest.raises(errors.NotFound, match=says):
@@ -131,7 +132,7 @@ def test_a_folder_as_it_was() -> None:
 
 
 def test_a_time_before_everything_removes_nothing() -> None:
-    with pytest.raises(errors.NotFound, match="not there then"):
+    with pytest.raises(errors.NotFound, match="did not exist then"):
         planned(Wanted(at=Point("a time", 0)), delete=True)
 
 

@@ -109,5 +109,5 @@ def test_words_that_say_nothing_are_refused(word: str) -> None:
 
 
 def test_a_rule_stands_alone() -> None:
-    with pytest.raises(errors.UsageError, match="stands alone"):
+    with pytest.raises(errors.UsageError, match="cannot be combined"):
         selection.parse(["keep:5", "k3v9x0q2m7ab"])

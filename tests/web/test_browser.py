@@ -269,7 +269,7 @@ def test_everything_can_be_reached_by_keyboard(story: Story) -> None:
     keys = ActionChains(story.browser)
     keys.send_keys(Keys.TAB).perform()
     skip = story.browser.switch_to.active_element
-    assert skip.text == "Skip to the content"
+    assert skip.text == "Skip to content"
     assert skip.location["x"] >= 0
     keys.send_keys(Keys.ENTER).perform()
     ActionChains(story.browser).send_keys(Keys.TAB).perform()

@@ -20,7 +20,7 @@ def shown(old: str, new: str) -> list[tuple[str, str]]:
 def test_a_changed_line_stands_between_three_equal_ones() -> None:
     old = "".join(f"{n}\n" for n in range(1, 101))
     result = compare(old.encode(), old.replace("50\n", "fifty\n").encode())
-    assert result.note == "Lines added: 1; removed: 1."
+    assert result.note == "1 line added, 1 removed."
     assert [(one.mark, one.text, one.old, one.new) for one in result.lines] == [
         ("@", "lines 47–53, now 47–53", None, None),
         (" ", "47", 47, 47),
@@ -39,26 +39,27 @@ def test_a_missing_end_of_line_is_a_difference() -> None:
         ("@", "lines 1–2, now 1–2"),
         (" ", "a"),
         ("-", "b"),
-        ("+", "b  (no end of line)"),
+        ("+", "b  (no newline at end of file)"),
     ]
 
 
 @pytest.mark.parametrize("data", [b"\0", b"\xff\xfe", b"a\0b"])
 def test_what_is_no_text_is_said_so(data: bytes) -> None:
     result = compare(data, b"text\n")
-    assert "not text" in result.note
+    assert result.note == "Binary files: no line diff."
     assert result.lines == ()
 
 
 def test_equal_contents_are_said_so() -> None:
-    assert compare(b"\0", b"\0").note == "Both have the same content."
+    assert compare(b"\0", b"\0").note == "Identical contents."
 
 
 def test_two_long_texts_are_not_compared_but_one_change_in_a_long_one_is() -> None:
     source = random.Random(1)
     old = [str(source.random()) for _ in range(40_000)]
     new = [str(source.random()) for _ in range(40_000)]
-    assert "not compared" in compare("\n".join(old).encode(), "\n".join(new).encode()).note
+    note = compare("\n".join(old).encode(), "\n".join(new).encode()).note
+    assert note.endswith("lines differ: too many for a line diff.")
     changed = [*old[:20_000], "new", *old[20_000:]]
     result = compare("\n".join(old).encode(), "\n".join(changed).encode())
     assert [line.text for line in result.lines if line.mark == "+"] == ["new"]

@@ -38,5 +38,5 @@ def test_versions_have_their_uses_and_can_be_compared(
             page = Page(session.get(where, params=query).text)
     assert page.text.count("1 run, last") == 2
     assert page.text.count(" none ") == 1
-    assert "Lines added: 1; removed: 1." in page.text
+    assert "1 line added, 1 removed." in page.text
     assert page.text.count(f"--version {ids[0]}") == 1

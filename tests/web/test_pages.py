@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -138,7 +139,10 @@ def test_the_log_of_a_run_is_shown_or_where_it_is(served: Served) -> None:
     logs = served.site.state_dir / "logs"
     logs.mkdir()
     (logs / "home-ada-data.log").write_text(
-        "".join(f"16:05:40 /home/ada/data/f{n}: <b>downloaded</b>, 28.9 kB\n" for n in range(500))
+        "".join(
+            f"2026-11-26T02:31:52.123+01:00 INFO    /home/ada/data/f{n}: <b>downloaded</b>, 28.9 kB\n"
+            for n in range(500)
+        )
     )
     runs = served.runs
     here = runs.begin("here", "true", mount_point="/home/ada/data")
@@ -149,6 +153,19 @@ def test_the_log_of_a_run_is_shown_or_where_it_is(served: Served) -> None:
     assert "f299:" not in page.text
     assert str(logs / "home-ada-other.log") in served.page(f"/runs/{gone.id}").text
     assert "is on far" in served.page(f"/runs/{away.id}").text
+
+
+def test_a_log_in_json_is_shown_as_text(served: Served) -> None:
+    logs = served.site.state_dir / "logs"
+    logs.mkdir()
+    fields = {"time": "2026-11-26T02:31:52.123+01:00", "level": "ERROR", "logger": "vstorefs"}
+    record = fields | {"message": "/f\n: bad", "exception": "Traceback:\n  line\nOSError: x"}
+    (logs / "home-ada-data.log").write_text(json.dumps(record) + "\n")
+    here = served.runs.begin("here", "true", mount_point="/home/ada/data")
+    page = served.page(f"/runs/{here.id}")
+    told = r"2026-11-26T02:31:52.123+01:00 ERROR /f\n: bad Traceback: line OSError: x"
+    assert told in page.text
+    assert "{" not in page.text[page.text.index("Log of the mount") :]
 
 
 def test_warnings_that_hold_come_with_the_command_and_end_when_accepted(served: Served) -> None:
@@ -174,9 +191,9 @@ def test_a_file_that_is_not_mounted_shows_what_the_ledger_knows(served: Served) 
 
 
 def test_nothing_at_all_is_said_so(served: Served) -> None:
-    assert "There are no runs yet" in served.page("/").text
-    assert "Nothing to warn of" in served.page("/warnings").text
-    assert "Nothing is mounted" in served.page("/mounts").text
+    assert "No runs yet." in served.page("/").text
+    assert "No warnings: " in served.page("/warnings").text
+    assert "No mounts." in served.page("/mounts").text
 
 
 @pytest.mark.parametrize(
@@ -224,8 +241,8 @@ def test_a_store_that_is_away_takes_nothing_but_news(served: Served, monkeypatch
     sync = served.site.sync
     sync.problem = opening.exchange(served.site.chosen, served.site.ledger)
     page = served.page("/")
-    assert "The default store cannot be asked" in page.text
-    assert "there is no folder" in page.text
+    assert "Cannot sync with the default store." in page.text
+    assert "there is no directory" in page.text
     assert "1 record is on this host only" in page.text
     assert " one " in page.text
     assert "train.csv" in served.page(f"/runs/{run.id}").text
@@ -235,7 +252,7 @@ def test_a_store_that_is_away_takes_nothing_but_news(served: Served, monkeypatch
 
     monkeypatch.setattr(served.site.ledger, "manifest", away)
     page = served.page(f"/runs/{run.id}")
-    assert "Its manifest cannot be read" in page.text
+    assert "Cannot read its manifest" in page.text
     assert "nobody answers" in page.text
     assert served.get(f"/runs/{run.id}/manifest.json").status_code == 503
 

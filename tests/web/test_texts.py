@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,17 +24,3 @@ def test_a_shell_takes_a_command_as_it_was(words: list[str]) -> None:
     line = f"printf '%s\\0' {texts.command_line(words)}"
     found = subprocess.run(["bash", "-c", line], capture_output=True, check=True)
     assert found.stdout.decode().split("\0")[:-1] == words
-
-
-@pytest.mark.parametrize(
-    ("seconds", "shown"),
-    [
-        (-1, "0.0 s"),
-        (0.44, "0.4 s"),
-        (65, "1 min 5 s"),
-        (11_400, "3 h 10 min"),
-        (200_000, "2 d 7 h"),
-    ],
-)
-def test_durations_are_short(seconds: float, shown: str) -> None:
-    assert texts.duration(seconds) == shown

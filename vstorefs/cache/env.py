@@ -27,7 +27,7 @@ from typing import Any
 
 import lmdb
 
-from vstorefs import errors, files
+from vstorefs import errors, files, units
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ class Cache:
     def _open_new(cls, directory: Path, limit_bytes: int) -> Cache:
         if limit_bytes < MIN_BYTES:
             raise errors.UsageError(
-                f"a cache of {limit_bytes} bytes is too small; give --cache-size at least 64 MiB"
+                f"a cache of {units.size(limit_bytes)} is too small; give --cache-size at least 68MB"
             )
         files.require_local(directory, "--cache-dir")
         try:
@@ -96,7 +96,7 @@ class Cache:
             users = os.open(directory / "users", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise errors.UsageError(
-                f"cannot use {directory} for the cache: {error.strerror}; choose another folder with --cache-dir"
+                f"cannot use {directory} for the cache: {error.strerror}; choose another directory with --cache-dir"
             ) from error
         try:
             with (directory / "opening").open("w") as opening:
@@ -251,7 +251,7 @@ def _settle_limit(directory: Path, wanted: int, *, alone: bool) -> int:
     present = int(file.read_text()) if file.exists() else None
     if present is not None and not alone:
         if present != wanted:
-            log.info("the cache is in use with a limit of %d bytes, which stays", present)
+            log.info("the cache is in use with a limit of %s, which stays", units.size(present))
         return present
     held = (
         (directory / "data.mdb").stat().st_blocks * 512 if (directory / "data.mdb").exists() else 0
@@ -259,7 +259,7 @@ def _settle_limit(directory: Path, wanted: int, *, alone: bool) -> int:
     free = shutil.disk_usage(directory).free + held
     if wanted > free:
         raise errors.UsageError(
-            f"a cache of {wanted >> 20} MiB does not fit: {directory} has {free >> 20} MiB left; "
+            f"a cache of {units.size(wanted)} does not fit: {directory} has {units.size(free)} left; "
             "give a smaller --cache-size or another --cache-dir"
         )
     if present is not None and wanted < present:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import argparse
 
-from vstorefs import errors, files
+from vstorefs import errors, files, units
 from vstorefs.cli.output import as_text
 from vstorefs.state import control, mounts
 
 DESCRIPTION = (
-    "Accept that an input has changed: what the path has now, or that it is gone, is as it should be. "
-    "Recorded with who, when and why, for all hosts of the project; it ends the warnings."
+    "Acknowledge that an input has changed or was deleted on purpose. This ends the warnings about it, and is "
+    "recorded with who, when and why, for all hosts of the project."
 )
 EXAMPLES = """\
 examples:
   vstorefs ack ~/data/inputs/train.csv --why "labels corrected by the vendor"
-  vstorefs ack ~/data/inputs --why "the new quarter"      everything below that is warned of
+  vstorefs ack ~/data/inputs --why "the new quarter"      everything below that has warnings
 """
 
 _ACCEPT_S = 120.0
@@ -23,7 +23,7 @@ _ACCEPT_S = 120.0
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    parser.add_argument("path", metavar="PATH", help="a file or a folder in a mount")
+    parser.add_argument("path", metavar="PATH", help="a file or a directory in a mount")
     parser.add_argument("--why", required=True, metavar="TEXT", help="the reason, for the record")
 
 
@@ -42,7 +42,9 @@ def run(options: argparse.Namespace) -> int:
         },
         timeout_s=_ACCEPT_S,
     )
-    print(f"accepted: {answer['paths']} paths, {answer['ended']} warnings ended")
+    print(
+        f"accepted: {units.count(answer['paths'], 'path')}, {units.count(answer['ended'], 'warning')} ended"
+    )
     if answer["waiting"]:
-        print(f"other hosts do not know yet: {answer['why']}")
+        print(f"not yet visible to other hosts: {answer['why']}")
     return 0

@@ -17,7 +17,7 @@ def add_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--at",
         metavar="TIME",
-        help="as it was then: 2026-11-01T09:00Z, 'yesterday 14:00', '2 hours ago', or run:ID: when that run began",
+        help="as of a time: 2026-11-01T09:00Z, 'yesterday 14:00', '2 hours ago', or run:ID for the start of that run",
     )
 
 

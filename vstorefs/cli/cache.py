@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 
-from vstorefs import errors
+from vstorefs import errors, units
 from vstorefs.cache.env import Cache
 from vstorefs.cli import folders
-from vstorefs.cli.output import binary_size, show_json
+from vstorefs.cli.output import show_json
 
 DESCRIPTION = (
-    "Show what the cache holds, or clear it. It is shared by all mounts, which may go on meanwhile."
+    "Show what the cache holds, or clear it. All mounts share it; they can stay mounted meanwhile."
 )
 EXAMPLES = """\
 examples:
@@ -41,10 +41,10 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         show_json(asdict(info) | {"dir": str(folder), "freed_bytes": freed})
     elif options.action == "clear":
-        print(f"cleared {binary_size(freed)} in {folder}")
+        print(f"cleared {units.size(freed)} in {folder}")
     else:
         print(
-            f"{folder}: {binary_size(info.used_bytes)} of {binary_size(info.limit_bytes)} in {info.chunks} chunks; "
-            f"{binary_size(info.file_bytes)} on disk"
+            f"{folder}: {units.size(info.used_bytes)} of {units.size(info.limit_bytes)} "
+            f"in {units.count(info.chunks, 'chunk')}; {units.size(info.file_bytes)} on disk"
         )
     return 0

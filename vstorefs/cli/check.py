@@ -7,7 +7,7 @@ import itertools
 import os
 from typing import Any
 
-from vstorefs import errors
+from vstorefs import errors, units
 from vstorefs.cli import projects
 from vstorefs.cli.output import show_json
 from vstorefs.ledger import changes
@@ -25,14 +25,14 @@ from vstorefs.stores.base import Store
 from vstorefs.versions.layouts.opening import open_store
 
 DESCRIPTION = (
-    "Compare what a run used with what the stores hold now. Nothing is downloaded where tokens or checksums suffice. "
+    "Compare the inputs of a run with what the stores have now. Downloads only what tokens and checksums leave open. "
     "A change is a warning, not an error."
 )
 EXAMPLES = """\
 examples:
   vstorefs check                              the newest run's inputs
   vstorefs check --against baseline           those of another run
-  vstorefs check ~/data/inputs --strict       only those there; exit status 1 if anything has changed
+  vstorefs check ~/data/inputs --strict       only those there; exit status 1 if any has changed
 """
 
 _CHECK_S = 24 * 3600.0
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--against", metavar="RUN", help="the run to compare with (default: the newest with inputs)"
     )
     parser.add_argument(
-        "--strict", action="store_true", help="exit status 1 if there is anything to warn of"
+        "--strict", action="store_true", help="exit with status 1 if there are warnings"
     )
     parser.add_argument("--json", action="store_true", help="print a list of objects, for programs")
 
@@ -67,9 +67,8 @@ def run(options: argparse.Namespace) -> int:
     else:
         for one in warnings:
             print(f"{visible(one['path'])}: warning: {one['text']}")
-        count = len(warnings)
-        words = "nothing has" if not count else f"{count} of {against.inputs} inputs have"
-        print(f"{words} changed since run {against.label}")
+        changed = f"{len(warnings)} of " if warnings else "none of "
+        print(f"{changed}{units.count(against.inputs, 'input')} changed since run {against.label}")
     return errors.EXIT_FAILURE if options.strict and warnings else 0
 
 

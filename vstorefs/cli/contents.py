@@ -1,6 +1,6 @@
 """`vstorefs verify PATH`: every version is read by the mount's workers, several at a time.
 
-What was found right is noted in the state folder, in one file for each path that is verified, until
+What was found right is noted in the state directory, in one file for each path that is verified, until
 all of it was read; so a verify that is stopped goes on behind it. What was found wrong is not noted,
 and looked at again.
 """
@@ -17,9 +17,9 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
-from vstorefs import errors
+from vstorefs import errors, units
 from vstorefs.cli import folders, histories
-from vstorefs.cli.output import binary_size, one_or_many, show_json
+from vstorefs.cli.output import show_json
 from vstorefs.cli.progress import Progress
 from vstorefs.state import control, mounts
 from vstorefs.state.mounts import MountRecord
@@ -106,7 +106,7 @@ def _read(record: MountRecord, rows: Sequence[Row], notes: TextIO, *, quiet: boo
 
     def how_far() -> str:
         size = control.answer(record, {"op": "verified"}, timeout_s=None)["bytes"] - began
-        return f"{tally.versions} of {len(rows)} versions read, {binary_size(size)}"
+        return f"{tally.versions} of {units.count(len(rows), 'version')} read, {units.size(size)}"
 
     with Progress(how_far) as progress, ThreadPoolExecutor(_AT_ONCE) as pool:
         waiting = {pool.submit(_ask, record, batch): batch for batch in _batches(rows)}
@@ -163,16 +163,15 @@ def _count(tally: Tally, row: Row, result: Row) -> None:
 
 
 def _line(problem: Row) -> str:
-    return f"{problem['path']}: version {label(problem['id'])} of {problem['time']}: {problem['problem']}"
+    version = f"version {label(problem['id'])} of {units.moment_of(problem['time'])} UTC"
+    return f"{problem['path']}: {version}: {problem['problem']}"
 
 
 def _tell(tally: Tally, earlier: int) -> None:
-    before = f", {earlier} before" if earlier else ""
-    print(
-        f"{one_or_many(tally.versions, 'version', 'versions')} read{before}, {binary_size(tally.bytes)}"
-    )
+    before = f", {earlier} verified before" if earlier else ""
+    print(f"{units.count(tally.versions, 'version')} read{before}, {units.size(tally.bytes)}")
     if tally.recorded:
-        had = one_or_many(tally.recorded, "version had", "versions had")
-        print(f"{had} no recorded hashes; they are recorded on this host now")
+        had = units.count(tally.recorded, "version had", "versions had")
+        print(f"{had} no recorded hashes; now recorded on this host")
     wrong = len(tally.problems)
-    print(f"{wrong} of them wrong" if wrong else "all of it is as recorded")
+    print(f"{units.count(wrong, 'version')} damaged" if wrong else "no errors were found")

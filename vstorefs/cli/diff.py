@@ -8,9 +8,9 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from vstorefs import errors
+from vstorefs import errors, units
 from vstorefs.cli import points
-from vstorefs.cli.output import binary_size, shown_path
+from vstorefs.cli.output import shown_path
 from vstorefs.cli.textdiff import compared
 from vstorefs.cli.versionfiles import version_file
 from vstorefs.state import control, mounts
@@ -18,8 +18,8 @@ from vstorefs.state.mounts import MountRecord
 from vstorefs.versions.history.comparison import Change
 
 DESCRIPTION = (
-    "What differs at or below a path between two points of its history: + for what was added, - for what was removed, "
-    "~ for what was changed. A text file is compared line by line."
+    "Show what differs at or below a path between two points of its history: + added, - removed, ~ changed. "
+    "A text file is compared line by line."
 )
 EXAMPLES = """\
 examples:
@@ -28,7 +28,7 @@ examples:
   vstorefs diff ~/data 2026-11-01 2026-11-08T12:00Z --json
   vstorefs diff ~/data/models '2 hours ago' --exit-code && echo the same as two hours ago
 
-The exit status is 0 whatever differs, unless --exit-code is given.
+Without --exit-code, the exit status is 0 whether there are differences or not.
 """
 
 _SIGNS = {Change.ADDED.value: "+", Change.REMOVED.value: "-", Change.CHANGED.value: "~"}
@@ -37,13 +37,13 @@ _SIDES = ("before", "after")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    parser.add_argument("path", metavar="PATH", help="a file or folder in a mount")
+    parser.add_argument("path", metavar="PATH", help="a file or directory in a mount")
     parser.add_argument("one", metavar="A", help=points.HELP)
     parser.add_argument(
         "other", metavar="B", nargs="?", default="now", help="the same (default: now)"
     )
     parser.add_argument(
-        "--exit-code", action="store_true", help="exit with 1 where something differs"
+        "--exit-code", action="store_true", help="exit with status 1 if there are differences"
     )
     parser.add_argument("--json", action="store_true", help="print a list of objects, for programs")
 
@@ -63,7 +63,9 @@ def run(options: argparse.Namespace) -> int:
     rows = _with_lines(record, options.path, pages)
     count = (_print_json if options.json else _print_text)(rows)
     if not pages.end.get("files"):
-        raise errors.VstorefsError(f"{options.path} has no versions: nothing is or was there")
+        raise errors.VstorefsError(
+            f"{options.path} has no versions: no such file or directory, now or earlier"
+        )
     return 1 if count and options.exit_code else 0
 
 
@@ -100,7 +102,7 @@ def _print_text(rows: Iterator[dict[str, Any]]) -> int:
 
 def _about(row: dict[str, Any]) -> str:
     sides = [side for side in (row["before"], row["after"]) if side is not None]
-    sizes = [binary_size(side["size"]) for side in sides]
+    sizes = [units.size(side["size"]) for side in sides]
     if row["change"] != Change.CHANGED.value:
         return sizes[0]
     hashes = [side["sha256"][:12] for side in sides if side["sha256"]]

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
-from vstorefs import errors
+from vstorefs import errors, units
 from vstorefs.cli import opening
 from vstorefs.cli.output import show_json
 from vstorefs.model import HIDDEN_FOLDER
@@ -23,21 +23,21 @@ from vstorefs.versions.layouts.probe import Trial, findings, probe
 from vstorefs.versions.metadata import JSON
 
 DESCRIPTION = (
-    "Try what a store can do, and say what follows: how versions are kept, and what holds when many hosts write. "
-    "Needs permission to write; leaves nothing behind."
+    "Probe what a store supports, and show what follows: how versions are kept, and what is guaranteed when many hosts "
+    "write. Needs write permission; leaves nothing behind."
 )
 EXAMPLES = """\
 examples:
-  vstorefs doctor s3://my-bucket/folder
+  vstorefs doctor s3://my-bucket/prefix
   vstorefs doctor --enable-versioning s3://my-bucket
 
-A bucket that keeps versions shows every tool the newest version of each file. Turning that on is for the whole
-bucket, and old versions are stored, and paid for, until somebody removes them.
+With bucket versioning, other tools see the newest version of each file. It applies to the whole bucket, and old
+versions are stored, and billed, until somebody deletes them.
 """
 _WEEK_NS = 7 * 24 * 3600 * 1_000_000_000
 _LAYOUTS = {
-    Layout.NATIVE: "native: the bucket keeps every version; other tools see the newest",
-    Layout.PORTABLE: "portable: vstorefs keeps every version below .vstorefs/; other tools see each file's first",
+    Layout.NATIVE: "native: bucket versioning keeps all versions; other tools see the newest",
+    Layout.PORTABLE: "portable: vstorefs keeps all versions below .vstorefs/; other tools see the first of each file",
 }
 
 
@@ -48,26 +48,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--enable-versioning",
         action="store_true",
-        help="let the bucket keep versions, after asking",
+        help="enable versioning on the bucket, after asking",
     )
     parser.add_argument(
         "--abort-uploads",
         action="store_true",
-        help="take back uploads that were begun over a week ago and never finished",
+        help="abort multipart uploads that are over a week old and unfinished",
     )
-    parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Try, and tell."""
+    """Probe, and print what was found."""
     with opening.opened(options) as at:
         if not is_object_store(at.spec.url):
             found = at.store().capabilities()
             if is_local(at.spec):
-                print(f"{at.spec.url}: a folder; vstorefs keeps every version below .vstorefs/")
+                print(f"{at.spec.url}: a directory; all versions are kept below .vstorefs/")
             else:
-                print(f"{at.spec.url}: web addresses; what the server has now is all there is")
-            print("can be written" if found.writable else f"read-only: {found.why_read_only}")
+                print(f"{at.spec.url}: web addresses; no versions, only what the server has now")
+            print("writable" if found.writable else f"read-only: {found.why_read_only}")
             return 0
         bucket = at.bucket("vstorefs doctor")
         if options.enable_versioning:
@@ -117,21 +117,21 @@ def _show(
         )
         return
     print(bucket.spec.url)
-    print(f"  versioning of the bucket: {versioning}")
+    print(f"  bucket versioning: {versioning}")
     print(f"  layout: {_LAYOUTS[choice.layout]}")
     if choice.why_read_only:
         print(f"  read-only: {choice.why_read_only}")
     for trial in trials:
-        print(f"  {'yes' if trial.holds else 'no '}  tried to {trial.tried}: {trial.answer}")
-        print(f"       {trial.follows}")
+        print(f"  {trial.tried}: {trial.answer}")
+        print(f"    {trial.follows}")
     for warning in warnings:
         print(f"  warning: {warning}")
     if choice.versioning is Versioning.OFF:
         print(
-            f"  to let other tools see the newest: vstorefs doctor --enable-versioning {bucket.spec.url}"
+            f"  to show other tools the newest versions: vstorefs doctor --enable-versioning {bucket.spec.url}"
         )
     elif choice.layout is Layout.PORTABLE and choice.versioning is Versioning.ENABLED:
-        print(f"  to use the bucket's own versions: vstorefs migrate {bucket.spec.url}")
+        print(f"  to use bucket versioning: vstorefs migrate {bucket.spec.url}")
 
 
 def _warnings(bucket: Bucket) -> Sequence[str]:
@@ -141,19 +141,17 @@ def _warnings(bucket: Bucket) -> Sequence[str]:
         try:
             found += [f"{rule}: versions will be lost" for rule in bucket.expiring()]
         except errors.StoreError as error:
-            found.append(
-                f"whether the bucket removes anything by itself is not known: {error.message}"
-            )
+            found.append(f"cannot check lifecycle rules: {error.message}")
     if isinstance(bucket, Unfinishing):
         try:
             old = list(_abandoned(bucket))
         except errors.StoreError as error:
-            found.append(f"whether uploads were left unfinished is not known: {error.message}")
+            found.append(f"cannot check for unfinished uploads: {error.message}")
         else:
             if old:
                 found.append(
-                    f"{len(old)} uploads were begun over a week ago and never finished; their parts cost money. "
-                    f"To take them back: vstorefs doctor --abort-uploads {bucket.spec.url}"
+                    f"{units.count(len(old), 'unfinished upload')} over a week old, whose parts are billed. "
+                    f"To abort: vstorefs doctor --abort-uploads {bucket.spec.url}"
                 )
     return found
 
@@ -165,32 +163,34 @@ def _abandoned(bucket: Unfinishing) -> Iterator[Unfinished]:
 
 def _abort(bucket: Bucket) -> int:
     if not isinstance(bucket, Unfinishing):
-        print(f"{bucket.spec.url}: here the provider takes back unfinished uploads itself")
+        print(f"{bucket.spec.url}: the provider removes unfinished uploads itself")
         return 0
     old = list(_abandoned(bucket))
     for one in old:
         bucket.abort(one)
-    print(f"{bucket.spec.url}: {len(old)} unfinished uploads of over a week ago were taken back")
+    print(f"{bucket.spec.url}: aborted {units.count(len(old), 'unfinished upload')}")
     return 0
 
 
 def _enable(bucket: Bucket, *, sure: bool) -> int:
     if bucket.versioning() is Versioning.ENABLED:
-        print(f"{bucket.spec.url}: the bucket keeps versions already")
+        print(f"{bucket.spec.url}: versioning is enabled already")
         return 0
     if not sure:
         if not sys.stdin.isatty():
-            raise errors.UsageError("nobody is there to be asked; add --yes to turn versioning on")
+            raise errors.UsageError(
+                "not a terminal; pass --yes to enable versioning without confirmation"
+            )
         print(
-            f"From now on, the whole bucket of {bucket.spec.url} keeps every version of every object, "
-            "for every tool, and its owner pays for them."
+            f"This enables versioning on the whole bucket of {bucket.spec.url}, for every tool; "
+            "all versions are stored and billed."
         )
-        if input("Turn versioning on? [y/N] ").strip().lower() not in {"y", "yes"}:
-            print("nothing was changed")
+        if input("Enable versioning? [y/N] ").strip().lower() not in {"y", "yes"}:
+            print("aborted; nothing was changed")
             return errors.EXIT_FAILURE
     bucket.enable_versioning()
-    print(f"{bucket.spec.url}: the bucket keeps versions from now on")
+    print(f"{bucket.spec.url}: versioning is now enabled")
     found = read_format(bucket)
     if found is not None and found.layout == Layout.PORTABLE.value:
-        print(f"its files go on in the portable layout until: vstorefs migrate {bucket.spec.url}")
+        print(f"the store stays in the portable layout until: vstorefs migrate {bucket.spec.url}")
     return 0

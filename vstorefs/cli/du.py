@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from vstorefs import errors
-from vstorefs.cli.output import binary_size, show_json, shown_path
+from vstorefs import errors, units
+from vstorefs.cli.output import show_json, shown_path
 from vstorefs.state import control, mounts
 from vstorefs.versions.history import selection
 from vstorefs.versions.history.selection import Rule
 
 DESCRIPTION = (
-    "What the files at or below a path take in their store, and what their history adds: the bytes of older "
-    "versions and of deleted files."
+    "Show the disk usage of files at or below a path in their store and, with --history, of their older versions and "
+    "of deleted files."
 )
 EXAMPLES = """\
 examples:
@@ -25,22 +25,26 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    parser.add_argument("path", metavar="PATH", help="a file or folder in a mount")
+    parser.add_argument("path", metavar="PATH", help="a file or directory in a mount")
     parser.add_argument(
-        "--history", action="store_true", help="also what older versions and deleted files take"
+        "--history", action="store_true", help="include older versions and deleted files"
     )
     parser.add_argument(
         "--older-than",
         metavar="AGE",
-        help="also what a purge of versions replaced before that would free: 90d, 12h, 4w",
+        help="show what purging versions superseded before that would free: 90d, 12h, 4w",
     )
     parser.add_argument(
         "--keep",
         metavar="N",
-        help="also what a purge of all but the N newest versions of each file would free",
+        help="show what purging all but the N newest versions of each file would free",
     )
     parser.add_argument(
-        "--depth", type=int, default=1, metavar="N", help="levels of folders to show (default: 1)"
+        "--depth",
+        type=int,
+        default=1,
+        metavar="N",
+        help="levels of directories to show (default: 1)",
     )
     parser.add_argument("--json", action="store_true", help="print a list of objects, for programs")
 
@@ -67,7 +71,9 @@ def run(options: argparse.Namespace) -> int:
     pages = control.Pages(record, question)
     rows = [row | {"path": shown_path(options.path, row["path"])} for row in pages]
     if not pages.end.get("files"):
-        raise errors.VstorefsError(f"{options.path} has no versions: nothing is or was there")
+        raise errors.VstorefsError(
+            f"{options.path} has no versions: no such file or directory, now or earlier"
+        )
     columns = _COLUMNS if options.history else _COLUMNS[:2]
     found = [
         {"path": row["path"]}
@@ -87,7 +93,7 @@ def _purges(options: argparse.Namespace) -> list[str]:
     given = ((Rule.OLDER, options.older_than), (Rule.KEEP, options.keep))
     purges = [f"{rule.value}:{value}" for rule, value in given if value is not None]
     if purges and not options.history:
-        raise errors.UsageError("--older-than and --keep go with --history")
+        raise errors.UsageError("--older-than and --keep need --history")
     for purge in purges:
         selection.parse([purge])
     return purges
@@ -97,7 +103,7 @@ def _print_table(rows: list[dict[str, Any]], titles: list[str]) -> None:
     cells = [titles]
     for row in rows:
         numbers = [_cell(key, value) for key, value in row.items() if key not in {"path", "freed"}]
-        cells.append([*numbers, *(binary_size(size) for size in row.get("freed", {}).values())])
+        cells.append([*numbers, *(units.size(size) for size in row.get("freed", {}).values())])
     widths = [max(10, *(len(line[at]) for line in cells)) for at in range(len(titles))]
     for line, path in zip(cells, ["PATH", *(row["path"] for row in rows)], strict=True):
         padded = (cell.rjust(width) for cell, width in zip(line, widths, strict=True))
@@ -105,4 +111,4 @@ def _print_table(rows: list[dict[str, Any]], titles: list[str]) -> None:
 
 
 def _cell(key: str, value: int) -> str:
-    return binary_size(value) if key.endswith("_bytes") else str(value)
+    return units.size(value) if key.endswith("_bytes") else str(value)

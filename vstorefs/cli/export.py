@@ -7,9 +7,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from vstorefs import errors
+from vstorefs import errors, units
 from vstorefs.cli import at, opening
-from vstorefs.cli.output import binary_size
 from vstorefs.ledger.opening import choose
 from vstorefs.model import Entry, Key
 from vstorefs.stores.base import Store
@@ -18,18 +17,18 @@ from vstorefs.stores.registry import is_local, is_object_store, open_bucket, res
 from vstorefs.versions import export as exports
 
 DESCRIPTION = (
-    "Copy what a store shows to an ordinary folder, with times, modes and links, or to an ordinary bucket: the newest "
-    "versions, those of a moment, or one version of a file. No mount is needed, and the copy needs no vstorefs."
+    "Copy a store to a plain directory, with times, modes and links, or to a plain bucket: the current versions, those "
+    "at a time, or one version of a file. Needs no mount."
 )
 EXAMPLES = """\
 examples:
-  vstorefs export s3://my-bucket/folder ~/copy
-  vstorefs export s3://my-bucket/folder s3://their-bucket/gift
-  vstorefs export --at 2026-11-01T09:00Z s3://my-bucket/folder ~/as-it-was
-  vstorefs export --at 'yesterday 14:00' s3://my-bucket/folder ~/as-it-was
-  vstorefs export --path train.csv --version k3v9x0 s3://my-bucket/folder ~/old
+  vstorefs export s3://my-bucket/prefix ~/copy
+  vstorefs export s3://my-bucket/prefix s3://their-bucket/gift
+  vstorefs export --at 2026-11-01T09:00Z s3://my-bucket/prefix ~/as-it-was
+  vstorefs export --at 'yesterday 14:00' s3://my-bucket/prefix ~/as-it-was
+  vstorefs export --path train.csv --version k3v9x0 s3://my-bucket/prefix ~/old
 
-An export that stopped goes on where it was when it is given again.
+To resume an interrupted export, run the same command again.
 """
 
 
@@ -37,11 +36,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     opening.add_arguments(parser)
     parser.add_argument(
-        "target", metavar="DIR|URL", help="where to: a folder, made if it is not there, or a bucket"
+        "target",
+        metavar="DIR|URL",
+        help="target directory, created if it does not exist, or bucket",
     )
     at.add_argument(parser)
     parser.add_argument(
-        "--path", metavar="PATH", help="only what is at or below this path in the store"
+        "--path", metavar="PATH", help="only files at or below this path in the store"
     )
     parser.add_argument("--version", metavar="ID", help="with --path: this version of the file")
 
@@ -49,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Export, and say what was done."""
     if options.version is not None and options.path is None:
-        raise errors.UsageError("--version is of one file; name it with --path")
+        raise errors.UsageError("--version needs --path: the file that it is a version of")
     if options.version is not None and options.at is not None:
         raise errors.UsageError("give --at or --version, not both")
     moment_ns = None
@@ -72,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
         for done in _copied(store, entries, options.target):
             count += 1
             size += done.bytes_sent
-    print(f"{count} files, {binary_size(size)}, in {options.target}")
+    print(f"{units.count(count, 'file')}, {units.size(size)}, exported to {options.target}")
     return 0
 
 
@@ -82,7 +83,7 @@ def _copied(store: Store, entries: Iterator[Entry], target: str) -> Iterator[exp
         if is_object_store(spec.url):
             return exports.export_to_bucket(store, entries, open_bucket(spec))
         if not is_local(spec):
-            raise errors.UsageError(f"{target} cannot be written to; give a folder or a bucket")
+            raise errors.UsageError(f"{target} cannot be written to; give a directory or a bucket")
         target = str(LocalStore(spec).root)
     return _written(store, entries, Path(target))
 
@@ -93,5 +94,5 @@ def _written(store: Store, entries: Iterator[Entry], target: Path) -> Iterator[e
         yield from exports.export(store, entries, target)
     except OSError as error:
         raise errors.VstorefsError(
-            f"cannot write to {target}: {error.strerror or error}; what is done is done, and the same command goes on"
+            f"cannot write to {target}: {error.strerror or error}; run the same command again to resume"
         ) from error

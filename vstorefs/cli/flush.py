@@ -7,7 +7,9 @@ import argparse
 from vstorefs import errors
 from vstorefs.state import control, mounts
 
-DESCRIPTION = "Wait until everything that was written, renamed or removed is in its store."
+DESCRIPTION = (
+    "Wait until all pending changes (writes, renames, deletions) are uploaded to their stores."
+)
 EXAMPLES = """\
 examples:
   vstorefs flush             all mounts

@@ -19,18 +19,18 @@ def add_cache_dir(parser: argparse.ArgumentParser) -> None:
         "--cache-dir",
         type=Path,
         metavar="DIR",
-        help="where the cache lies (default: ~/.cache/vstorefs)",
+        help="the cache directory (default: ~/.cache/vstorefs)",
     )
 
 
 def cache_dir(given: Path | None) -> Path:
-    """The cache's folder."""
+    """The cache's directory."""
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return (given or Path(base) / "vstorefs").expanduser().absolute()
 
 
 def state_dir(given: Path | None) -> Path:
-    """The state's folder."""
+    """The state's directory."""
     return given.expanduser().absolute() if given is not None else state_home(os.environ)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vstorefs import errors
+from vstorefs import errors, units
 from vstorefs.cli.progress import Progress
 from vstorefs.state import control, mounts
 from vstorefs.state.mounts import MountRecord
@@ -32,7 +32,7 @@ def below(path: str, *, to_purge: bool) -> Below:
     answer = control.answer(record, request, timeout_s=None)
     if not answer["paths"]:
         raise errors.VstorefsError(
-            f"{path} has no versions: there is no such file or folder, and there never was"
+            f"{path} has no versions: no such file or directory, now or earlier"
         )
     return Below(record, tuple(answer["paths"]), tuple(answer["stores"]))
 
@@ -41,7 +41,7 @@ def versions(found: Below, request: dict[str, Any]) -> list[dict[str, Any]]:
     """The versions of all files that a request chooses, as the mount tells of them."""
     rows: list[dict[str, Any]] = []
     looked = 0
-    with Progress(lambda: f"{looked} of {len(found.paths)} files looked at"):
+    with Progress(lambda: f"{looked} of {units.count(len(found.paths), 'file')} checked"):
         for paths in batches(found.paths, _PATHS):
             asked = request | {"op": "chosen", "paths": paths}
             rows += control.answer(found.record, asked, timeout_s=None)["versions"]

@@ -12,7 +12,7 @@ from vstorefs import errors, project, projectschema
 from vstorefs.cli.output import show_json
 from vstorefs.stores import registry
 
-DESCRIPTION = "Write a project file, with comments, by asking which stores there are."
+DESCRIPTION = "Write a project file, with comments. Asks for its stores, unless they are given."
 EXAMPLES = """\
 examples:
   vstorefs init                                           asks, and writes vstorefs.toml
@@ -21,27 +21,27 @@ examples:
   vstorefs mount -c vstorefs.toml ~/data                  what comes next
 """
 _HEAD = """\
-# A project of vstorefs: the stores that one mount shows, each as a folder.
+# A project of vstorefs: the stores that one mount shows, each as a directory.
 # Mount it with: vstorefs mount -c {file} DIR
-# Credentials never stand here; they are found where each provider's own tools look.
+# No credentials here: they are found where the providers' own tools look.
 # Every setting: docs/reference/project-file.md; for editors: vstorefs init --schema
 
 project = {name}
-default = {default}            # the store that the project's own records go to
-# write = "through"           # a close returns when the store has the content; "back": when the journal has it
-# scratch = ["*.partial"]     # names that stay local until they are renamed
+default = {default}            # the store for the project's own records
+# write = "through"           # close() waits for the store; "back": for the local journal only
+# scratch = ["*.partial"]     # names that are not uploaded until they are renamed
 """
 _STORE = """
 [stores.{alias}]
 url = {url}
 {read_only}
-# listing-seconds = 60         # how old what is shown may be
-# endpoint = "https://…"       # where the server is not the provider's usual one
-# anonymous = true             # for what is public
+# listing-seconds = 60         # how long listings are cached
+# endpoint = "https://…"       # if it is not the provider's default
+# anonymous = true             # for public stores
 """
 _FOOT = """
 # [cache]
-# size = "50 GiB"
+# size = "50 GB"
 
 # [hash]
 # whole-below = "256 MiB"      # files that were read in part are read to their end and hashed, up to this size
@@ -64,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=URL",
-        help="a store; then nothing is asked",
+        help="a store; nothing is asked then",
     )
     parser.add_argument(
         "--schema", action="store_true", help="print the JSON schema of project files"
@@ -77,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
         show_json(projectschema.schema())
         return 0
     if options.file.exists():
-        raise errors.UsageError(f"{options.file} is there already; choose another name")
+        raise errors.UsageError(f"{options.file} exists already; choose another name")
     stores = dict(_given(one) for one in options.store) or _asked()
     name = options.project
     if name is None:
@@ -92,24 +92,24 @@ def run(options: argparse.Namespace) -> int:
     except errors.UsageError:
         options.file.unlink()
         raise
-    print(f"{options.file} is written; mount it with: vstorefs mount -c {options.file} DIR")
+    print(f"{options.file} written; mount it with: vstorefs mount -c {options.file} DIR")
     return 0
 
 
 def _given(text: str) -> tuple[str, str]:
     alias, equals, url = text.partition("=")
     if not equals:
-        raise errors.UsageError(f"{text!r} names no store; write --store NAME=URL")
+        raise errors.UsageError(f"{text!r} is not a store; write --store NAME=URL")
     registry.resolve(alias, url, environ=os.environ)
     return alias, url
 
 
 def _asked() -> dict[str, str]:
     schemes = ", ".join(f"{scheme}://" for scheme in registry.SCHEMES)
-    print(f"A store is a bucket, container, folder or web root ({schemes}).", file=sys.stderr)
+    print(f"A store is a bucket, container, directory or web root ({schemes}).", file=sys.stderr)
     stores: dict[str, str] = {}
     while True:
-        url = _ask("address of a store" if not stores else "another one (empty: no more)", "")
+        url = _ask("URL of a store" if not stores else "another store (empty to finish)", "")
         if not url and stores:
             return stores
         try:
@@ -117,7 +117,7 @@ def _asked() -> dict[str, str]:
         except errors.UsageError as error:
             print(error, file=sys.stderr)
             continue
-        alias = _ask("name of its folder in the mount", f"data{len(stores) + 1}")
+        alias = _ask("name of its directory in the mount", f"data{len(stores) + 1}")
         stores[alias] = url
 
 
@@ -127,9 +127,7 @@ def _ask(question: str, default: str) -> str:
         return input().strip() or default
     except EOFError:
         print(file=sys.stderr)
-        raise errors.UsageError(
-            "nobody is there to be asked; name the stores with --store NAME=URL"
-        ) from None
+        raise errors.UsageError("not a terminal; name the stores with --store NAME=URL") from None
 
 
 def _text(file: Path, name: str, stores: dict[str, str]) -> str:

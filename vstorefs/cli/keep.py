@@ -7,12 +7,14 @@ import argparse
 from vstorefs import errors, files
 from vstorefs.cli import projects
 
-DESCRIPTION = "Keep what a run used and made: `vstorefs purge` refuses to remove it, on every host of the project."
+DESCRIPTION = (
+    "Protect a run's inputs and outputs from `vstorefs purge`, on every host of the project."
+)
 EXAMPLES = """\
 examples:
   vstorefs keep baseline
-  vstorefs keep                      the runs that are kept
-  vstorefs keep --drop baseline      it need not be kept any more
+  vstorefs keep                      list the protected runs
+  vstorefs keep --drop baseline      end the protection
 """
 
 
@@ -20,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     parser.add_argument("run_name", nargs="?", metavar="RUN", help="a run's id or name")
     projects.add_arguments(parser)
-    parser.add_argument("--drop", action="store_true", help="it need not be kept any more")
+    parser.add_argument("--drop", action="store_true", help="end the protection")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -30,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
     with projects.ledger_of(projects.chosen(options)) as (ledger, _):
         if options.run_name is None:
             kept = [ledger.find(one) for one in ledger.kept()]
-            print("\n".join(one.label for one in kept) or "no run is kept")
+            print("\n".join(one.label for one in kept) or "no runs are protected")
             return 0
         found = ledger.find(options.run_name)
         ledger.keep(found.id, files.user_name(), kept=not options.drop)
@@ -38,6 +40,6 @@ def run(options: argparse.Namespace) -> int:
             ledger.send()
             note = ""
         except errors.StoreError as error:
-            note = f"; other hosts do not know yet: {error.message}"
-    print(f"run {found.label} is {'not ' if options.drop else ''}kept{note}")
+            note = f"; not yet visible to other hosts: {error.message}"
+    print(f"run {found.label} is {'no longer ' if options.drop else ''}protected{note}")
     return 0

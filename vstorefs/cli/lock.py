@@ -10,12 +10,12 @@ from vstorefs.cli import projects
 from vstorefs.ledger import lockfile
 
 DESCRIPTION = (
-    "Write down which versions a run used, with their hashes: text to keep beside the code. The run is kept from "
-    "purges from then on (vstorefs keep --drop RUN ends that)."
+    "Write a lock file: the versions that a run used, with their hashes, to commit with your code. The run's files are "
+    "protected from purge from then on (vstorefs keep --drop RUN ends that)."
 )
 EXAMPLES = """\
 examples:
-  vstorefs lock > inputs.lock                      what the newest run used
+  vstorefs lock > inputs.lock                      the inputs of the newest run
   vstorefs lock baseline > inputs.lock
   vstorefs run --locked inputs.lock -- python train.py
   vstorefs mount --locked inputs.lock ~/then
@@ -41,12 +41,12 @@ def run(options: argparse.Namespace) -> int:
         try:
             ledger.send()
         except errors.StoreError as error:
-            _note(f"other hosts do not know yet that the run is kept: {error.message}")
+            _note(f"not yet visible to other hosts that the run is protected: {error.message}")
     print(text, end="")
     unknown = [one for one in lockfile.locked_inputs(whole) if one.content.hashes is None]
     for one in unknown:
         _note(
-            f"{one.place.shown} was read in part, so it has no hashes; it is locked by its version alone"
+            f"{one.place.shown} was only partly read, so its hashes are unknown; locked by version only"
         )
     return 0
 

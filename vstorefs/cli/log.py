@@ -10,16 +10,16 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from vstorefs import errors
+from vstorefs import errors, units
 from vstorefs.cli.output import show_json, shown_path
 from vstorefs.model import VersionKind
 from vstorefs.state import control, mounts
 from vstorefs.versions.history.names import label
-from vstorefs.versions.history.texts import table
+from vstorefs.versions.history.texts import marks_text, table
 
 DESCRIPTION = (
-    "The history of files in a mount, oldest version first, of deleted ones too. Of a folder: every version of "
-    "everything below it, one line each, the newest last."
+    "Show the history of files in a mount, deleted ones included, oldest version first. Of a directory: every version "
+    "of everything below it, one line each."
 )
 EXAMPLES = """\
 examples:
@@ -34,8 +34,8 @@ Each version is a file: ls ~/data/.versions/train.csv
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    parser.add_argument("paths", nargs="+", metavar="PATH", help="a file or folder in a mount")
-    parser.add_argument("--limit", type=_count, metavar="N", help="only the newest N versions")
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="a file or directory in a mount")
+    parser.add_argument("--limit", type=_count, metavar="N", help="show only the newest N versions")
     parser.add_argument("--json", action="store_true", help="print a list of objects, for programs")
 
 
@@ -87,7 +87,7 @@ class _Rows:
         """Raises: VstorefsError where there is nothing of that name."""
         if not self._pages.end.get("files"):
             raise errors.VstorefsError(
-                f"{self._path} has no versions: there is no such file, and there never was"
+                f"{self._path} has no versions: no such file, now or earlier"
             )
 
 
@@ -105,13 +105,13 @@ def _print_lines(rows: Iterable[dict[str, Any]]) -> None:
         if number == 0:
             print(f"{'TIME (UTC)':23}  {'SIZE':>12}  {'SHA256':12}  {'ID':12}  PATH")
         deleted = row["kind"] == VersionKind.TOMBSTONE.value
-        words = [*row["marks"], *(["head"] if row["is_head"] else [])]
+        marks = marks_text(row["marks"], is_head=row["is_head"])
         print(
-            f"{str(row['time']).replace('T', ' ').removesuffix('Z'):23}",
+            f"{units.moment_of(row['time']):23}",
             f"{'deleted' if deleted else row['size']:>12}",
             f"{(row['sha256'] or '-')[:12]:12}",
             f"{label(row['id']):12}",
-            row["path"] + (f"  ({', '.join(words)})" if words else ""),
+            row["path"] + (f"  ({marks})" if marks else ""),
             sep="  ",
         )
 
@@ -119,5 +119,5 @@ def _print_lines(rows: Iterable[dict[str, Any]]) -> None:
 def _count(text: str) -> int:
     number = int(text)
     if number < 1:
-        raise argparse.ArgumentTypeError("give a number from 1 on")
+        raise argparse.ArgumentTypeError("must be 1 or more")
     return number

@@ -11,39 +11,39 @@ from collections.abc import Sequence
 from vstorefs import __version__, errors
 
 COMMANDS = {
-    "init": "write a project file, by asking",
-    "mount": "show stores as a directory",
-    "umount": "end a mount, when everything is in its store",
-    "status": "what is mounted, and what is on its way",
-    "log": "the history of a file or a folder",
-    "diff": "what differs between two versions or times",
-    "restore": "bring back what was",
-    "du": "what files and their history take",
-    "run": "run a command, and record what it used and made",
-    "runs": "the runs of a project",
-    "show": "everything about a run",
-    "check": "what a run used, beside what there is now",
-    "ack": "accept that an input has changed",
-    "lock": "write down which versions a run used",
-    "keep": "keep what a run used and made from purges",
-    "ui": "runs, warnings and histories in a browser",
+    "init": "write a project file",
+    "mount": "mount stores as a directory",
+    "umount": "unmount, once pending changes are uploaded",
+    "status": "show mounts and pending changes",
+    "log": "show the history of files and directories",
+    "diff": "show what differs between two versions or times",
+    "restore": "restore old versions of files and directories",
+    "du": "show the disk usage of files and their history",
+    "run": "run a command and record its inputs and outputs",
+    "runs": "list the recorded runs of a project",
+    "show": "show a run with its inputs and outputs",
+    "check": "compare the inputs of a run with what is there now",
+    "ack": "acknowledge that an input has changed",
+    "lock": "write a lock file: the versions that a run used",
+    "keep": "protect a run's files from purge",
+    "ui": "show runs, warnings and histories in a browser",
     "cache": "show or clear the cache",
-    "flush": "wait until everything is in its store",
-    "doctor": "what a store can do, found out by trying",
-    "verify": "whether contents are as recorded, or a store's structure whole",
-    "purge": "remove versions for good",
-    "export": "copy a store, as it is or was, to a folder",
-    "migrate": "from the portable layout to a bucket's own versions",
+    "flush": "wait until pending changes are uploaded",
+    "doctor": "probe what a store supports",
+    "verify": "check contents against their recorded hashes, or a store's structure",
+    "purge": "delete versions permanently",
+    "export": "copy a store, as it is or was, to a directory or bucket",
+    "migrate": "move a store from the portable layout to bucket versioning",
 }
 
 _EPILOG = """\
 examples:
   vstorefs mount ~/data                         the store that comes with vstorefs
-  vstorefs mount s3://my-bucket/folder ~/data   a bucket
+  vstorefs mount s3://my-bucket/prefix ~/data   a bucket
   vstorefs log ~/data/train.csv                 every version of a file
   vstorefs umount ~/data
 
-`vstorefs COMMAND --help` tells more about each command.
+`vstorefs COMMAND --help` describes each command.
 """
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from vstorefs import errors
+from vstorefs import errors, units
 from vstorefs.cli import opening
 from vstorefs.model import Capabilities
 from vstorefs.versions.layouts.migrate import WAIT_S, Migration
@@ -13,16 +13,16 @@ from vstorefs.versions.layouts.portable import PortableStore
 from vstorefs.versions.layouts.probe import Findings
 
 DESCRIPTION = (
-    "Take a store from the portable layout to the bucket's own versions, once versioning was turned on. Every version "
-    "keeps its order, content, hashes and time; other tools then see the newest of each file."
+    "Move a store from the portable layout to bucket versioning, once that is enabled. Every version keeps its order, "
+    "content, hashes and time; other tools then see the newest version of each file."
 )
 EXAMPLES = f"""\
 examples:
-  vstorefs migrate --dry-run s3://my-bucket/folder
-  vstorefs migrate s3://my-bucket/folder
+  vstorefs migrate --dry-run s3://my-bucket/prefix
+  vstorefs migrate s3://my-bucket/prefix
 
-Unmount the store everywhere first. Hosts that have it mounted all the same are refused every write from {WAIT_S:.0f} s
-after the start. A migration that stopped goes on where it was when the command is given again.
+Unmount the store on all hosts first. On hosts that still have it mounted, writes fail from
+{units.duration(WAIT_S)} after the start on. To resume an interrupted migration, run the same command again.
 """
 
 
@@ -30,15 +30,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     opening.add_arguments(parser)
     parser.add_argument(
-        "--dry-run", action="store_true", help="say what would be done, change nothing"
+        "--dry-run", action="store_true", help="show what would be done, change nothing"
     )
-    parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
     parser.add_argument(
         "--wait",
         type=float,
         default=WAIT_S,
         metavar="SECONDS",
-        help="how long other hosts get to notice; 0 where there are none",
+        help="how long to wait for other hosts to notice; 0 if there are none",
     )
 
 
@@ -57,16 +57,18 @@ def run(options: argparse.Namespace) -> int:
             paths, made, lost = paths + 1, made + moved.made, lost + moved.lost
             if moved.lost:
                 print(
-                    f"{moved.path}: {moved.lost} versions have no content any more, as another tool replaced "
-                    "the plain key; their records stay in .vstorefs/history/"
+                    f"{moved.path}: {units.count(moved.lost, 'version has', 'versions have')} no content any more, "
+                    "as another tool replaced the plain key; the records stay in .vstorefs/history/"
                 )
     would = "would make" if options.dry_run else "made"
-    print(f"{paths} files: {would} {made} versions; {lost} cannot be kept")
+    print(
+        f"{units.count(paths, 'file')}: {would} {units.count(made, 'version')}; {lost} cannot be kept"
+    )
     return 0
 
 
 def _ask(url: str) -> None:
     if not sys.stdin.isatty():
-        raise errors.UsageError("nobody is there to be asked; add --yes to migrate")
+        raise errors.UsageError("not a terminal; pass --yes to migrate without confirmation")
     if input(f"Is {url} unmounted on every host? [y/N] ").strip().lower() not in {"y", "yes"}:
-        raise errors.VstorefsError("nothing was changed")
+        raise errors.VstorefsError("aborted; nothing was changed")

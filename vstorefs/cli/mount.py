@@ -20,19 +20,25 @@ from vstorefs.state import mounts
 from vstorefs.versions.locked import Lock
 
 DESCRIPTION = (
-    "Show stores as a directory. Returns when the mount works, and leaves it in the background."
+    "Mount stores as a directory. Returns when the mount is ready; it goes on in the background."
 )
 EXAMPLES = """\
 examples:
-  vstorefs mount ~/data                        the store that comes with vstorefs
-  vstorefs mount s3://my-bucket/folder ~/data  a bucket with versioning
-  vstorefs mount file:///srv/share ~/data      a folder
-  vstorefs mount -c vstorefs.toml ~/data       the stores of a project, each as a folder
-  vstorefs mount -c vstorefs.toml --locked inputs.lock ~/then     exactly what a run used
+  vstorefs mount ~/data                        the embedded store, below ~/.local/share/vstorefs
+  vstorefs mount s3://my-bucket/prefix ~/data  a bucket with versioning
+  vstorefs mount file:///srv/share ~/data      a directory
+  vstorefs mount -c vstorefs.toml ~/data       the stores of a project, each as a directory
+  vstorefs mount -c vstorefs.toml --locked inputs.lock ~/then     exactly the inputs of a run
   vstorefs mount --at 'yesterday 14:00' -c vstorefs.toml ~/then
-                                               the same as they were, deleted files included
+                                               the same as of then, deleted files included
 
-Credentials for S3 are found as by the AWS command line: environment, profiles, instance roles.
+Credentials for S3 are found as the AWS CLI finds them: environment, profiles, instance roles.
+
+A record of the log is one line: the local time with its zone, the level, and the message, such as
+  2026-11-26T02:31:52.123+01:00 INFO    /home/ada/data/train.csv: downloaded, 28.9 kB
+What cannot be printed is written as its escape; a traceback stands below its record, four spaces in.
+With --log-format json it is an object with time, level, logger, message and, where there is a
+traceback, exception.
 """
 
 
@@ -42,10 +48,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "where",
         nargs="+",
         metavar="[URL] DIR",
-        help="what to mount, if not the embedded store; and where",
+        help="the store to mount (default: the embedded store), and the mount point",
     )
     parser.add_argument(
-        "-c", "--config", type=Path, metavar="FILE", help="a project file, vstorefs.toml"
+        "-c", "--config", type=Path, metavar="FILE", help="project file, such as vstorefs.toml"
     )
     parser.add_argument(
         "--foreground", action="store_true", help="stay in the foreground, log to the terminal"
@@ -54,25 +60,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--locked",
         type=Path,
         metavar="FILE",
-        help="show exactly the versions of a lock file, read-only, and check every byte",
+        help="mount exactly the versions of a lock file, read-only, with all contents verified",
     )
-    parser.add_argument("--read-only", action="store_true", help="allow no change")
+    parser.add_argument("--read-only", action="store_true", help="mount read-only")
     at.add_argument(parser)
     parser.add_argument(
-        "--allow-other", action="store_true", help="let other users in, as file modes allow"
+        "--allow-other",
+        action="store_true",
+        help="allow access by other users, subject to file modes",
     )
     parser.add_argument(
-        "--cache-size", metavar="SIZE", help="how large the cache may grow, such as 50GiB"
+        "--cache-size", metavar="SIZE", help="maximum size of the cache, such as 50GB"
     )
     folders.add_cache_dir(parser)
     parser.add_argument(
         "--state-dir",
         type=Path,
         metavar="DIR",
-        help="where the journal and what is being written lie (default: ~/.local/state/vstorefs)",
+        help="directory for the journal and for files being written (default: ~/.local/state/vstorefs)",
     )
-    parser.add_argument("--log-file", type=Path, metavar="FILE", help="where the log goes")
-    parser.add_argument("-v", "--verbose", action="store_true", help="log more")
+    parser.add_argument("--log-file", type=Path, metavar="FILE", help="write the log to this file")
+    parser.add_argument(
+        "--log-format",
+        choices=[one.value for one in logs.Format],
+        default=logs.Format.TEXT.value,
+        help="format of the log (default: text)",
+    )
+    parser.add_argument("-v", "--verbose", action="store_true", help="log debug messages, too")
     parser.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
 
 
@@ -80,13 +94,15 @@ def run(options: argparse.Namespace) -> int:
     """Mount, here or in the background."""
     if len(options.where) > 2 or (options.config is not None and len(options.where) > 1):
         raise errors.UsageError(
-            "give a URL and a folder, or a folder and -c FILE; see vstorefs mount --help"
+            "give a URL and a directory, or a directory and -c FILE; see vstorefs mount --help"
         )
     point = Path(os.path.abspath(Path(options.where[-1]).expanduser()))  # noqa: PTH100 — a dead mount cannot be resolved
     if options.ready_fd is not None:
         return _serve(options, point)
     if options.at is not None and options.locked is not None:
-        raise errors.UsageError("give --at or --locked, not both: a lock file says which versions")
+        raise errors.UsageError(
+            "--at and --locked exclude each other: a lock file names the versions"
+        )
     _check_system()
     what = _project(options)
     if options.at is not None:
@@ -126,7 +142,7 @@ def _project(options: argparse.Namespace) -> Project:
 def _check_system() -> None:
     if not Path("/dev/fuse").exists():
         raise errors.VstorefsError(
-            "there is no /dev/fuse: the kernel has no FUSE, or this container was not given it "
+            "there is no /dev/fuse: the kernel has no FUSE, or this container has no access to it "
             "(docker run --device /dev/fuse --cap-add SYS_ADMIN); try: modprobe fuse"
         )
     if shutil.which("fusermount3") is None:
@@ -134,21 +150,21 @@ def _check_system() -> None:
 
 
 def _prepare(point: Path) -> bool:
-    """See that the mount point is a folder.
+    """See that the mount point is a directory.
 
-    Clear what a dead mount left. True if the folder was made here.
+    Clear what a dead mount left. True if the directory was made here.
     """
     try:
         point.lstat()
     except FileNotFoundError:
         if not point.parent.is_dir():
-            raise errors.UsageError(
-                f"there is no folder {point.parent} to make {point.name} in; make it first"
-            ) from None
+            raise errors.UsageError(f"{point.parent}: no such directory; create it first") from None
         try:
             point.mkdir()
         except OSError as error:
-            raise errors.UsageError(f"cannot make the folder {point}: {error.strerror}") from error
+            raise errors.UsageError(
+                f"cannot create the directory {point}: {error.strerror}"
+            ) from error
         return True
     except OSError:
         _clear(point)
@@ -170,22 +186,22 @@ def _check_point(point: Path, options: argparse.Namespace) -> None:
     for record in mounts.living():
         if record.mount_point == str(point):
             raise errors.UsageError(
-                f"{point} is a vstorefs mount already (process {record.pid}); end it with: vstorefs umount {point}"
+                f"{point} is a vstorefs mount already (process {record.pid}); unmount it with: vstorefs umount {point}"
             )
     if not point.is_dir():
-        raise errors.UsageError(f"{point} is not a folder; a mount needs one")
+        raise errors.UsageError(f"{point} is not a directory")
     if point.is_mount():
         raise errors.UsageError(
-            f"something is mounted on {point} already; choose another folder or unmount it"
+            f"something is mounted on {point} already; choose another directory, or unmount it"
         )
     if any(point.iterdir()):
         raise errors.UsageError(
-            f"{point} is not empty, and a mount would hide what is in it; choose another folder"
+            f"{point} is not empty, and a mount would hide its files; choose another directory"
         )
     for folder in (folders.cache_dir(options.cache_dir), folders.state_dir(options.state_dir)):
         if folder == point or point in folder.parents:
             raise errors.UsageError(
-                f"{folder} would lie inside the mount that needs it; choose another folder for it"
+                f"{folder} would be inside the mount that needs it; choose another directory"
             )
 
 
@@ -201,7 +217,8 @@ def _serve(options: argparse.Namespace, point: Path, what: Project | None = None
 
     background = options.ready_fd is not None
     file = _log_file(options, point) if background or options.log_file is not None else None
-    log = logs.start(logging.DEBUG if options.verbose else logging.INFO, file)
+    level = logging.DEBUG if options.verbose else logging.INFO
+    log = logs.start(level, file, logs.Format(options.log_format))
     cache = folders.cache_dir(options.cache_dir)
     what = what or _project(options)
 
@@ -211,7 +228,7 @@ def _serve(options: argparse.Namespace, point: Path, what: Project | None = None
             os.close(options.ready_fd)
         else:
             print(
-                f"mounted on {point}{_then(options)}; end it with ^C or: vstorefs umount {point}",
+                f"mounted on {point}{_then(options)}; unmount with Ctrl-C or: vstorefs umount {point}",
                 file=sys.stderr,
             )
 
@@ -232,6 +249,9 @@ def _serve(options: argparse.Namespace, point: Path, what: Project | None = None
             ),
             on_ready,
         )
+    except errors.StoreError as error:
+        names = ", ".join(spec.url for spec in what.stores)
+        raise errors.VstorefsError(f"cannot mount {names}: {error.message}") from error
     finally:
         log.stop()
     return 0
@@ -279,9 +299,9 @@ def _in_background(options: argparse.Namespace, point: Path, what: Project) -> i
     again = (
         ""
         if options.at is not None
-        else f"cp a file there twice and look into {point}/.versions/; "
+        else f"copy a file there twice and look into {point}/.versions/; "
     )
-    print(f"try: ls {point}; {again}end with: vstorefs umount {point}")
+    print(f"try: ls {point}; {again}unmount with: vstorefs umount {point}")
     return 0
 
 
@@ -292,7 +312,7 @@ def _moment(options: argparse.Namespace, what: Project) -> int:
 
 def _then(options: argparse.Namespace) -> str:
     """What a line that says "mounted" adds for a mount of the past."""
-    return f", read-only, as it was at {options.at}" if options.at is not None else ""
+    return f", read-only, as of {options.at}" if options.at is not None else ""
 
 
 def _again(options: argparse.Namespace, point: Path) -> list[str]:
@@ -308,6 +328,7 @@ def _again(options: argparse.Namespace, point: Path) -> list[str]:
         arguments += ["--cache-size", options.cache_size]
     if options.at is not None:
         arguments += ["--at", options.at]
+    arguments += ["--log-format", options.log_format]
     for name in ("read_only", "allow_other", "verbose"):
         if getattr(options, name):
             arguments.append("--" + name.replace("_", "-"))

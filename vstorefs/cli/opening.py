@@ -36,11 +36,11 @@ class Opened:
         """The bucket below. Raises: UsageError where the store is none."""
         if is_local(self.spec):
             raise errors.UsageError(
-                f"{self.spec.url} is a folder, which always keeps versions; {purpose} is for buckets"
+                f"{self.spec.url} is a directory, which always keeps versions; {purpose} works on buckets only"
             )
         if not is_object_store(self.spec.url):
             raise errors.UsageError(
-                f"{self.spec.url} can only be read and keeps no versions; {purpose} is for buckets"
+                f"{self.spec.url} is read-only and keeps no versions; {purpose} works on buckets only"
             )
         return open_bucket(self.spec)
 
@@ -48,7 +48,7 @@ class Opened:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments that name a store."""
     parser.add_argument(
-        "url", metavar="URL", help="the store, such as s3://BUCKET/PREFIX or file:///FOLDER"
+        "url", metavar="URL", help="the store, such as s3://BUCKET/PREFIX or file:///DIRECTORY"
     )
     add_state_dir(parser)
 
@@ -59,7 +59,7 @@ def add_state_dir(parser: argparse.ArgumentParser) -> None:
         "--state-dir",
         type=Path,
         metavar="DIR",
-        help="where this host's state lies (default: ~/.local/state/vstorefs)",
+        help="the state directory of this host (default: ~/.local/state/vstorefs)",
     )
 
 

@@ -28,21 +28,6 @@ def as_text(argument: str) -> str:
     return argument.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def one_or_many(count: int, one: str, many: str) -> str:
-    """A count with its noun: `1 file`, `2 files`."""
-    return f"{count} {one if count == 1 else many}"
-
-
-def binary_size(size: int) -> str:
-    """A size in binary units, as caches are given: `1.5 GiB`."""
-    value = float(size)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if value < 1024:
-            return f"{size} B" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1024
-    return f"{value:.1f} TiB"
-
-
 def shown_path(given: str, below: str) -> str:
     """A path below one that was given, as somebody would type it."""
     return f"{given.rstrip('/')}/{below}" if below else given

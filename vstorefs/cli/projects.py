@@ -21,17 +21,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--config",
         type=Path,
         metavar="FILE",
-        help="the project's file (default: what is mounted, or vstorefs.toml here)",
+        help="project file (default: that of the mount, or ./vstorefs.toml)",
     )
     parser.add_argument(
-        "--store", metavar="URL", help="the store, where it was mounted by its URL alone"
+        "--store",
+        metavar="URL",
+        help="the store, if it was mounted by its URL, without a project file",
     )
-    parser.add_argument("--mount", metavar="DIR", help="a folder in a mount of the project")
+    parser.add_argument("--mount", metavar="DIR", help="the project's mount, or a directory in it")
     parser.add_argument(
         "--state-dir",
         type=Path,
         metavar="DIR",
-        help="where this host's state lies (default: ~/.local/state/vstorefs)",
+        help="the state directory of this host (default: ~/.local/state/vstorefs)",
     )
 
 
@@ -59,7 +61,7 @@ def ledger_of(found: Chosen) -> Iterator[tuple[Ledger, State]]:
         why = exchange(found, ledger)
         if why:
             print(
-                f"vstorefs: the default store does not have, or does not tell, all that there is: {why}",
+                f"vstorefs: cannot sync with the default store, the list may be incomplete: {why}",
                 file=sys.stderr,
             )
         yield ledger, state

@@ -10,9 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from vstorefs import errors, files
+from vstorefs import errors, files, units
 from vstorefs.cli import histories, projects
-from vstorefs.cli.output import binary_size, one_or_many
 from vstorefs.cli.progress import Progress
 from vstorefs.clock import SystemClock
 from vstorefs.ledger.manifest import Input, Output, Seen
@@ -25,20 +24,20 @@ from vstorefs.versions.history.names import label
 from vstorefs.versions.history.selection import Rule, Selection
 
 DESCRIPTION = (
-    "Remove versions for good: of a file in a mount or of all files below a folder, deleted ones too. This is the only "
-    "way to remove bytes. The history goes on showing each version, its hashes, and who purged it when. Says what it "
-    "will remove, and asks."
+    "Delete versions permanently: of a file in a mount, or of all files below a directory, deleted ones included. This "
+    "is the only way to remove bytes. The history still shows each version, its hashes, and who purged it when. Lists "
+    "what will be deleted, and asks."
 )
 EXAMPLES = """\
 examples:
   vstorefs purge --dry-run ~/data/train.csv
-  vstorefs purge ~/data/train.csv                              all of it; the file is deleted too
+  vstorefs purge ~/data/train.csv                              all versions; the file is deleted too
   vstorefs purge ~/data/train.csv --versions k3v9x0q2m7ab      one version, by its id in vstorefs log
   vstorefs purge ~/data --versions keep:5                      all but the newest five of each file
   vstorefs purge ~/data --versions older-than:90d              what was superseded over 90 days ago
 
-A purge that was stopped is finished by the next one. The exit status is 1 where something could not be removed: what
-an object lock or a legal hold protects stays.
+The next purge finishes an interrupted one. The exit status is 1 if some versions could not be deleted: an object lock
+or a legal hold protects them.
 """
 
 _VERSIONS = 200
@@ -50,20 +49,22 @@ Needed = Callable[[StoreId, Key, VersionId, Token], str | None]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    parser.add_argument("path", metavar="PATH", help="a file or a folder in a mount")
+    parser.add_argument("path", metavar="PATH", help="a file or a directory in a mount")
     parser.add_argument(
         "--versions",
         nargs="+",
         default=[],
         metavar="WHICH",
-        help="keep:N, older-than:AGE (s, m, h, d, w), or ids; without it, all versions, the newest too",
+        help="keep:N, older-than:AGE (s, m, h, d, w), or version ids (default: all versions, the current one included)",
     )
-    parser.add_argument("--dry-run", action="store_true", help="only say what would be removed")
-    parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="show what would be deleted, change nothing"
+    )
+    parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
     parser.add_argument(
         "--even-if-needed",
         action="store_true",
-        help="remove also what a kept run, or a run with a lock file, needs",
+        help="also delete files that protected runs, or runs with a lock file, need",
     )
 
 
@@ -74,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
     rows = histories.versions(found, _request(wanted))
     _see_that_ids_are_clear(rows, wanted)
     if not rows:
-        print("there is nothing to remove")
+        print("nothing to purge")
         return 0
     _show(rows)
     _see_that_nothing_is_needed(
@@ -101,7 +102,7 @@ def _needed(mount_point: str) -> Needed:
     def why(store: StoreId, key: Key, version: VersionId, token: Token) -> str | None:
         for content, run in needed.get((store, key), ()):
             if version == content.version or token == content.token:
-                return f"run {run} is kept"
+                return f"run {run} is protected (vstorefs keep)"
         return None
 
     return why
@@ -120,9 +121,9 @@ def _see_that_ids_are_clear(rows: Sequence[Row], wanted: Selection) -> None:
     for word in wanted.ids if wanted.rule is Rule.NAMED else ():
         named = [row for row in rows if row["id"].startswith(word) or _label(row).startswith(word)]
         if len(named) != 1:
-            why = "no version" if not named else f"{len(named)} versions"
+            why = "no version" if not named else units.count(len(named), "version")
             raise errors.UsageError(
-                f"{why} here with an id that begins with {word}; vstorefs log shows them, with what was purged"
+                f"{why} with an id that begins with {word}; vstorefs log lists the ids, purged versions included"
             )
 
 
@@ -133,44 +134,46 @@ def _see_that_nothing_is_needed(rows: Sequence[Row], needed: Needed, *, allowed:
         why = needed(store, key, VersionId(row["id"]), Token(row["token"]))
         if why is not None:
             reasons += 1
-            print(f"{row['path']}: version {_label(row)} is needed: {why}", file=sys.stderr)
+            print(f"{row['path']}: version {_label(row)} is protected: {why}", file=sys.stderr)
     if reasons and not allowed:
         raise errors.VstorefsError(
-            f"{one_or_many(reasons, 'version is', 'versions are')} needed, and nothing was removed; "
-            "choose others, or add --even-if-needed"
+            f"{units.count(reasons, 'version is', 'versions are')} protected; nothing was deleted; "
+            "choose others, or pass --even-if-needed"
         )
 
 
 def _show(rows: Sequence[Row]) -> None:
     width = max(len(row["path"]) for row in rows)
     for row in rows:
-        time = row["time"].replace("T", " ").removesuffix("Z")
+        time = units.moment_of(row["time"])
         print(
             f"{row['path']:{width}}  {time}  {_label(row)}  {row['size']:>14}{_remarks(row)}".rstrip()
         )
     files = len({row["path"] for row in rows})
     size = sum(row["size"] for row in rows)
-    print(f"{_count(rows)} of {one_or_many(files, 'file', 'files')}, {binary_size(size)}")
+    print(f"{_count(rows)} of {units.count(files, 'file')}, {units.size(size)}")
     heads = sum(bool(row["is_head"]) for row in rows)
     if heads:
         print(
-            f"{one_or_many(heads, 'of them is what a file shows', 'of them are what files show')} now: "
+            f"including {units.count(heads, 'current version, whose file is', 'current versions, whose files are')} "
             "deleted first"
         )
 
 
 def _remarks(row: Row) -> str:
-    remarks = ["the file's newest"] if row["is_head"] else []
-    remarks += ["hashes not known"] if row["sha256"] is None else []
-    remarks += ["its purge was stopped"] if row["purging"] else []
+    remarks = ["current"] if row["is_head"] else []
+    remarks += ["hashes unknown"] if row["sha256"] is None else []
+    remarks += ["purge unfinished"] if row["purging"] else []
     return f"  {', '.join(remarks)}"
 
 
 def _ask() -> None:
     if not sys.stdin.isatty():
-        raise errors.UsageError("nobody is there to be asked, and nothing was removed; add --yes")
-    if input("Remove them for good? [y/N] ").strip().lower() not in {"y", "yes"}:
-        raise errors.VstorefsError("nothing was removed")
+        raise errors.UsageError(
+            "not a terminal; pass --yes to purge without confirmation; nothing was deleted"
+        )
+    if input("Delete them permanently? [y/N] ").strip().lower() not in {"y", "yes"}:
+        raise errors.VstorefsError("aborted; nothing was deleted")
 
 
 def _purge(record: MountRecord, rows: Sequence[Row]) -> int:
@@ -181,7 +184,7 @@ def _purge(record: MountRecord, rows: Sequence[Row]) -> int:
         "at": SystemClock().wall_ns(),
     }
     wanted = [{"path": row["path"], "id": row["id"]} for row in rows]
-    with Progress(lambda: f"{len(outcomes)} of {len(rows)} versions removed"):
+    with Progress(lambda: f"{len(outcomes)} of {_count(rows)} purged"):
         for row in rows:
             if row["is_head"]:
                 _delete(Path(record.mount_point) / row["path"])
@@ -198,27 +201,23 @@ def _delete(path: Path) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        print(f"{path}: cannot be deleted: {error.strerror}", file=sys.stderr)
+        print(f"{path}: cannot delete: {error.strerror}", file=sys.stderr)
 
 
 def _tell(rows: Sequence[Row], outcomes: Sequence[Row]) -> int:
     failed = {(one["path"], one["id"]) for one in outcomes if one["error"]}
     for one in outcomes:
         if one["error"]:
-            print(
-                f"{one['path']}: {label(one['id'])}: not removed: {one['error']}", file=sys.stderr
-            )
+            print(f"{one['path']}: {label(one['id'])}: not purged: {one['error']}", file=sys.stderr)
         elif one["kept"]:
-            print(
-                f"{one['path']}: {label(one['id'])}: its bytes stay, for {one['kept']} has them too"
-            )
+            print(f"{one['path']}: {label(one['id'])}: content kept, {one['kept']} shares it")
     gone = [row for row in rows if (row["path"], row["id"]) not in failed]
-    print(f"removed {_count(gone)}, {binary_size(sum(row['size'] for row in gone))}")
+    print(f"purged {_count(gone)}, {units.size(sum(row['size'] for row in gone))}")
     return errors.EXIT_FAILURE if failed else 0
 
 
 def _count(rows: Sequence[Row]) -> str:
-    return one_or_many(len(rows), "version", "versions")
+    return units.count(len(rows), "version")
 
 
 def _label(row: Row) -> str:

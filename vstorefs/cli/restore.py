@@ -12,9 +12,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from vstorefs import errors
+from vstorefs import errors, units
 from vstorefs.cli import points
-from vstorefs.cli.output import binary_size, shown_path
+from vstorefs.cli.output import shown_path
 from vstorefs.cli.versionfiles import history_of, version_file
 from vstorefs.state import control, mounts
 from vstorefs.state.mounts import MountRecord
@@ -22,8 +22,8 @@ from vstorefs.versions.history.names import label
 from vstorefs.versions.history.restore import Action
 
 DESCRIPTION = (
-    "Bring back an old version of a file, or a folder as it was. What comes back is a new version on top of the "
-    "others; nothing is taken out of any history. Deleted files come back too."
+    "Restore an old version of a file, or a directory as of a time, deleted files included. What is restored becomes a "
+    "new version; no history is changed."
 )
 EXAMPLES = """\
 examples:
@@ -31,9 +31,9 @@ examples:
   vstorefs restore ~/data/train.csv --version k3v9x0q2            a version (see vstorefs log)
   vstorefs restore ~/data/train.csv --at 'yesterday 14:00' --to ~/data/train-old.csv
   vstorefs restore ~/data/models --at 2026-11-01T09:00Z --dry-run
-  vstorefs restore ~/data/models --at 2026-11-01T09:00Z --delete  and remove what was not there then
+  vstorefs restore ~/data/models --at 2026-11-01T09:00Z --delete  and delete files that did not exist then
 
-A restore that stopped goes on where it was when it is given again.
+To resume an interrupted restore, run the same command again.
 """
 
 _EVERY = 500
@@ -42,31 +42,31 @@ _EVERY = 500
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     parser.add_argument(
-        "path", metavar="PATH", help="a file or folder in a mount, there or deleted"
+        "path", metavar="PATH", help="a file or directory in a mount, existing or deleted"
     )
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
         "--version", metavar="ID", help="this version of a file, or the first characters of its id"
     )
-    which.add_argument("--at", metavar="TIME", help="as it was then: a time, or run:ID")
-    parser.add_argument("--to", metavar="P", help="bring it back there, not in its own place")
+    which.add_argument("--at", metavar="TIME", help="as of a time, or of run:ID")
+    parser.add_argument("--to", metavar="P", help="restore to this path instead of its own")
     parser.add_argument(
-        "--delete", action="store_true", help="with --at: remove what was not there then"
+        "--delete", action="store_true", help="with --at: delete files that did not exist then"
     )
     parser.add_argument(
-        "--dry-run", action="store_true", help="say what would be done, change nothing"
+        "--dry-run", action="store_true", help="show what would be done, change nothing"
     )
 
 
 def run(options: argparse.Namespace) -> int:
     """Ask the mount to restore, and tell what it does."""
     if options.delete and options.at is None:
-        raise errors.UsageError("--delete goes with --at: it removes what was not there then")
+        raise errors.UsageError("--delete needs --at: it deletes files that did not exist then")
     record = control.mount_of(options.path)
     at = points.moment(options.at, record) if options.at is not None else None
     place = _place(record, options.path, options.to)
     if place.inside is None and options.delete:
-        raise errors.UsageError("--delete works within one store; --to names another place")
+        raise errors.UsageError("--delete works within one store only, and --to is outside of it")
     pages = control.Pages(
         record,
         {
@@ -85,7 +85,9 @@ def run(options: argparse.Namespace) -> int:
         rows = _copied(record, options.path, place.shown, rows)
     counts = _tell(rows, place.shown)
     if not pages.end.get("files"):
-        raise errors.VstorefsError(f"{options.path} has no versions: nothing is or was there")
+        raise errors.VstorefsError(
+            f"{options.path} has no versions: no such file or directory, now or earlier"
+        )
     counts[Action.SAME.value] = pages.end["counts"].get(Action.SAME.value, 0)
     _summary(counts, dry_run=options.dry_run)
     return 1 if counts["failed"] or counts[Action.LOST.value] else 0
@@ -133,7 +135,9 @@ def _copied(
 def _copy(source: Path, target: Path) -> None:
     absolute = os.path.abspath(target)  # noqa: PTH100 — without following links into a mount
     if mounts.find(absolute) is None and target.exists():
-        raise errors.VstorefsError("it is there already, and outside a mount nothing would keep it")
+        raise errors.VstorefsError(
+            "it exists already, and outside a mount no version of it would be kept"
+        )
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source, target)
     about = source.stat()
@@ -150,11 +154,11 @@ def _tell(rows: Iterator[dict[str, Any]], to: str) -> Counter[str]:
         if row["error"]:
             print(f"{path}: not restored: {row['error']}", file=sys.stderr)
         elif row["outcome"] == Action.LOST.value:
-            print(f"{path}: the store does not have that content any more", file=sys.stderr)
+            print(f"{path}: its content is no longer in the store", file=sys.stderr)
         else:
             print(f"{row['outcome']:11}  {path}{_origin(row)}")
         if number % _EVERY == 0:
-            print(f"{number} files, {binary_size(size)}", file=sys.stderr)
+            print(f"{units.count(number, 'file')}, {units.size(size)}", file=sys.stderr)
     return counts
 
 
@@ -162,14 +166,12 @@ def _origin(row: dict[str, Any]) -> str:
     if row["id"] is None:
         return ""
     time = datetime.fromisoformat(row["time"])
-    return (
-        f"  {binary_size(row['size'])}, version {label(row['id'])} of {time:%Y-%m-%d %H:%M:%S} UTC"
-    )
+    return f"  {units.size(row['size'])}, version {label(row['id'])} of {units.moment(time)} UTC"
 
 
 def _summary(counts: Counter[str], *, dry_run: bool) -> None:
     told = [f"{counts[one.value]} {one.value}" for one in Action if counts[one.value]]
     told += [f"{counts['failed']} failed"] if counts["failed"] else []
-    left = " (--delete removes what was not there then)" if counts[Action.LEFT.value] else ""
-    would = "nothing was changed; it would be: " if dry_run else ""
-    print(f"{would}{', '.join(told) or 'there was nothing then'}{left}")
+    left = " (--delete deletes files that did not exist then)" if counts[Action.LEFT.value] else ""
+    would = "dry run, nothing was changed: " if dry_run else ""
+    print(f"{would}{', '.join(told) or 'nothing existed then'}{left}")

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from vstorefs import errors, project
+from vstorefs import errors, project, units
 from vstorefs.cli import supervising
 from vstorefs.ledger import recording
 from vstorefs.ledger.opening import PROJECT_FILE, choose
@@ -21,32 +21,30 @@ from vstorefs.state.mounts import MountRecord
 from vstorefs.stores.ids import new_id
 
 DESCRIPTION = (
-    "Run a command and keep a record of it: which versions of which files it and all its processes read and made. "
-    "Uses the mount that is there, or makes one for as long as the command lasts; the command finds it in "
-    "$VSTOREFS_MOUNT. Ends with the command's exit status."
+    "Run a command and record its inputs and outputs: the versions of all files that it and its child processes read "
+    "and write. Uses the existing mount, or mounts for as long as the command runs; its path is in $VSTOREFS_MOUNT. "
+    "Exits with the command's exit status."
 )
 EXAMPLES = """\
 examples:
-  vstorefs run -- python train.py                       in the mount that there is
+  vstorefs run -- python train.py                       in the existing mount
   vstorefs run --name baseline -c vstorefs.toml -- make results
   vstorefs run --mount ~/data -- sh -c 'wc -l "$VSTOREFS_MOUNT"/inputs/*.csv'
-  vstorefs run --locked inputs.lock -- python train.py  with exactly the inputs of a run before
-  vstorefs show baseline                                what it used and made
+  vstorefs run --locked inputs.lock -- python train.py  with exactly the inputs of an earlier run
+  vstorefs show baseline                                its inputs and outputs
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    parser.add_argument("--name", default="", help="a name for the run, to find it again")
-    parser.add_argument("-c", "--config", type=Path, metavar="FILE", help="a project file")
-    parser.add_argument(
-        "--mount", metavar="DIR", help="the mount to use; made there if it is not there"
-    )
+    parser.add_argument("--name", default="", help="a name for the run")
+    parser.add_argument("-c", "--config", type=Path, metavar="FILE", help="project file")
+    parser.add_argument("--mount", metavar="DIR", help="the mount to use, or where to mount")
     parser.add_argument(
         "--locked",
         type=Path,
         metavar="FILE",
-        help="show exactly the versions of a lock file, read-only, and check every byte",
+        help="mount exactly the versions of a lock file, read-only, with all contents verified",
     )
     parser.add_argument(
         "command", nargs=argparse.REMAINDER, metavar="-- CMD ...", help="the command to run"
@@ -57,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
     """Run it, in a mount, and close its record."""
     command = options.command[1:] if options.command[:1] == ["--"] else options.command
     if not command:
-        raise errors.UsageError("name a command to run: vstorefs run -- CMD ARGS")
+        raise errors.UsageError("no command given; write: vstorefs run -- CMD ARGS")
     if not options.name.isprintable():
         raise errors.UsageError(f"--name {options.name!r} is not one line of printable text")
     with _mounted(options) as record:
@@ -83,13 +81,14 @@ def _tell(answer: dict[str, Any]) -> None:
         print(f"vstorefs: {warning}", file=sys.stderr)
     about = answer["run"]
     print(
-        f"vstorefs: run {about['id'][:12]}: {about['inputs']} inputs, {about['outputs']} outputs, "
-        f"{about['warnings']} warnings; vstorefs show {about['name'] or about['id'][:12]}",
+        f"vstorefs: run {about['id'][:12]}: {units.count(about['inputs'], 'input')}, "
+        f"{units.count(about['outputs'], 'output')}, {units.count(about['warnings'], 'warning')}; "
+        f"vstorefs show {about['name'] or about['id'][:12]}",
         file=sys.stderr,
     )
     if answer["waiting"]:
         print(
-            f"vstorefs: its record is on this machine only, so far: {answer['why']}",
+            f"vstorefs: the record is on this host only, so far: {answer['why']}",
             file=sys.stderr,
         )
 
@@ -110,7 +109,7 @@ def _mounted(options: argparse.Namespace) -> Iterator[MountRecord]:
     try:
         record = mounts.find(str(point))
         if record is None:
-            raise errors.VstorefsError(f"the mount on {point} ended at once; its log says why")
+            raise errors.VstorefsError(f"the mount on {point} ended unexpectedly; see its log")
         yield record
     finally:
         _vstorefs("umount", str(point))
@@ -135,7 +134,7 @@ def _of_config(record: MountRecord | None, config: Path | None) -> MountRecord |
         named = project.load(config, os.environ)
         if named.default_store.id != record.project.default_store.id:
             raise errors.UsageError(
-                f"the mount on {record.mount_point} is of another project than {config}; name one of the two"
+                f"the mount on {record.mount_point} belongs to another project than {config}; give only one of them"
             )
     return record
 

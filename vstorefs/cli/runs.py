@@ -8,14 +8,14 @@ import shlex
 from datetime import UTC
 from typing import Any
 
-from vstorefs import errors
+from vstorefs import errors, units
 from vstorefs.cli import projects
 from vstorefs.cli.output import show_json, show_table
 from vstorefs.ledger.manifest import SHORT_ID, Run
 
 DESCRIPTION = (
-    "The runs of a project, on all its hosts, the newest first. A run with warnings has a mark; `vstorefs show RUN` "
-    "tells all of one."
+    "List the recorded runs of a project, on all its hosts, newest first. Runs with warnings are marked with !; "
+    "`vstorefs show RUN` shows the details."
 )
 EXAMPLES = """\
 examples:
@@ -24,7 +24,7 @@ examples:
   vstorefs runs --json | jq '.[] | select(.warnings != [])'
 """
 
-_HEADER = ("", "RUN", "NAME", "STATUS", "STARTED (UTC)", "TOOK", "IN", "OUT", "HOST", "COMMAND")
+_HEADER = ("", "RUN", "NAME", "STATUS", "STARTED (UTC)", "DURATION", "IN", "OUT", "HOST", "COMMAND")
 _MARK = "!"
 _COMMAND_CHARS = 60
 
@@ -32,9 +32,14 @@ _COMMAND_CHARS = 60
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     projects.add_arguments(parser)
-    parser.add_argument("--limit", type=int, default=20, metavar="N", help="how many (default: 20)")
     parser.add_argument(
-        "--search", default="", metavar="TEXT", help="only runs in whose words it occurs"
+        "--limit", type=int, default=20, metavar="N", help="show at most N runs (default: 20)"
+    )
+    parser.add_argument(
+        "--search",
+        default="",
+        metavar="TEXT",
+        help="only runs with this text in their name, command or other fields",
     )
     parser.add_argument("--json", action="store_true", help="print a list of objects, for programs")
 
@@ -42,15 +47,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """List them."""
     if options.limit < 1:
-        raise errors.UsageError(f"--limit {options.limit} lists nothing; give a number from 1 on")
+        raise errors.UsageError(f"--limit must be 1 or more, not {options.limit}")
     chosen = projects.chosen(options)
     with projects.ledger_of(chosen) as (ledger, _):
         found = list(itertools.islice(ledger.runs(search=options.search), options.limit))
     if options.json:
         show_json([about(one) for one in found])
     elif not found:
-        like = f" that has {options.search!r} in its words" if options.search else ""
-        print(f"no run of {projects.name_of(chosen)} is recorded{like}")
+        like = f" that matches {options.search!r}" if options.search else ""
+        print(f"no recorded runs of {projects.name_of(chosen)}{like}")
     else:
         show_table(_HEADER, [_row(one) for one in found])
         for one in found:
@@ -83,14 +88,14 @@ def about(run: Run) -> dict[str, Any]:
 
 
 def _row(run: Run) -> tuple[str, ...]:
-    took = f"{(run.ended - run.started).total_seconds():.0f} s" if run.ended is not None else "-"
+    took = units.duration((run.ended - run.started).total_seconds()) if run.ended else "-"
     command = shlex.join(run.command) if run.command else f"mount {run.mount_point}"
     return (
         _MARK if run.warnings else "",
         run.id[:SHORT_ID],
         run.name or "-",
         status(run),
-        f"{run.started.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
+        units.moment(run.started),
         took,
         str(run.inputs),
         str(run.outputs),

@@ -4,30 +4,29 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from datetime import UTC, datetime
+from datetime import datetime
 
+from vstorefs import units
 from vstorefs.cli import projects
-from vstorefs.cli.output import binary_size
 from vstorefs.cli.runs import status
 from vstorefs.ledger import changes, manifest
 from vstorefs.ledger.manifest import Input, Manifest, Output, Seen
 from vstorefs.logs import visible
 
-DESCRIPTION = (
-    "Everything that is kept of a run: what it used, with versions and hashes, what had changed since it was last "
-    "used, and what the run made."
-)
+DESCRIPTION = "Show a run: its inputs with versions and hashes, warnings about changed inputs, and its outputs."
 EXAMPLES = """\
 examples:
-  vstorefs show 7f3a02b9             a run by its id, or the beginning of it
+  vstorefs show 7f3a02b9             a run by its id, or the first characters of it
   vstorefs show baseline             the newest run of that name
-  vstorefs show baseline --json      its manifest
+  vstorefs show baseline --json      its manifest, as JSON
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    parser.add_argument("run_name", metavar="RUN", help="a run's id, the beginning of it, or name")
+    parser.add_argument(
+        "run_name", metavar="RUN", help="a run's id, the first characters of it, or its name"
+    )
     projects.add_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print the manifest, for programs")
 
@@ -49,9 +48,9 @@ def _text(whole: Manifest) -> str:
         f"  by {one.user} on {one.host}, in {one.mount_point}",
     ]
     if one.command:
-        lines += [f"  command  {visible(shlex.join(one.command))}", f"  folder   {one.folder}"]
+        lines += [f"  command    {visible(shlex.join(one.command))}", f"  directory  {one.folder}"]
     if one.commit:
-        lines.append(f"  commit   {one.commit}")
+        lines.append(f"  commit     {one.commit}")
     for warning in whole.warnings:
         lines.append(f"! {changes.line(warning)}")
     lines.append(f"inputs: {len(whole.inputs)}")
@@ -64,21 +63,23 @@ def _text(whole: Manifest) -> str:
 
 
 def _remarks(use: Input) -> str:
-    opens = "once" if use.opens == 1 else f"{use.opens} times"
-    words = [f"opened {opens}", f"at most {binary_size(use.read_bytes)} read"]
-    words += ["open at the start"] if use.inherited else []
-    words += ["by its version"] if use.pinned else []
+    words = [
+        f"opened {units.count(use.opens, 'time')}",
+        f"up to {units.size(use.read_bytes)} read",
+    ]
+    words += ["already open at the start"] if use.inherited else []
+    words += ["opened by version"] if use.pinned else []
     return f"  ({', '.join(words)})"
 
 
 def _made(output: Output) -> str:
-    return f"  (made {_time(output.made)})"
+    return f"  (written {_time(output.made)})"
 
 
 def _content(content: Seen) -> list[str]:
-    first = f"    {binary_size(content.size)}, version {content.version or content.token}"
+    first = f"    {units.size(content.size)}, version {content.version or content.token}"
     if content.hashes is None:
-        return [first, "    hashes not known: it was not read to its end"]
+        return [first, "    hashes unknown: not read to the end"]
     hashes = content.hashes
     return [
         first,
@@ -89,4 +90,4 @@ def _content(content: Seen) -> list[str]:
 
 
 def _time(time: datetime) -> str:
-    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return f"{units.moment(time)} UTC"

@@ -36,7 +36,7 @@ def adopt_orphans() -> None:
     """From now on orphans among this process's descendants become its children."""
     if ctypes.CDLL(None, use_errno=True).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         raise errors.VstorefsError(
-            f"the kernel does not let this process keep its tree together: {os.strerror(ctypes.get_errno())}"
+            f"cannot adopt orphaned child processes: {os.strerror(ctypes.get_errno())}"
         )
 
 
@@ -53,7 +53,7 @@ def supervise(command: Sequence[str], environ: Mapping[str, str]) -> int:
             preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, before),  # noqa: PLW1509 — one thread only
         )
     except FileNotFoundError:
-        print(f"vstorefs: there is no command {command[0]!r}", file=sys.stderr)
+        print(f"vstorefs: command not found: {command[0]}", file=sys.stderr)
         return _NOT_FOUND
     except OSError as error:
         print(f"vstorefs: cannot run {command[0]!r}: {error.strerror}", file=sys.stderr)
@@ -74,7 +74,7 @@ def _watch(command: int, watched: set[signal.Signals]) -> int:
             status = ended
             if not is_last:
                 print(
-                    "vstorefs: the command has ended, and waits for processes that it has left; ^C ends the wait",
+                    "vstorefs: the command has ended; waiting for its background processes (Ctrl-C stops waiting)",
                     file=sys.stderr,
                 )
         if is_last:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
-from vstorefs import errors
+from vstorefs import errors, units
 from vstorefs.versions.history.comparison import text_of
 
 LIMIT_BYTES = 2 << 20
@@ -20,7 +20,7 @@ def compared(one: Path, other: Path, one_label: str, other_label: str) -> str:
             return f"({text.why})\n"
         lines.append(text.splitlines(keepends=True))
         if len(lines[-1]) > LIMIT_LINES:
-            return f"(too long to compare line by line: over {LIMIT_LINES} lines)\n"
+            return f"(too long for a line diff: over {LIMIT_LINES} lines)\n"
     found = difflib.unified_diff(lines[0], lines[1], one_label, other_label)
     return "".join(
         line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in found
@@ -35,7 +35,7 @@ class _NoText:
 def _text(path: Path) -> str | _NoText:
     try:
         if path.stat().st_size > LIMIT_BYTES:
-            return _NoText(f"too large to compare line by line: over {LIMIT_BYTES >> 20} MiB")
+            return _NoText(f"too large for a line diff: over {units.size(LIMIT_BYTES)}")
         data = path.read_bytes()
     except OSError as error:
         raise errors.VstorefsError(f"cannot read {path}: {error.strerror or error}") from error

@@ -7,15 +7,15 @@ import argparse
 from vstorefs.cli import projects
 
 DESCRIPTION = (
-    "Show the project's runs, warnings, files' histories and mounts in a browser on this machine. The address works "
-    "once, for one browser; the next one is printed then. ^C ends it. The project is that of -c, of the working "
-    "folder, or of the only mount."
+    "Show the project's runs, warnings, files' histories and mounts in a browser on this machine. Each URL is valid "
+    "once, and a new one is printed after it was used. Ctrl-C stops the server. The project is that of -c, of the "
+    "working directory, or of the only mount."
 )
 EXAMPLES = """\
 examples:
   vstorefs ui
   vstorefs ui -c vstorefs.toml --port 8080
-  ssh -L 8080:127.0.0.1:8080 HOST vstorefs ui --port 8080 --no-browser    a page of another machine
+  ssh -L 8080:127.0.0.1:8080 HOST vstorefs ui --port 8080 --no-browser    then open it on your own machine
 """
 
 
@@ -28,12 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="the port to listen on (default: a free one)",
     )
-    parser.add_argument("--no-browser", action="store_true", help="only print the address")
+    parser.add_argument("--no-browser", action="store_true", help="only print the URL")
     projects.add_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Serve until ^C."""
+    """Serve until Ctrl-C."""
     from vstorefs.web import server  # noqa: PLC0415 — no other command needs to wait for it
 
     server.serve(projects.chosen(options), options.port, browser=not options.no_browser, tell=_tell)
@@ -41,4 +41,4 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _tell(address: str) -> None:
-    print(f"for one browser: {address}", flush=True)
+    print(f"Open {address} (valid once). Ctrl-C stops the server.", flush=True)

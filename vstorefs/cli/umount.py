@@ -14,24 +14,24 @@ from vstorefs import errors, files
 from vstorefs.state import control, mounts
 from vstorefs.state.mounts import MountRecord
 
-DESCRIPTION = "End a mount. Waits until everything that was written is in its store."
+DESCRIPTION = "Unmount. Waits until pending changes are uploaded."
 EXAMPLES = """\
 examples:
   vstorefs umount ~/data
-  vstorefs umount --wait 5 ~/data     wait five seconds at most; the rest is sent by the next mount
+  vstorefs umount --wait 5 ~/data     wait at most five seconds; the next mount uploads the rest
 """
 _END_S = 60.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    parser.add_argument("mount", metavar="DIR", help="the mount to end")
+    parser.add_argument("mount", metavar="DIR", help="the mount point")
     parser.add_argument(
         "--wait",
         type=float,
         default=60.0,
         metavar="SECONDS",
-        help="how long to wait for uploads (default: 60)",
+        help="how long to wait for pending uploads (default: 60)",
     )
 
 
@@ -46,11 +46,14 @@ def run(options: argparse.Namespace) -> int:
     if result.returncode != 0:
         raise errors.VstorefsError(
             f"cannot unmount {point}: {result.stderr.strip()}; "
-            f"some program still uses it (fuser -vm {point} lists which)"
+            f"a program still uses it; to see which: fuser -vm {point}"
         )
     _await_end(record)
     if waiting:
-        print(f"vstorefs: {waiting}; they are kept and the next mount sends them", file=sys.stderr)
+        print(
+            f"vstorefs: {waiting}; they are queued, and the next mount uploads them",
+            file=sys.stderr,
+        )
     return 0
 
 
@@ -68,22 +71,24 @@ def _await_end(record: MountRecord) -> None:
     while files.process_start(record.pid) == record.start:
         if time.monotonic() > until:
             raise errors.VstorefsError(
-                f"unmounted, but process {record.pid} does not end; its log is {record.log_file}"
+                f"unmounted, but process {record.pid} does not exit; see its log: {record.log_file}"
             )
         time.sleep(0.02)
 
 
 def _without_process(point: str) -> int:
-    """A mount whose process died leaves a folder that answers with errors."""
+    """A mount whose process died leaves a directory that answers with errors."""
     try:
         os.statvfs(point)
     except OSError as error:
         if error.errno is not None and not isinstance(error, FileNotFoundError | PermissionError):
             subprocess.run(["fusermount3", "-u", "-z", point], check=False, capture_output=True)
-            print(f"cleared {point}; its process had died, and the next mount sends what was left")
+            print(
+                f"{point}: unmounted; its process had died, and the next mount uploads pending changes"
+            )
             return 0
     raise errors.VstorefsError(
-        f"{point} is not a vstorefs mount of yours; `vstorefs status` lists those that there are"
+        f"{point} is not a vstorefs mount of yours; `vstorefs status` lists those"
     )
 
 

@@ -16,19 +16,18 @@ from vstorefs.stores.registry import is_local, is_object_store
 from vstorefs.versions.verify import BucketVerifier, Problem, journal_problems, local_problems
 
 DESCRIPTION = (
-    "Read every version at or below a path in a mount, from the store and not from the cache, and compare its hashes "
-    "with those recorded; versions that nobody has hashed yet are hashed, and recorded on this host. With --structure, "
-    "go through a store without reading contents, and say what is not as it should be: records that do not read, "
-    "contents that are gone or have another size, versions that nobody can reach, and what waits in this host's "
-    "journal. Changes nothing in a store."
+    "Read all versions at or below a path in a mount, from the store and not from the cache, and compare them with "
+    "their recorded hashes; versions without hashes are hashed, and recorded on this host. With --structure, check a "
+    "store without reading contents: damaged records, missing contents or contents of a wrong size, unreachable "
+    "versions, and pending changes in this host's journal. Changes nothing in a store."
 )
 EXAMPLES = """\
 examples:
   vstorefs verify ~/data                     every version of every file
-  vstorefs verify --heads ~/data/inputs      only what the files show now
-  vstorefs verify --structure s3://my-bucket/folder
+  vstorefs verify --heads ~/data/inputs      only the current versions
+  vstorefs verify --structure s3://my-bucket/prefix
 
-A verify that was stopped goes on where it was. The exit status is 1 where something was found.
+An interrupted verify is resumed. The exit status is 1 if errors were found.
 """
 
 
@@ -39,17 +38,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         default=".",
         metavar="PATH|URL",
-        help="what to read, in a mount (default: the current directory); with --structure, a store",
+        help="a path in a mount (default: the current directory); with --structure, a store",
     )
     opening.add_state_dir(parser)
-    parser.add_argument("--heads", action="store_true", help="read only what files show now")
+    parser.add_argument("--heads", action="store_true", help="read only the current versions")
     parser.add_argument(
-        "--again", action="store_true", help="do not go on with a verify that was stopped"
+        "--again", action="store_true", help="start over instead of resuming an interrupted verify"
     )
     parser.add_argument(
         "--structure",
         action="store_true",
-        help="compare records, contents' sizes and heads; contents are not read",
+        help="check records and sizes; contents are not read",
     )
     parser.add_argument("--json", action="store_true", help="print objects, for programs")
 
@@ -60,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
         return _structure(options)
     if "://" in options.url:
         raise errors.UsageError(
-            f"{options.url} is a store; mount it and give a path in the mount, or add --structure"
+            f"{options.url} is a store; give a path in a mount, or pass --structure"
         )
     return contents.verify(options)
 
@@ -74,7 +73,7 @@ def _structure(options: argparse.Namespace) -> int:
     for problem in [] if options.json else problems:
         print(f"{problem.where}: {problem.what}")
     if not problems and not options.json:
-        print(f"{options.url}: nothing is wrong")
+        print(f"{options.url}: no errors were found")
     return errors.EXIT_FAILURE if problems else 0
 
 

@@ -189,4 +189,4 @@ class FolderArchive:
 
     def _see_that_it_is_there(self) -> None:
         if not self._root.is_dir():
-            raise errors.Unavailable(f"there is no folder {self._root}", store=self._alias)
+            raise errors.Unavailable(f"there is no directory {self._root}", store=self._alias)

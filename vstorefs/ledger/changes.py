@@ -7,12 +7,13 @@ sums are one; where neither is known of one side, it may have changed.
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import Enum
 from typing import Any
 
 import msgspec
 
+from vstorefs import units
 from vstorefs.ledger.manifest import (
     SHORT_ID,
     Acknowledgement,
@@ -108,7 +109,7 @@ def text(warning: ChangeWarning) -> str:
         return warning.kind.value + now
     short = before.run[:SHORT_ID]
     run = f"{short} ({visible(before.run_name)})" if before.run_name else short
-    when = moment(before.time)
+    when = f"{units.moment(before.time)} UTC"
     if warning.kind is WarningKind.REPLACED:
         head = f"{warning.kind.value} since run {run} made it on {when} on {before.host}"
     else:
@@ -135,18 +136,13 @@ def _tokens(warning: ChangeWarning) -> tuple[Token | None, Token | None]:
 def content(seen: Seen) -> str:
     """A content in words."""
     hashes = f"sha256 {seen.hashes.sha256}" if seen.hashes is not None else "hashes not known"
-    return f"version {seen.version or seen.token}, {seen.size} bytes, {hashes}"
-
-
-def moment(time: datetime) -> str:
-    """A time for people, UTC."""
-    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M}"
+    return f"version {seen.version or seen.token}, {units.count(seen.size, 'byte')}, {hashes}"
 
 
 def skew(host: str, seconds: int) -> str:
     """A wrong clock in words."""
     way = "ahead of" if seconds > 0 else "behind"
-    return f"the clock of host {host} is {abs(seconds)} s {way} the default store's"
+    return f"the clock of host {host} is {units.duration(abs(seconds))} {way} the default store's"
 
 
 def line(warning: ChangeWarning) -> str:

@@ -65,7 +65,7 @@ def choose(
     if living:
         points = ", ".join(one.mount_point for one in living)
         raise errors.UsageError(
-            f"there are several mounts ({points}); name a folder in one of them with --mount, or a project file with -c"
+            f"there are several mounts ({points}); name one of them with --mount, or a project file with -c"
         )
     return _of_project(project.embedded(environ), state_dir, environ)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pyfuse3
 import trio
 
-from vstorefs import errors, files
+from vstorefs import errors, files, units
 from vstorefs.cache.env import Cache
 from vstorefs.clock import SystemClock
 from vstorefs.model import JournalEntry
@@ -89,7 +89,7 @@ def _unwrapped(call: Callable[[], None]) -> None:
         if isinstance(ours, errors.VstorefsError):
             raise ours from None
         # Nobody reads what a process in the background says as it dies.
-        log.exception("an error inside vstorefs; the mount ends")
+        log.exception("internal error; unmounting")
         raise
 
 
@@ -209,8 +209,8 @@ class Front:
             await provenance.runs.end_all()
         if self.left_behind:
             log.warning(
-                "%d changes are not in their stores yet; the next mount sends them",
-                len(writing.uploads),
+                "%s not uploaded yet; the next mount uploads them",
+                units.count(len(writing.uploads), "change"),
             )
 
     async def _adopt(self, pool: Pool, uploads: Uploads) -> Callable[[], Awaitable[None]]:
@@ -221,7 +221,7 @@ class Front:
         answer = await pool.ask(messages.Adopt(tuple(spec.id for spec in stores)))
         assert isinstance(answer, messages.Adopted)
         if answer.entries:
-            log.info("%d changes of a mount that ended early are being sent", len(answer.entries))
+            log.info("uploading %s of an earlier mount", units.count(len(answer.entries), "change"))
         uploads.adopt(answer.entries, self._settled_adopted)
 
         async def sent() -> None:
@@ -234,8 +234,8 @@ class Front:
         def settled(published: messages.Published) -> None:
             if entry.staged is not None:
                 remove_later(self.area, entry.staged.name)
-            late = ", beside what has become the head since" if published.late else ""
-            log.info("%s: sent%s", entry.path, late)
+            late = " late, beside the current version" if published.late else ""
+            log.info("%s: uploaded%s", entry.path, late)
 
         return settled
 

@@ -44,4 +44,4 @@ def _set(file: Path, value: int, otherwise: str) -> None:
     try:
         file.write_text(str(value))
     except OSError as error:
-        log.info("cannot set %s (%s); %s", file, error.strerror, otherwise)
+        log.debug("cannot set %s (%s); %s", file, error.strerror, otherwise)

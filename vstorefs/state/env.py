@@ -68,7 +68,7 @@ class State:
                 raise _damaged(directory, str(error)) from error
             except (OSError, lmdb.Error) as error:
                 raise errors.UsageError(
-                    f"cannot use {directory} for vstorefs' state: {error}; choose another folder with --state-dir"
+                    f"cannot use {directory} for vstorefs' state: {error}; choose another directory with --state-dir"
                 ) from error
             return state
 

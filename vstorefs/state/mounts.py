@@ -48,7 +48,7 @@ def runtime_dir() -> Path:
     about = folder.lstat()
     if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.getuid() or about.st_mode & 0o077:
         raise errors.UsageError(
-            f"{folder} is not a private folder of yours; remove it, or set XDG_RUNTIME_DIR to one that is"
+            f"{folder} is not a private directory of yours; remove it, or set XDG_RUNTIME_DIR to one that is"
         )
     return folder
 

@@ -56,7 +56,7 @@ def folder_url(url: str, parts: urllib.parse.SplitResult) -> str:
     path = urllib.parse.unquote(parts.path)
     if parts.netloc not in {"", "localhost"} or not path.startswith("/"):
         raise errors.UsageError(
-            f"{url!r} is not an absolute folder; write file:///folder with three slashes"
+            f"{url!r} is not an absolute directory; write file:///directory with three slashes"
         )
     return "file://" + urllib.parse.quote(posixpath.normpath("/" + path.lstrip("/")))
 
@@ -72,7 +72,7 @@ def web_url(url: str, parts: urllib.parse.SplitResult) -> str:
         raise errors.UsageError(f"{url!r} names no host; write https://HOST/FOLDER/")
     if parts.query or parts.fragment:
         raise errors.UsageError(
-            f"{url.partition('?')[0]} is given with a query, and a web root is a folder; single addresses go into "
+            f"{url.partition('?')[0]} is given with a query, and a web root is a directory; single addresses go into "
             "a project file: files = { NAME = ADDRESS }"
         )
     path = parts.path if parts.path.endswith("/") else parts.path + "/"

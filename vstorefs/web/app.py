@@ -17,16 +17,17 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from vstorefs import errors
+from vstorefs import errors, units
 from vstorefs.ledger import manifest
-from vstorefs.logs import size_text, visible
+from vstorefs.logs import visible
+from vstorefs.versions.history.texts import marks_text
 from vstorefs.web import texts
 from vstorefs.web.pages import history, mounts, run, runs, warnings
 from vstorefs.web.paging import number_of
 from vstorefs.web.security import ENTRY, Door, Guard
 from vstorefs.web.site import Site
 
-_TITLES = {400: "That cannot be asked", 404: "Not found", 500: "An error inside vstorefs"}
+_TITLES = {400: "Invalid path", 404: "Not found", 500: "Internal error"}
 
 
 def application(site: Site, door: Door) -> ASGIApp:
@@ -68,7 +69,8 @@ class _Routes:
         is_in = self._door.exchange(request.query_params.get("token", ""))
         if not is_in and not self._door.knows(request):
             raise HTTPException(
-                403, "this address has been used, or was never right; `vstorefs ui` prints the next"
+                403,
+                "this URL is invalid or was used already; `vstorefs ui` prints a new one in its terminal",
             )
         response = self._page("enter.html")
         if is_in:
@@ -130,7 +132,7 @@ class _Routes:
         """A page for what went wrong."""
         del request
         status, why = _told(error)
-        title = _TITLES.get(status, "That did not work")
+        title = _TITLES.get(status, "Error")
         return self._page("error.html", status=status, code=status, title=title, why=why)
 
     def _page(self, name: str, *, status: int = 200, **values: Any) -> HTMLResponse:
@@ -144,7 +146,7 @@ def _told(error: Exception) -> tuple[int, str]:
         case HTTPException():
             return (
                 error.status_code,
-                "there is no such page" if error.status_code == 404 else error.detail,
+                "no such page" if error.status_code == 404 else error.detail,
             )
         case errors.NotFound():
             return 404, str(error)
@@ -152,7 +154,7 @@ def _told(error: Exception) -> tuple[int, str]:
             return 400, str(error)
         case errors.VstorefsError():
             return 503, str(error)
-    return 500, f"{type(error).__name__}; the terminal of `vstorefs ui` has the details"
+    return 500, f"{type(error).__name__}; for details, see the terminal of `vstorefs ui`"
 
 
 def _templates(site: Site) -> Environment:
@@ -166,12 +168,15 @@ def _templates(site: Site) -> Environment:
     )
     filters: dict[str, Callable[..., str]] = {
         "visible": visible,
-        "size": size_text,
-        "moment": texts.moment,
-        "duration": texts.duration,
+        "size": units.size,
+        "moment": units.moment,
+        "duration": units.duration,
         "command_line": texts.command_line,
         "short_digests": texts.short_digests,
+        "marks": marks_text,
     }
     env.filters.update(filters)
-    env.globals.update(site=site, address=texts.address, short_id=manifest.SHORT_ID)
+    env.globals.update(
+        site=site, address=texts.address, count=units.count, short_id=manifest.SHORT_ID
+    )
     return env

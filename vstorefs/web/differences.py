@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass
 
+from vstorefs import units
 from vstorefs.versions.history.comparison import text_of
 
 LIMIT_BYTES = 1 << 20
@@ -38,20 +39,20 @@ class TextDiff:
 def compare(old: bytes, new: bytes) -> TextDiff:
     """Two contents, as text where they are text."""
     if old == new:
-        return TextDiff("Both have the same content.")
+        return TextDiff("Identical contents.")
     texts = text_of(old), text_of(new)
     if texts[0] is None or texts[1] is None:
-        return TextDiff("This is not text: it is not shown line by line.")
+        return TextDiff("Binary files: no line diff.")
     one, other = _split(texts[0]), _split(texts[1])
     start, end = _equal_ends(one, other)
     if max(len(one), len(other)) - start - end > _LIMIT_LINES:
-        return TextDiff(f"Over {_LIMIT_LINES:,} lines differ: they are not compared one by one.")
+        return TextDiff(f"Over {_LIMIT_LINES} lines differ: too many for a line diff.")
     lines = tuple(_lines(one, other, start, end))
     added = sum(line.mark == "+" for line in lines)
     removed = sum(line.mark == "-" for line in lines)
-    note = f"Lines added: {added:,}; removed: {removed:,}."
+    note = f"{units.count(added, 'line')} added, {removed} removed."
     if len(lines) > _SHOWN_LINES:
-        note += f" The first {_SHOWN_LINES:,} lines of that are shown."
+        note += f" Only the first {_SHOWN_LINES} lines are shown."
     return TextDiff(note, lines[:_SHOWN_LINES])
 
 
@@ -59,7 +60,7 @@ def _split(text: str) -> list[str]:
     """Lines without their ends; a last one without an end says so."""
     lines = text.split("\n")
     if lines[-1]:
-        lines[-1] += "  (no end of line)"
+        lines[-1] += "  (no newline at end of file)"
         return lines
     return lines[:-1]
 

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from vstorefs import logs, units
 from vstorefs.ledger.manifest import Run
 from vstorefs.state import mounts
 from vstorefs.web.site import Site
@@ -26,9 +27,9 @@ class LogTail:
 def of_run(site: Site, run: Run) -> LogTail:
     """The log that a run's mount writes or wrote, as far as this host has it."""
     if not site.is_here(run.host):
-        return LogTail(f"The log of its mount is on {run.host}.")
+        return LogTail(f"The log of the mount is on {run.host}.")
     if not run.mount_point:
-        return LogTail("It is not known where it was mounted, and so where its log is.")
+        return LogTail("The mount point is unknown, and so is its log.")
     for record in mounts.living():
         if record.mount_point == run.mount_point:
             if record.log_file is None:
@@ -38,8 +39,8 @@ def of_run(site: Site, run: Run) -> LogTail:
     if usual.is_file():
         return _tail(usual)
     return LogTail(
-        f"The mount on {run.mount_point} has ended. Its log was given another place than {usual} with --log-file, "
-        "or has been removed."
+        f"The mount on {run.mount_point} has ended. Its log is not in {usual}: it was written elsewhere "
+        "(--log-file) or removed."
     )
 
 
@@ -50,11 +51,16 @@ def _tail(file: Path) -> LogTail:
             opened.seek(max(0, size - _BYTES))
             data = opened.read(_BYTES)
     except OSError as error:
-        return LogTail(f"The log cannot be read: {error.strerror}.", str(file))
-    lines = data.decode("utf-8", "replace").splitlines()
+        return LogTail(f"Cannot read the log: {error.strerror}.", str(file))
+    whole = data.decode("utf-8", "replace").splitlines()
     is_cut = size > _BYTES
     if is_cut:
-        lines = lines[1:]
+        whole = whole[1:]
+    lines = [line for one in whole for line in logs.shown(one).splitlines()]
     some = lines[-_LINES:]
-    note = f"The last {len(some)} lines." if is_cut or len(lines) > _LINES else "All of it."
-    return LogTail(f"{note} The mounts of one folder share a log.", str(file), tuple(some))
+    note = (
+        f"The last {units.count(len(some), 'line')}."
+        if is_cut or len(lines) > _LINES
+        else "The whole log."
+    )
+    return LogTail(f"{note} Mounts on the same directory share a log.", str(file), tuple(some))

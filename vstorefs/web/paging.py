@@ -25,7 +25,7 @@ def page(found: Sequence[T], number: int, length: int) -> Page[T]:
     """A page of a list. Raises: NotFound for a number behind the last."""
     last = max(1, -(-len(found) // length))
     if number > last:
-        raise errors.NotFound(f"there is no page {number}; the last one is {last}")
+        raise errors.NotFound(f"no page {number}; the last page is {last}")
     start = (number - 1) * length
     return Page(found[start : start + length], number, last, len(found))
 
@@ -35,5 +35,5 @@ def number_of(text: str) -> int:
     if not text:
         return 1
     if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) > 0):
-        raise errors.UsageError(f"{text!r} is no number of a page")
+        raise errors.UsageError(f"{text!r} is not a page number")
     return int(text)

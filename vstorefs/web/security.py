@@ -97,18 +97,18 @@ class Guard:
 
     def _refusal(self, request: Request) -> Response | None:
         if not self._is_for_us(request.headers):
-            return _refuse(
-                421, "this server is reached at the address that it printed, and no other"
-            )
+            return _refuse(421, "wrong host; use the URL that `vstorefs ui` printed")
         origin = request.headers.get("origin")
         if origin is not None and origin not in {f"http://{one}" for one in self._door.hosts()}:
-            return _refuse(403, "pages of other sites may not use this one")
+            return _refuse(403, "cross-origin requests are not allowed")
         if request.method not in {"GET", "HEAD"}:
-            return _refuse(405, "nothing can be changed here")
+            return _refuse(405, "method not allowed; this server is read-only")
         if request.url.path == ENTRY and request.method == "GET":
             return None
         if not self._door.knows(request):
-            return _refuse(403, "open the address that `vstorefs ui` printed in its terminal")
+            return _refuse(
+                403, "not signed in; open the URL that `vstorefs ui` printed in its terminal"
+            )
         return None
 
     def _is_for_us(self, headers: Headers) -> bool:

@@ -27,7 +27,7 @@ _SHUTDOWN_S = 3
 
 
 def serve(chosen: Chosen, port: int, *, browser: bool, tell: Callable[[str], None]) -> None:
-    """Serve a project's page until ^C. `tell` is given the address for each browser.
+    """Serve a project's page until Ctrl-C. `tell` is given the address for each browser.
 
     Raises: UsageError for a port that cannot be had.
     """
@@ -69,7 +69,7 @@ def _listening(port: int) -> Iterator[socket.socket]:
         except (OSError, OverflowError) as error:
             why = error.strerror if isinstance(error, OSError) else "ports are below 65536"
             raise errors.UsageError(
-                f"cannot listen on port {port}: {why}; name another with --port, or none for a free one"
+                f"cannot listen on port {port}: {why}; choose another with --port, or omit it for a free one"
             ) from error
         yield sock
 

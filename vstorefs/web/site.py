@@ -80,10 +80,10 @@ class Site:
             path = self._relative(path)
         parts = path.split("/")
         if "\0" in path or not all(parts) or not {".", "..", VERSIONS_FOLDER}.isdisjoint(parts):
-            raise errors.UsageError(f"{path!r} is no path of a file in the project")
+            raise errors.UsageError(f"{path!r} is not the path of a file in the project")
         spec, key = self.project.locate(path)
         if not key or key.split("/")[0] == HIDDEN_FOLDER:
-            raise errors.UsageError(f"{path!r} is no path of a file in the project")
+            raise errors.UsageError(f"{path!r} is not the path of a file in the project")
         return Place(store=spec.id, alias=self.project.alias_of(spec), path=key)
 
     def mounted(self, place: Place) -> Mounted | None:
@@ -97,7 +97,7 @@ class Site:
     def _relative(self, path: str) -> str:
         record = mounts.find(os.path.normpath(path))
         if record is None:
-            raise errors.UsageError(f"{path!r} is in no mount of yours on this host")
+            raise errors.UsageError(f"{path!r} is not in a mount of yours on this host")
         inside = os.path.relpath(os.path.normpath(path), record.mount_point)
         spec, key = record.project.locate(inside)
         found = self.path_of(Place(store=spec.id, alias=spec.alias, path=key))

@@ -1,4 +1,4 @@
-"""How pages write names, times, sizes and commands. Pure.
+"""How pages write names and commands. Pure.
 
 A name may hold anything: a character that cannot be seen, or turns the direction of the text, is written as its
 escape. What a page gives to type is quoted for a shell, so that it does the same whatever the name is.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from urllib.parse import quote, urlencode
 
 _DIGEST = re.compile(r"\b[0-9a-f]{40,64}\b")
@@ -35,25 +34,6 @@ def shell_word(text: str) -> str:
 def command_line(words: Sequence[str]) -> str:
     """A command as somebody would type it."""
     return " ".join(map(shell_word, words))
-
-
-def moment(time: datetime) -> str:
-    """A time to the second, UTC."""
-    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
-
-
-def duration(seconds: float) -> str:
-    """How long something took: `0.4 s`, `12 min 5 s`, `3 h 10 min`."""
-    if seconds < 10:
-        return f"{max(0.0, seconds):.1f} s"
-    whole = round(seconds)
-    units = [(86_400, "d"), (3600, "h"), (60, "min"), (1, "s")]
-    parts = []
-    for length, unit in units:
-        count, whole = divmod(whole, length)
-        if count:
-            parts.append(f"{count} {unit}")
-    return " ".join(parts[:2])
 
 
 def short_digests(text: str) -> str:

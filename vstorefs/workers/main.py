@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 
-from vstorefs import errors
+from vstorefs import errors, logs
 from vstorefs.workers.channel import Channel
 from vstorefs.workers.jobs import (
     fetch,
@@ -378,16 +378,17 @@ def _in_a_thread(job: Callable[[], None]) -> None:
 
 
 class _ToFront(logging.Handler):
-    """Log lines of a worker belong in the mount's log."""
+    """What a worker logs belongs in the mount's log."""
 
     def __init__(self, channel: Channel[ToWorker]) -> None:
         super().__init__()
         self._channel = channel
 
     def emit(self, entry: logging.LogRecord) -> None:
-        """Send a line; nobody is left to read it when the front is gone."""
+        """Send a record; nobody is left to read it when the front is gone."""
+        text, trace = entry.getMessage(), logs.exception_of(entry)
         try:
-            self._channel.send(LogLine(entry.levelno, self.format(entry)))
+            self._channel.send(LogLine(entry.name, entry.levelno, text, trace))
         except OSError:
             return
 
@@ -401,9 +402,7 @@ def main() -> None:
     first = channel.receive()
     if not first or not isinstance(first[0], Start):
         os._exit(1)
-    logging.basicConfig(
-        level=first[0].log_level, handlers=[_ToFront(channel)], format="%(message)s"
-    )
+    logging.basicConfig(level=first[0].log_level, handlers=[_ToFront(channel)])
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.ERROR)
     status = 0

@@ -676,10 +676,12 @@ class Reply(msgspec.Struct, frozen=True, tag=True):
 
 
 class LogLine(msgspec.Struct, frozen=True, tag=True):
-    """A line for the mount's log, from a worker."""
+    """A record for the mount's log, from a worker; `exception` is its traceback, empty where there is none."""
 
+    logger: str
     level: int
     text: str
+    exception: str = ""
 
 
 ToWorker = Start | Ask | Tell

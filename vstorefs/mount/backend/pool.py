@@ -29,7 +29,7 @@ from dataclasses import dataclass, field
 import msgspec
 import trio
 
-from vstorefs import errors
+from vstorefs import errors, logs, units
 from vstorefs.model import StoreId
 from vstorefs.workers import messages
 from vstorefs.workers.channel import Decoder, encode
@@ -122,7 +122,7 @@ class Pool:
             async with self._limit(store):
                 return await self._run(job)
         raise errors.Unavailable(
-            f"no answer within {bound_s:.0f} s", operation=type(request).__name__.lower()
+            f"no answer within {units.duration(bound_s)}", operation=type(request).__name__.lower()
         )
 
     def start(self, request: messages.Request, on_report: OnReport | None = None) -> Job:
@@ -220,8 +220,8 @@ class Pool:
                 if job is not None:
                     job.answer = answer
                     job.done.set()
-            case messages.LogLine(level, text):
-                log.log(level, "%s", text)
+            case messages.LogLine(logger, level, text, exception):
+                logs.relay(logger, level, text, exception)
 
     async def _replace(self, worker: Worker) -> None:
         assert self._nursery is not None
@@ -231,10 +231,10 @@ class Pool:
         worker.stream.socket.close()
         await _reap(worker.process)
         log.warning(
-            "worker %d ended unexpectedly (status %s); %d jobs go to another one",
+            "worker %d ended unexpectedly (status %s); %s go to another one",
             worker.process.pid,
             worker.process.returncode,
-            len(worker.jobs),
+            units.count(len(worker.jobs), "job"),
         )
         # One that dies again and again must not keep the machine busy with its funerals.
         self._deaths = self._deaths + 1 if trio.current_time() - self._died_at < _OFTEN_S else 0

@@ -190,8 +190,8 @@ class Restores:
 
 _WHY = {
     errno.EBUSY: "it is being written; close it first",
-    errno.EISDIR: "there is a folder of that name; move it away first",
-    errno.ENOTDIR: "a file stands where a folder of its path was; move it away first",
+    errno.EISDIR: "there is a directory of that name; move it away first",
+    errno.ENOTDIR: "a file stands where a directory of its path was; move it away first",
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from vstorefs import units
 from vstorefs.cache.env import Cache
 from vstorefs.clock import Clock
 from vstorefs.ledger import changes
@@ -118,7 +119,7 @@ class Report:
         left = self._pending()
         return {
             "ok": False,
-            "error": f"{len(left)} changes are not in their stores yet",
+            "error": f"{units.count(len(left), 'change')} not uploaded yet",
             "pending": left,
         }
 

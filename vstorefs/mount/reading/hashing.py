@@ -13,9 +13,8 @@ from collections.abc import Callable
 
 import trio
 
-from vstorefs import errors
+from vstorefs import errors, units
 from vstorefs.ledger.manifest import ChangeWarning
-from vstorefs.logs import size_text
 from vstorefs.model import CHUNK_BYTES, Content
 from vstorefs.mount.backend.pool import Job, Pool
 from vstorefs.mount.reading.transfers import Transfer, Transfers
@@ -153,7 +152,9 @@ class Hashing:
         try:
             await self._transfers.complete(transfer)
         except errors.VstorefsError as error:
-            log.info("%s: not read to its end, so not hashed: %s", transfer.content.key, error)
+            log.info(
+                "%s: not hashed, as it was not read to its end: %s", transfer.content.key, error
+            )
             self._pool.tell(job, messages.Abandon())
         finally:
             self._transfers.close(transfer)
@@ -167,17 +168,17 @@ class Hashing:
 def log_hashes(path: str, content: Content, done: messages.HashDone) -> None:
     """The lines of a first use."""
     assert done.hashes is not None
-    log.info("%s: downloaded, %s", path, size_text(content.size))
+    log.info("%s: downloaded, %s", path, units.size(content.size))
     log.info("%s: md5 sum: %s", path, done.hashes.md5)
     log.info("%s: sha1 sum: %s", path, done.hashes.sha1)
-    log.info("%s: sha256 sum:\n%s", path, done.hashes.sha256)
+    log.info("%s: sha256 sum: %s", path, done.hashes.sha256)
     if done.reread:
         log.info(
-            "%s: %s were read again to hash it, because the cache had dropped them",
+            "%s: %s read again for its hashes, as the cache had evicted them",
             path,
-            size_text(done.reread),
+            units.size(done.reread),
         )
     if done.mismatch:
         log.error(
-            "%s: these are not the hashes that it was written with; the store has damaged it", path
+            "%s: hash mismatch: the content is not what was written; the store has damaged it", path
         )

@@ -380,7 +380,7 @@ def _compare_sum(transfer: Transfer, chunk: int, checksum: bytes) -> None:
     """Raises: Corrupt where a chunk is not what it was when its content was checked."""
     if transfer.sums and transfer.sums[8 * chunk : 8 * chunk + 8] != checksum:
         raise errors.Corrupt(
-            f"the store gave other bytes for MiB {chunk} of it than when it was checked",
+            f"the store gave other bytes for chunk {chunk} of it than when it was checked",
             key=transfer.content.key,
             operation="read",
         )

@@ -160,13 +160,13 @@ class Namespace:
     def _no_listing(self, directory: DirectoryNode) -> None:
         if directory.parent is None:
             raise errors.Unavailable(
-                "the store's own folder is gone; nothing is shown rather than an empty folder",
+                "the store's own directory is gone; nothing is shown rather than an empty directory",
                 store=directory.remote.spec.alias,
             )
         local = directory.parent.local.get(directory.name)
         if local is None or local.pending == 0:
             raise errors.NotFound(
-                "no such folder any more", store=directory.remote.spec.alias, key=directory.path
+                "no such directory any more", store=directory.remote.spec.alias, key=directory.path
             )
         self._apply(directory, (), self._clock.monotonic_s())
 
@@ -178,11 +178,15 @@ class Namespace:
             name = name_of(entry.key)
             if name == VERSIONS_FOLDER:
                 self._report(
-                    directory.remote, entry.key, "that name is taken by the history of its folder"
+                    directory.remote,
+                    entry.key,
+                    "that name is taken by the history of its directory",
                 )
             elif name in names:
                 self._report(
-                    directory.remote, entry.key, "it is a file and a folder; the folder is shown"
+                    directory.remote,
+                    entry.key,
+                    "it is a file and a directory; the directory is shown",
                 )
                 names[name] = entry if entry.kind is EntryKind.DIRECTORY else names[name]
             else:

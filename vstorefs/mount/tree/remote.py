@@ -107,7 +107,7 @@ class Remote:
                 "%s: the store does not answer (%s); %s is shown as it was last known",
                 self.spec.alias,
                 self.health.why or "no reason given",
-                directory or "its top folder",
+                directory or "its top directory",
             )
         return listed
 

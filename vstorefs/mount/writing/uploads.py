@@ -18,12 +18,13 @@ from dataclasses import dataclass, field, replace
 
 import trio
 
-from vstorefs import errors
+from vstorefs import errors, units
 from vstorefs.clock import Clock
 from vstorefs.model import JournalEntry, StoreId
 from vstorefs.mount.backend.pool import Pool
 from vstorefs.mount.tree.remote import Remote
 from vstorefs.mount.writing.dependencies import Queue
+from vstorefs.versions.history.texts import marks_text
 from vstorefs.workers import messages
 
 log = logging.getLogger(__name__)
@@ -129,8 +130,8 @@ class Uploads:
                 await self._either(pending)
             return
         raise errors.Unavailable(
-            f"the store did not take it within {bound_s:.0f} s ({pending.error or 'no answer'}); "
-            "it is kept in the journal and will be sent",
+            f"not uploaded within {units.duration(bound_s)} ({pending.error or 'no answer'}); "
+            "queued, will be retried",
             key=pending.entry.path,
             operation=pending.entry.operation.value,
         )
@@ -259,17 +260,17 @@ class Uploads:
         path = entry.target or entry.path
         self.marked.append((path, words))
         log.warning(
-            "%s:%s: this version is %s; both are in its .versions folder",
+            "%s:%s: %s; all versions are in .versions in its directory",
             remote.spec.alias,
             path,
-            " and ".join(words),
+            marks_text(words),
         )
 
     def _failed(self, pending: Pending, remote: Remote, error: errors.VstorefsError) -> None:
         pending.attempts += 1
         if pending.error != str(error):
             log.warning(
-                "%s:%s: cannot be sent yet (%s); it is kept and will be tried again",
+                "%s:%s: upload failed (%s); queued, will be retried",
                 remote.spec.alias,
                 pending.entry.path,
                 error,

@@ -49,7 +49,7 @@ def translated(alias: str, key: str, operation: str) -> Iterator[None]:
         kind = _KINDS.get(error.errno or 0, errors.Unavailable)
         why = error.strerror or str(error)
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            why = f"{why}; free some space below the store's folder"
+            why = f"{why}; free some space below the store's directory"
         raise kind(why, store=alias, key=key, operation=operation) from error
 
 

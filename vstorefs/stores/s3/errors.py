@@ -70,8 +70,8 @@ def translated(alias: str, key: str, operation: str, *, absent: bool = False) ->
         raise found from error
     except (boto.NoCredentialsError, boto.PartialCredentialsError, boto.ProfileNotFound) as error:
         raise errors.Denied(
-            f"{type(error).__name__}: there are no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
-            "or AWS_PROFILE, or run: aws configure",
+            f"no credentials found ({type(error).__name__}; tried the environment, ~/.aws, and the roles of container "
+            "and instance); set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or run: aws configure",
             store=alias,
             key=key,
             operation=operation,

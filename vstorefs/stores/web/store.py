@@ -99,7 +99,7 @@ class WebStore(ReadOnly):
         ):
             if answer.status_code == 404 and directory:
                 raise errors.NotFound(
-                    "no such folder", store=self.spec.alias, key=directory, operation="list"
+                    "no such directory", store=self.spec.alias, key=directory, operation="list"
                 )
             if answer.status_code in _NO_INDEX:
                 return None
@@ -133,7 +133,7 @@ class WebStore(ReadOnly):
             with answer:
                 if answer.url.endswith("/") and not url.endswith("/"):
                     raise errors.NotFound(
-                        "that is a folder", store=self.spec.alias, key=key, operation="stat"
+                        "that is a directory", store=self.spec.alias, key=key, operation="stat"
                     )
                 self._accept(answer, key, "stat")
                 found = self._described(key, answer)

@@ -58,7 +58,7 @@ def label(version: str) -> str:
 
 
 def quote(name: str) -> str:
-    """A file's name as a folder of `.versions/`: names that begin with `@` are ours there."""
+    """A file's name as a directory of `.versions/`: names that begin with `@` are ours there."""
     return f"@{name}" if name.startswith("@") else name
 
 

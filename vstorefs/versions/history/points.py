@@ -41,8 +41,7 @@ def resolve(key: Key, history: Sequence[Version], point: Point) -> Version | Non
             return found
     if point.moment_ns is None:
         raise errors.NotFound(
-            f"no version has an id that begins with {point.text}, and it is no time; "
-            "`vstorefs log` lists the versions",
+            f"{point.text} is neither the id of a version nor a time; `vstorefs log` lists the versions",
             key=key,
         )
     return in_force(history, point.moment_ns)
@@ -109,6 +108,7 @@ def _with_id(key: Key, history: Sequence[Version], wanted: str) -> Version | Non
     found = exact or [one for one in history if is_named(one, named)]
     if len(found) > 1:
         raise errors.NotFound(
-            f"{len(found)} versions have an id that begins with {wanted}; give more of it", key=key
+            f"{len(found)} versions have an id that begins with {wanted}; give more characters",
+            key=key,
         )
     return found[0] if found else None

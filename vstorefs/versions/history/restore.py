@@ -79,9 +79,7 @@ def steps(
         target = Key(f"{to}/{key[len(path) :].lstrip('/')}".strip("/"))
         head = head_of(history) if heads is None else heads.get(target)
         if key != path and wanted.at is None:
-            raise errors.NotFound(
-                "a folder comes back as it was at a time; give one with --at", key=path
-            )
+            raise errors.NotFound("is a directory; give a time with --at", key=path)
         found = _chosen(key, history, wanted, same)
         if found is not None:
             came = True
@@ -90,7 +88,7 @@ def steps(
         elif heads is None and head is not None:
             left[target] = head
     if known and not came:
-        raise errors.NotFound("it was not there then; `vstorefs log` lists what was", key=path)
+        raise errors.NotFound("did not exist then; `vstorefs log` lists the versions", key=path)
     for target, head in sorted(left.items()):
         yield Step(Action.REMOVE if delete else Action.LEFT, target, None, head)
 
@@ -108,7 +106,7 @@ def _chosen(key: Key, history: tuple[Version, ...], wanted: Wanted, same: Same) 
         found: Version | None = version_of(key, history, wanted.version)
         if not is_content(found):
             raise errors.NotFound(
-                f"version {wanted.version} says that the file was deleted; it has no content",
+                f"version {wanted.version} is a deletion and has no content",
                 key=key,
             )
         return found
@@ -126,6 +124,6 @@ def _last_other(key: Key, history: tuple[Version, ...], same: Same) -> Version:
         if is_kept(version) and not late and not (head and same(version, head)):
             return version
     raise errors.NotFound(
-        "there is no other content in its history to bring back; `vstorefs log` lists its versions",
+        "no other version to restore; `vstorefs log` lists the versions",
         key=key,
     )

@@ -45,7 +45,7 @@ def parse(words: Sequence[str]) -> Selection:
         return Selection(Rule.NAMED, ids=tuple(_id(word) for word in words))
     if len(words) > 1:
         raise errors.UsageError(
-            f"{words[0]} stands alone; give the other versions in a second purge"
+            f"{words[0]} cannot be combined with other versions; purge them separately"
         )
     if rule == Rule.KEEP.value and value.isdecimal() and int(value) > 0:
         return Selection(Rule.KEEP, keep=int(value))
@@ -62,7 +62,7 @@ def parse(words: Sequence[str]) -> Selection:
 def _id(word: str) -> str:
     if len(word) < _SHORTEST_ID:
         raise errors.UsageError(
-            f"{word} is too short for an id; give {_SHORTEST_ID} characters or more"
+            f"{word} is too short for an id; give at least {_SHORTEST_ID} characters"
         )
     return word
 

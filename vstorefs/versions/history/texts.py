@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
+from vstorefs import units
 from vstorefs.model import Mark, Version, VersionKind
 from vstorefs.versions.history.names import label, version_names
 
+_MARKS = {
+    Mark.LATE: "conflict: uploaded late, never current",
+    Mark.INTERRUPTED: "interrupted write",
+    Mark.OLDER_HEAD: "conflict: based on an older version",
+    Mark.REPLACED_OUTSIDE: "content lost: overwritten by another program",
+    Mark.CHANGED_AFTER: "content modified after it was superseded",
+    Mark.OUTSIDE: "written by another program",
+    Mark.RACE: "conflict: written concurrently",
+    Mark.DELETED_WHILE_WRITTEN: "conflict: deleted while being written",
+    Mark.DAMAGED: "record damaged",
+    Mark.FOREIGN: "record of another store",
+    Mark.PURGED: "purged",
+    Mark.PURGING: "purge unfinished",
+}
+"""Marks as people read them; programs get the values, which lie in stores too."""
+_CURRENT = "current"
 _HEADER = ("TIME (UTC)", "SIZE", "WHO", "SHA256", "ID", "USES", "RUN", "MARKS")
 
 
@@ -63,24 +80,28 @@ def table(history: Sequence[dict[str, object]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def marks_text(values: Iterable[str], *, is_head: bool = False) -> str:
+    """Marks, given by their values, as people read them; that a version is what its path shows comes last."""
+    words = [_MARKS[Mark(value)] for value in values]
+    return ", ".join([*words, _CURRENT] if is_head else words)
+
+
 def _row(item: dict[str, object]) -> tuple[str, ...]:
     deleted = item["kind"] == VersionKind.TOMBSTONE.value
     sha256 = item["sha256"]
     raw = item["marks"]
     marks = [str(mark) for mark in raw] if isinstance(raw, list) else []
     outside = Mark.OUTSIDE.value in marks or item["write_id"] is None
-    words = [mark for mark in marks if mark != Mark.OUTSIDE.value] + (
-        ["head"] if item["is_head"] else []
-    )
+    told = [mark for mark in marks if mark != Mark.OUTSIDE.value]
     return (
-        str(item["time"]).replace("T", " ").removesuffix("Z"),
+        units.moment_of(str(item["time"])),
         "deleted" if deleted else str(item["size"]),
         "other program" if outside else "vstorefs",
         str(sha256)[:12] if sha256 else "-",
         label(str(item["id"])),
         str(item["uses"] or "-"),
         str(item["run"] or "-")[:12],
-        ", ".join(words),
+        marks_text(told, is_head=bool(item["is_head"])),
     )
 
 

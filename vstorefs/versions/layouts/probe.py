@@ -55,7 +55,7 @@ class Conditions:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One thing that was tried: what, what came back, whether it holds, and what follows."""
+    """One capability that was probed: its name, the result in words, whether it holds, and what follows."""
 
     field: str
     tried: str
@@ -73,23 +73,23 @@ def probe(bucket: Bucket, name: str = FORMAT_KEY) -> tuple[Trial, ...]:
     trials = (
         _refused(
             "put",
-            "create an object where there is one, in one request",
+            "conditional writes",
             lambda: bucket.put(name, data, metadata={}, content_type=JSON, absent=True),
-            "first versions lie under their plain keys, where other tools see them",
-            "first versions lie in .vstorefs/content/, as two writers could overwrite each other",
+            "first versions are stored under their plain keys, where other tools see them",
+            "first versions are stored in .vstorefs/content/, as concurrent writers could overwrite each other",
         ),
         _refused(
             "parts",
-            "create an object where there is one, in parts",
+            "conditional multipart uploads",
             lambda: bucket.put(
                 name, data, metadata={}, content_type=JSON, absent=True, in_parts=True
             ),
-            "this holds for large files too",
-            "large files lie in .vstorefs/content/ from their first version",
+            "the same for large files",
+            "large files are stored in .vstorefs/content/ from their first version on",
         ),
         _refused(
             "copy",
-            "copy an object to where there is one",
+            "conditional copies",
             lambda: bucket.copy(
                 name,
                 name,
@@ -99,15 +99,15 @@ def probe(bucket: Bucket, name: str = FORMAT_KEY) -> tuple[Trial, ...]:
                 content_type=JSON,
                 absent=True,
             ),
-            "a renamed file lies under its new plain key",
-            "a small renamed file is sent again; a large one lies in .vstorefs/content/",
+            "renamed files are stored under their new plain keys",
+            "small renamed files are uploaded again; large ones are stored in .vstorefs/content/",
         ),
         _refused(
             "pinned",
-            "read an object under another ETag than it has",
+            "conditional reads",
             lambda: list(bucket.read(name, 0, 1, token=_NOBODY)),
-            "a reader never gets two contents mixed",
-            "every answer's ETag is compared, so that a reader never gets two contents mixed",
+            "a read never mixes two contents",
+            "the ETag of each response is compared, so that a read never mixes two contents",
             refusal=errors.Changed,
         ),
     )
@@ -120,9 +120,9 @@ def _not_relied_on(trial: Trial) -> Trial:
         return trial
     return replace(
         trial,
-        answer="refused, but several at once would all be let through",
+        answer="not supported: not atomic, concurrent writers could all succeed",
         holds=False,
-        follows="first versions lie in .vstorefs/content/, as two writers could overwrite each other",
+        follows="first versions are stored in .vstorefs/content/, as concurrent writers could overwrite each other",
     )
 
 
@@ -143,9 +143,9 @@ def _refused(
     try:
         request()
     except refusal:
-        return Trial(field, tried, "refused, as it should be", True, yes)
+        return Trial(field, tried, "supported", True, yes)
     except (errors.Unavailable, errors.Throttled):
         raise
     except errors.StoreError as error:
-        return Trial(field, tried, error.message, False, no)
-    return Trial(field, tried, "done, though it should have been refused", False, no)
+        return Trial(field, tried, f"not supported: {error.message}", False, no)
+    return Trial(field, tried, "not supported: the condition was ignored", False, no)

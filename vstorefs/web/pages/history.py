@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vstorefs import errors
+from vstorefs import errors, units
 from vstorefs.ledger.index import OfContent, OfPath
 from vstorefs.ledger.manifest import ChangeWarning, Place, Seen
 from vstorefs.model import VERSIONS_FOLDER, Hashes, Mark, Token, VersionKind
 from vstorefs.state import control
 from vstorefs.versions.history.names import label, quote
+from vstorefs.versions.history.texts import marks_text
 from vstorefs.web import differences, paging, texts
 from vstorefs.web.differences import TextDiff
 from vstorefs.web.pages.warnings import acknowledge
@@ -86,7 +87,7 @@ def show(site: Site, path: str, *, number: int = 1, old: str = "", new: str = ""
         problem = str(error)
     of_path, warnings = site.ledger.of_path(place), site.ledger.warnings_of(place)
     if not (rows or warnings or of_path.used or of_path.made):
-        never = "there is no such file in the project, and there never was"
+        never = "no such file in the project, now or earlier"
         raise errors.NotFound(f"no run used it. {problem}" if problem else never, key=path)
     compared = None
     if mounted is not None and not problem and (old or new):
@@ -113,8 +114,7 @@ class _NotSaid(Exception):
 def _versions(site: Site, place: Place, mounted: Mounted | None) -> list[VersionRow]:
     if mounted is None:
         raise _NotSaid(
-            "Its store is not mounted on this host, and versions are seen through a mount: "
-            "start one with vstorefs mount."
+            "Its store is not mounted on this host. To see versions, mount it with vstorefs mount."
         )
     try:
         versions = control.history(mounted.record, mounted.inside, timeout_s=_ASK_S)
@@ -138,11 +138,11 @@ def _row(mounted: Mounted, item: dict[str, Any], known: OfContent) -> VersionRow
         id=item["id"],
         short=label(item["id"]),
         name=item["name"] or "",
-        time=item["time"].replace("T", " ").removesuffix("Z"),
+        time=units.moment_of(item["time"]),
         size=item["size"] if is_content else -1,
         who="another program" if outside else "vstorefs",
         run=item.get("run") or known.made_by or "",
-        marks=marks,
+        marks=[marks_text([mark]) for mark in marks],
         is_head=item["is_head"],
         hashes=Hashes(*sums) if all(sums) else None,
         known=known,
@@ -154,19 +154,19 @@ def _named(rows: Sequence[VersionRow], version: str) -> VersionRow:
     for row in rows:
         if row.id == version:
             if not row.name:
-                raise errors.NotFound("that version has no content to compare", key=version)
+                raise errors.NotFound("this version has no content to compare", key=version)
             return row
-    raise errors.NotFound("this file has no such version", key=version)
+    raise errors.NotFound("no such version of this file", key=version)
 
 
 def _compared(mounted: Mounted, old: VersionRow, new: VersionRow) -> Compared:
     if max(old.size, new.size) > differences.LIMIT_BYTES:
-        limit = differences.LIMIT_BYTES >> 20
-        return Compared(old, new, TextDiff(f"Over {limit} MiB: not compared line by line."))
+        limit = units.size(differences.LIMIT_BYTES)
+        return Compared(old, new, TextDiff(f"Over {limit}: too large for a line diff."))
     try:
         result = differences.compare(_content(mounted, old), _content(mounted, new))
     except OSError as error:
-        result = TextDiff(f"A version cannot be read: {error.strerror}.")
+        result = TextDiff(f"Cannot read a version: {error.strerror}.")
     return Compared(old, new, result)
 
 
@@ -180,5 +180,5 @@ def _content(mounted: Mounted, row: VersionRow) -> bytes:
 
 
 def _is_in(mount_point: str, folder: Path) -> bool:
-    """Whether a folder is in a mount in truth; a link in the store may lead anywhere."""
+    """Whether a directory is in a mount in truth; a link in the store may lead anywhere."""
     return Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(mount_point))

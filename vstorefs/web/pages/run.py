@@ -53,7 +53,7 @@ class RunPage:
 def find(site: Site, text: str) -> Run:
     """The run that an address names. Raises: NotFound."""
     if len(text) > _LONGEST_NAME:
-        raise errors.NotFound("there is no run of that name in this project")
+        raise errors.NotFound("no run of that name in this project")
     return site.ledger.find(text)
 
 

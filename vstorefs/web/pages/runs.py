@@ -49,5 +49,5 @@ def _time(text: str) -> datetime | None:
     except ValueError:
         found = None
     if found is None or found.tzinfo is None:
-        raise errors.UsageError(f"{text!r} is no time such as 2026-11-23T16:05:40+00:00")
+        raise errors.UsageError(f"{text!r} is not a time such as 2026-11-23T16:05:40+00:00")
     return found
