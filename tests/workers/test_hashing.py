@@ -26,7 +26,7 @@ def _hashes(data: bytes) -> Hashes:
 
 def _pinned(setting) -> int:
     with setting.cache.reading() as txn:
-        return txn.stat(setting.cache.pinned)["entries"]
+        return txn.stat(setting.cache.index.pinned)["entries"]
 
 
 def _bring(setting, content, first: int, last: int) -> None:
@@ -67,7 +67,7 @@ def test_what_is_missing_or_damaged_is_read_again_and_counted(setting, fake):
     setting.chunks.drop(chunk_key(prefix, 3))
     setting.chunks.drop(chunk_key(prefix, 9))
     with setting.cache.writing() as txn:
-        txn.put(chunk_key(prefix, 5), bytes(CHUNK_BYTES + 8), db=setting.cache.chunks)
+        txn.put(chunk_key(prefix, 5), bytes(CHUNK_BYTES + 8), db=setting.cache.index.chunks)
     done, _ = _hash(setting, content)
     assert (done.hashes, done.reread) == (_hashes(data), 2 * CHUNK_BYTES + 777)
 
