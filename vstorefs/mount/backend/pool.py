@@ -30,6 +30,7 @@ import msgspec
 import trio
 
 from vstorefs import errors
+from vstorefs.backoff import Backoff
 from vstorefs.model import StoreId
 from vstorefs.workers import messages
 from vstorefs.workers.channel import Decoder, encode
@@ -38,8 +39,8 @@ log = logging.getLogger(__name__)
 
 _BOUND_S = 60.0
 _READ_BYTES = 1 << 20
-_RESTART_PAUSE_S = 0.1
 _OFTEN_S = 10.0
+_RESTARTS = Backoff(0.1, _OFTEN_S / 2)
 
 OnReport = Callable[[messages.Report], None]
 
@@ -237,9 +238,9 @@ class Pool:
             len(worker.jobs),
         )
         # One that dies again and again must not keep the machine busy with its funerals.
-        self._deaths = self._deaths + 1 if trio.current_time() - self._died_at < _OFTEN_S else 0
+        self._deaths = self._deaths + 1 if trio.current_time() - self._died_at < _OFTEN_S else 1
         self._died_at = trio.current_time()
-        await trio.sleep(min(_RESTART_PAUSE_S * 2.0**self._deaths, _OFTEN_S / 2))
+        await trio.sleep(_RESTARTS.after(self._deaths))
         await self._add_worker(self._nursery)
         waiting, self._unassigned = self._unassigned, []
         for job in worker.jobs.values():

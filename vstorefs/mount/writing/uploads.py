@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 import trio
 
 from vstorefs import errors
+from vstorefs.backoff import Backoff
 from vstorefs.clock import Clock
 from vstorefs.model import JournalEntry, StoreId
 from vstorefs.mount.backend.pool import Pool
@@ -30,8 +31,7 @@ log = logging.getLogger(__name__)
 
 CLOSE_BOUND_S = 60.0
 _OVERDUE_S = 60.0
-_FIRST_PAUSE_S = 0.5
-_LONGEST_PAUSE_S = 30.0
+_ATTEMPTS = Backoff(0.5, 30.0)
 _REFUSED_PAUSE_S = 60.0
 _AT_ONCE = 8
 _MARKED = 100
@@ -210,8 +210,8 @@ class Uploads:
                 break
             pending.tried.set()
             pending.tried = trio.Event()
-            pause = min(_FIRST_PAUSE_S * 2.0 ** (pending.attempts - 1), _LONGEST_PAUSE_S)
-            await trio.sleep(pause if pending.refusal is None else _REFUSED_PAUSE_S)
+            pause_s = _ATTEMPTS.after(pending.attempts)
+            await trio.sleep(pause_s if pending.refusal is None else _REFUSED_PAUSE_S)
         try:
             pending.settled(published)
         except Exception:
