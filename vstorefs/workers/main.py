@@ -41,6 +41,7 @@ from vstorefs.workers.messages import (
     Accept,
     Adopt,
     Answer,
+    AnyRequest,
     Ask,
     Available,
     BeginRun,
@@ -75,12 +76,10 @@ from vstorefs.workers.messages import (
     Progress,
     Publish,
     Purge,
-    Question,
     Record,
     Release,
     Reply,
     Report,
-    Request,
     Start,
     Survey,
     Tell,
@@ -145,7 +144,7 @@ class Worker:
         """Leave the cache in order."""
         self._setting.cache.mark_clean()
 
-    def _take(self, number: int, request: Request) -> None:
+    def _take(self, number: int, request: AnyRequest) -> None:
         setting = self._setting
         match request:
             case Record():
@@ -227,7 +226,7 @@ class Worker:
         self._tidier.later(request.entry)
         return published
 
-    def _answer(self, request: Request) -> Answer:
+    def _answer(self, request: AnyRequest) -> Answer:
         setting = self._setting
         match request:
             case Adopt():
@@ -242,7 +241,7 @@ class Worker:
             case _:
                 return self._answer_on_runs(request)
 
-    def _answer_on_runs(self, request: Request) -> Answer:
+    def _answer_on_runs(self, request: AnyRequest) -> Answer:
         setting = self._setting
         match request:
             case BeginRun():
@@ -354,7 +353,7 @@ class Worker:
                 log.exception("the cache cannot be brought to disk")
 
 
-def _look(setting: Setting, request: Question) -> Answer:
+def _look(setting: Setting, request: AnyRequest) -> Answer:
     """What a store, or the cache, says of names and histories. Raises: a StoreError."""
     match request:
         case Check():
@@ -371,6 +370,8 @@ def _look(setting: Setting, request: Question) -> Answer:
             return publish.paths_below(setting, request)
         case Histories():
             return publish.histories(setting, request)
+        case _:
+            raise TypeError(f"no job for {request!r}")
 
 
 def _in_a_thread(job: Callable[[], None]) -> None:

@@ -49,7 +49,7 @@ OnReport = Callable[[messages.Report], None]
 class Job:
     """One ask under way. `answer` is set before `done`."""
 
-    request: messages.Request
+    request: messages.AnyRequest
     on_report: OnReport | None
     done: trio.Event = field(default_factory=trio.Event)
     answer: messages.Answer | None = None
@@ -105,7 +105,7 @@ class Pool:
 
     async def ask(
         self,
-        request: messages.Request,
+        request: messages.AnyRequest,
         *,
         on_report: OnReport | None = None,
         store: StoreId | None = None,
@@ -126,7 +126,7 @@ class Pool:
             f"no answer within {bound_s:.0f} s", operation=type(request).__name__.lower()
         )
 
-    def start(self, request: messages.Request, on_report: OnReport | None = None) -> Job:
+    def start(self, request: messages.AnyRequest, on_report: OnReport | None = None) -> Job:
         """Begin a job that its owner follows with `tell` and `finish`."""
         job = Job(request, on_report)
         self._assign(job)
@@ -251,7 +251,7 @@ class Pool:
                 self.tell(job, job.remark)
 
 
-def repeat(job: Job) -> messages.Request:
+def repeat(job: Job) -> messages.AnyRequest:
     """What to ask another worker when the one that had this job died."""
     request = job.request
     match request:

@@ -142,7 +142,7 @@ class Remote:
 
     async def ask(
         self,
-        request: messages.Request,
+        request: messages.AnyRequest,
         kind: type[A],
         *,
         on_report: OnReport | None = None,
@@ -156,7 +156,7 @@ class Remote:
 
     async def _ask(
         self,
-        request: messages.Request,
+        request: messages.AnyRequest,
         kind: type[A],
         on_report: OnReport | None,
         bound_s: float,
@@ -172,11 +172,14 @@ class Remote:
             self.note_answer()
             raise
         assert isinstance(answer, kind), (request, answer)
+        self._heed(answer)
+        return answer
+
+    def _heed(self, answer: messages.Answer) -> None:
         if isinstance(answer, messages.Listed) and answer.stale:
             self.note_failure(errors.Unavailable(answer.why))
         else:
             self.note_answer()
-        return answer
 
     def note_answer(self) -> None:
         """The store has answered."""
