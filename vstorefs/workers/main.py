@@ -34,7 +34,7 @@ from vstorefs.workers.jobs import (
     surveys,
     verify,
 )
-from vstorefs.workers.jobs.setting import Setting
+from vstorefs.workers.jobs.context import WorkerContext
 from vstorefs.workers.jobs.tidying import Tidier
 from vstorefs.workers.messages import (
     Abandon,
@@ -105,10 +105,10 @@ class Worker:
 
     def __init__(self, channel: Channel[ToWorker], start: Start) -> None:
         self._channel = channel
-        self._setting = Setting(start)
-        self._publisher = publish.publisher(self._setting)
-        self._tidier = Tidier(self._setting)
-        self._snapshots = past.Snapshots(self._setting.clock)
+        self._context = WorkerContext(start)
+        self._publisher = publish.publisher(self._context)
+        self._tidier = Tidier(self._context)
+        self._snapshots = past.Snapshots(self._context.clock)
         # Threads are started as they are needed.
         self._reads = {
             spec.id: ThreadPoolExecutor(spec.concurrency, "read") for spec in start.stores
@@ -123,7 +123,7 @@ class Worker:
     def run(self, messages: list[ToWorker]) -> None:
         """Work on these messages and on what comes after them, until the front is gone."""
         threading.Thread(
-            target=record.run, args=(self._setting, self._records), daemon=True
+            target=record.run, args=(self._context, self._records), daemon=True
         ).start()
         threading.Thread(target=self._keep_clean, daemon=True).start()
         threading.Thread(target=self._tidier.run, daemon=True).start()
@@ -142,10 +142,10 @@ class Worker:
 
     def close(self) -> None:
         """Leave the cache in order."""
-        self._setting.cache.mark_clean()
+        self._context.cache.mark_clean()
 
     def _take(self, number: int, request: AnyRequest) -> None:
-        setting = self._setting
+        context = self._context
         match request:
             case Record():
                 self._records.put((request, lambda answer: self._reply(number, answer)))
@@ -157,7 +157,7 @@ class Worker:
                 self._do(
                     _in_a_thread,
                     number,
-                    lambda: hashing.hash_content(setting, request, self._report(number), progress),
+                    lambda: hashing.hash_content(context, request, self._report(number), progress),
                 )
             case Fetch() | Verify() | Log() | Compare() | PlanRestore() | Cost():
                 self._read_on(number, request)
@@ -165,7 +165,7 @@ class Worker:
                 self._do(
                     _in_a_thread,
                     number,
-                    lambda: ledger.check(setting, request, self._report(number)),
+                    lambda: ledger.check(context, request, self._report(number)),
                 )
             case Checkpoint() | ExchangeLedger() | Accept():
                 # These wait for a store, and nobody must wait for them.
@@ -174,7 +174,7 @@ class Worker:
                 # It may take long, and others wait for it: no thread of a pool may.
                 self._do(_in_a_thread, number, lambda: self._list_past(request))
             case Moment():
-                self._do(self._own.submit, number, lambda: past.find_moment(request, setting.clock))
+                self._do(self._own.submit, number, lambda: past.find_moment(request, context.clock))
             case (
                 Check()
                 | ListDirectory()
@@ -186,7 +186,7 @@ class Worker:
             ):
                 # A store that this mount does not have is said by the job.
                 reads = self._reads.get(request.store, self._own)
-                self._do(reads.submit, number, lambda: _look(setting, request))
+                self._do(reads.submit, number, lambda: _look(context, request))
             case _:
                 self._do(self._own.submit, number, lambda: self._answer(request))
 
@@ -203,69 +203,69 @@ class Worker:
             )
         else:
             writes = self._writes.get(request.store, self._own)
-            self._do(writes.submit, number, lambda: purge.purge(self._setting, request))
+            self._do(writes.submit, number, lambda: purge.purge(self._context, request))
 
     def _read_on(self, number: int, request: Fetch | Verify | Survey) -> None:
         """Begin what reads from a store for long, and ends early when nobody needs it any more."""
         abandoned = self._abandoned[number] = threading.Event()
-        setting, report = self._setting, self._report(number)
+        context, report = self._context, self._report(number)
         if isinstance(request, Fetch):
             reads = self._reads.get(request.content.store, self._own)
-            self._do(reads.submit, number, lambda: fetch.fetch(setting, request, report, abandoned))
+            self._do(reads.submit, number, lambda: fetch.fetch(context, request, report, abandoned))
         elif isinstance(request, Verify):
             reads = self._reads.get(request.store, self._own)
-            self._do(reads.submit, number, lambda: verify.verify(setting, request, report))
+            self._do(reads.submit, number, lambda: verify.verify(context, request, report))
         else:
             reads = self._reads.get(request.store, self._own)
             self._do(
-                reads.submit, number, lambda: surveys.survey(setting, request, report, abandoned)
+                reads.submit, number, lambda: surveys.survey(context, request, report, abandoned)
             )
 
     def _publish(self, request: Publish) -> Answer:
-        published = publish.publish(self._setting, self._publisher, request)
+        published = publish.publish(self._context, self._publisher, request)
         self._tidier.later(request.entry)
         return published
 
     def _answer(self, request: AnyRequest) -> Answer:
-        setting = self._setting
+        context = self._context
         match request:
             case Adopt():
-                return publish.adopt(setting, request)
+                return publish.adopt(context, request)
             case Known():
-                return hashing.known(setting, request)
+                return hashing.known(context, request)
             case NoteRecency():
-                setting.chunks.note(request.chunks)
+                context.chunks.note(request.chunks)
                 return Noted()
             case Release():
-                return hashing.release(setting, request)
+                return hashing.release(context, request)
             case _:
                 return self._answer_on_runs(request)
 
     def _answer_on_runs(self, request: AnyRequest) -> Answer:
-        setting = self._setting
+        context = self._context
         match request:
             case BeginRun():
-                return ledger.begin(setting, request)
+                return ledger.begin(context, request)
             case NoteUses():
-                return ledger.note(setting, request)
+                return ledger.note(context, request)
             case EndRun():
-                return ledger.end(setting, request)
+                return ledger.end(context, request)
             case EndAbandoned():
-                return ledger.end_abandoned(setting)
+                return ledger.end_abandoned(context)
             case Checkpoint():
-                return ledger.checkpoint(setting, request)
+                return ledger.checkpoint(context, request)
             case ExchangeLedger():
-                return ledger.exchange(setting, request)
+                return ledger.exchange(context, request)
             case Accept():
-                return ledger.accept(setting, request)
+                return ledger.accept(context, request)
             case FindWarnings():
-                return ledger.find_warnings(setting, request)
+                return ledger.find_warnings(context, request)
             case _:
                 raise TypeError(f"no job for {request!r}")
 
     def _list_past(self, request: Past) -> Listed:
-        store = self._setting.stores.get(request.store)
-        listed_at = self._setting.clock.monotonic_s()
+        store = self._context.stores.get(request.store)
+        listed_at = self._context.clock.monotonic_s()
         entries = self._snapshots.list(store, request.directory, request.moment_ns)
         return Listed(entries, listed_at)
 
@@ -317,7 +317,7 @@ class Worker:
         try:
             return job()
         except errors.Denied as error:
-            if not self._setting.stores.doubt(error.store):
+            if not self._context.stores.doubt(error.store):
                 raise
             return again()
 
@@ -347,29 +347,29 @@ class Worker:
                 continue
             marked_at = now
             try:
-                self._setting.cache.mark_clean()
-                self._setting.cache.reader_check()
+                self._context.cache.mark_clean()
+                self._context.cache.reader_check()
             except Exception:
                 log.exception("the cache cannot be brought to disk")
 
 
-def _look(setting: Setting, request: AnyRequest) -> Answer:
+def _look(context: WorkerContext, request: AnyRequest) -> Answer:
     """What a store, or the cache, says of names and histories. Raises: a StoreError."""
     match request:
         case Check():
-            return listing.check(setting, request)
+            return listing.check(context, request)
         case ListDirectory():
-            return listing.list_directory(setting, request)
+            return listing.list_directory(context, request)
         case Find():
-            return listing.find(setting, request)
+            return listing.find(context, request)
         case History():
-            return publish.history(setting, request)
+            return publish.history(context, request)
         case HistoryNames():
-            return publish.history_names(setting, request)
+            return publish.history_names(context, request)
         case PathsBelow():
-            return publish.paths_below(setting, request)
+            return publish.paths_below(context, request)
         case Histories():
-            return publish.histories(setting, request)
+            return publish.histories(context, request)
         case _:
             raise TypeError(f"no job for {request!r}")
 

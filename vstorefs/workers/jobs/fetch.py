@@ -11,31 +11,34 @@ from collections.abc import Callable
 from vstorefs import errors
 from vstorefs.cache.keys import chunk_key, content_prefix
 from vstorefs.model import CHUNK_BYTES
-from vstorefs.workers.jobs.setting import Setting
+from vstorefs.workers.jobs.context import WorkerContext
 from vstorefs.workers.messages import Arrived, Fetch, Fetched, Report
 
 
 def fetch(
-    setting: Setting, request: Fetch, report: Callable[[Report], None], abandoned: threading.Event
+    context: WorkerContext,
+    request: Fetch,
+    report: Callable[[Report], None],
+    abandoned: threading.Event,
 ) -> Fetched:
     """Bring chunks in, those that the cache has already left out. Raises: a StoreError."""
     prefix = content_prefix(request.content)
     downloaded = 0
     if request.anew:
         for chunk in range(request.first, request.last):
-            setting.chunks.drop(chunk_key(prefix, chunk))
-    for first, last in _runs(setting, request, prefix, report):
-        downloaded += _get(setting, request, prefix, first, last, report, abandoned)
+            context.chunks.drop(chunk_key(prefix, chunk))
+    for first, last in _runs(context, request, prefix, report):
+        downloaded += _get(context, request, prefix, first, last, report, abandoned)
     return Fetched(downloaded)
 
 
 def _runs(
-    setting: Setting, request: Fetch, prefix: bytes, report: Callable[[Report], None]
+    context: WorkerContext, request: Fetch, prefix: bytes, report: Callable[[Report], None]
 ) -> list[tuple[int, int]]:
     """Runs of chunks that are missing; reports the others."""
     runs: list[tuple[int, int]] = []
     for chunk in range(request.first, request.last):
-        if request.keep and setting.chunks.has(chunk_key(prefix, chunk)):
+        if request.keep and context.chunks.has(chunk_key(prefix, chunk)):
             report(Arrived(chunk))
         elif runs and runs[-1][1] == chunk:
             runs[-1] = (runs[-1][0], chunk + 1)
@@ -45,7 +48,7 @@ def _runs(
 
 
 def _get(
-    setting: Setting,
+    context: WorkerContext,
     request: Fetch,
     prefix: bytes,
     first: int,
@@ -55,16 +58,16 @@ def _get(
 ) -> int:
     """One ranged GET; gives the bytes that came. A chunk becomes visible when all of it is there."""
     content = request.content
-    store = setting.stores.get(content.store)
+    store = context.stores.get(content.store)
     start, end = first * CHUNK_BYTES, min(last * CHUNK_BYTES, content.size)
-    owner = setting.session if request.pin else None
+    owner = context.session if request.pin else None
     chunk, data, came = first, bytearray(), 0
     for block in store.read(content.key, content.token, start, end, version=content.version):
         came += len(block)
         data += block
         size = min(CHUNK_BYTES, content.size - chunk * CHUNK_BYTES)
         while chunk < last and len(data) >= size and came <= end - start:
-            _keep(setting, request, chunk_key(prefix, chunk), chunk, data[:size], owner, report)
+            _keep(context, request, chunk_key(prefix, chunk), chunk, data[:size], owner, report)
             del data[:size]
             chunk += 1
             size = min(CHUNK_BYTES, content.size - chunk * CHUNK_BYTES)
@@ -78,7 +81,7 @@ def _get(
 
 
 def _keep(
-    setting: Setting,
+    context: WorkerContext,
     request: Fetch,
     key: bytes,
     chunk: int,
@@ -86,5 +89,5 @@ def _keep(
     owner: str | None,
     report: Callable[[Report], None],
 ) -> None:
-    kept = request.keep and setting.chunks.put(key, data, pinned_by=owner)
+    kept = request.keep and context.chunks.put(key, data, pinned_by=owner)
     report(Arrived(chunk, None if kept else bytes(data)))

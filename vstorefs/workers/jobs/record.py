@@ -11,7 +11,7 @@ import queue
 from collections.abc import Callable
 
 from vstorefs import errors
-from vstorefs.workers.jobs.setting import Setting
+from vstorefs.workers.jobs.context import WorkerContext
 from vstorefs.workers.messages import Answer, Failure, Record, Recorded
 
 log = logging.getLogger(__name__)
@@ -21,21 +21,21 @@ _TOGETHER = 64
 Waiting = tuple[Record, Callable[[Answer], None]]
 
 
-def run(setting: Setting, waiting: queue.Queue[Waiting]) -> None:
+def run(context: WorkerContext, waiting: queue.Queue[Waiting]) -> None:
     """Write what comes, for ever."""
     while True:
         batch = [waiting.get()]
         while len(batch) < _TOGETHER and not waiting.empty():
             batch.append(waiting.get())
-        write(setting, batch)
+        write(context, batch)
 
 
-def write(setting: Setting, batch: list[Waiting]) -> None:
+def write(context: WorkerContext, batch: list[Waiting]) -> None:
     """Write a batch and answer each; if it fails, none of it was promised."""
     entries = [entry for request, _ in batch for entry in request.entries]
     drop = [seq for request, _ in batch for seq in request.drop]
     try:
-        seqs = setting.journal.record(entries, drop)
+        seqs = context.journal.record(entries, drop)
     except errors.JournalError as error:
         for _, answer in batch:
             answer(Failure("Unavailable", str(error), operation="journal"))
@@ -44,7 +44,7 @@ def write(setting: Setting, batch: list[Waiting]) -> None:
         # One that cannot be written must not take the others with it, nor this thread.
         if len(batch) > 1:
             for one in batch:
-                write(setting, [one])
+                write(context, [one])
             return
         log.exception("an entry cannot be put into the journal")
         batch[0][1](Failure("Bug", "an error inside vstorefs; the log has the details"))

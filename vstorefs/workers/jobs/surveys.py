@@ -22,8 +22,8 @@ from vstorefs.versions.history.comparison import Difference, differences
 from vstorefs.versions.history.cost import costs
 from vstorefs.versions.history.points import head_of, same_content
 from vstorefs.versions.history.restore import steps
+from vstorefs.workers.jobs.context import WorkerContext
 from vstorefs.workers.jobs.publish import with_known_hashes
-from vstorefs.workers.jobs.setting import Setting
 from vstorefs.workers.messages import (
     Compare,
     Cost,
@@ -53,8 +53,8 @@ class Comparison:
     Safe from any thread.
     """
 
-    def __init__(self, setting: Setting, store: StoreId) -> None:
-        self._setting = setting
+    def __init__(self, context: WorkerContext, store: StoreId) -> None:
+        self._context = context
         self._store = store
 
     def same(self, one: Version, other: Version) -> bool | None:
@@ -68,19 +68,19 @@ class Comparison:
         if version.hashes is not None:
             return version
         try:
-            found = self._setting.stores.get(self._store).stat(version.key, version.id)
+            found = self._context.stores.get(self._store).stat(version.key, version.id)
         except errors.NotFound:
             return version
-        return with_known_hashes(self._setting, self._store, (found,))[0]
+        return with_known_hashes(self._context, self._store, (found,))[0]
 
 
 class Histories:
     """All histories at or below a path, with the hashes that this host knows; counts them."""
 
     def __init__(
-        self, setting: Setting, store: StoreId, path: Key, abandoned: threading.Event
+        self, context: WorkerContext, store: StoreId, path: Key, abandoned: threading.Event
     ) -> None:
-        self._setting = setting
+        self._context = context
         self._store = store
         self._path = path
         self._abandoned = abandoned
@@ -88,20 +88,22 @@ class Histories:
 
     def __iter__(self) -> Iterator[Path]:
         """One path after the other. Raises: a StoreError, Abandoned."""
-        store = self._setting.stores.get(self._store)
+        store = self._context.stores.get(self._store)
         own = store.history(self._path) if self._path else ()
         below = store.histories(self._path)
         for key, versions in itertools.chain([(self._path, own)] if own else [], below):
             if self._abandoned.is_set():
                 raise Abandoned
             self.files += 1
-            yield key, with_known_hashes(self._setting, self._store, versions)
+            yield key, with_known_hashes(self._context, self._store, versions)
 
 
-def survey(setting: Setting, request: Survey, tell: Tell, abandoned: threading.Event) -> Surveyed:
+def survey(
+    context: WorkerContext, request: Survey, tell: Tell, abandoned: threading.Event
+) -> Surveyed:
     """Answer one of the questions. Raises: a StoreError."""
-    histories = Histories(setting, request.store, request.path, abandoned)
-    same = Comparison(setting, request.store).same
+    histories = Histories(context, request.store, request.path, abandoned)
+    same = Comparison(context, request.store).same
     try:
         match request:
             case Log():
@@ -110,9 +112,9 @@ def survey(setting: Setting, request: Survey, tell: Tell, abandoned: threading.E
                 found = differences(histories, request.one, request.other, same)
                 _tell_rows((_difference(request.path, one) for one in found), tell)
             case PlanRestore():
-                _plan(setting, histories, request, tell, abandoned)
+                _plan(context, histories, request, tell, abandoned)
             case Cost():
-                _tell_rows(_cost(histories, request, setting.clock.wall_ns()), tell)
+                _tell_rows(_cost(histories, request, context.clock.wall_ns()), tell)
     except Abandoned:
         pass
     return Surveyed(histories.files)
@@ -147,7 +149,7 @@ def _difference(path: Key, found: Difference) -> dict[str, Any]:
 
 
 def _plan(
-    setting: Setting,
+    context: WorkerContext,
     histories: Histories,
     request: PlanRestore,
     tell: Tell,
@@ -157,10 +159,10 @@ def _plan(
     if request.to is None:
         heads = {}
     elif request.to != request.path:
-        there = Histories(setting, request.store, request.to, abandoned)
+        there = Histories(context, request.store, request.to, abandoned)
         heads = {key: head for key, versions in there if (head := head_of(versions)) is not None}
     to = request.path if request.to is None else request.to
-    same = Comparison(setting, request.store).same
+    same = Comparison(context, request.store).same
     found = steps(histories, request.wanted, request.path, to, heads, same, delete=request.delete)
     for page in _pages(found):
         tell(Planned(tuple(page)))

@@ -10,8 +10,8 @@ from vstorefs.digests import Digests
 from vstorefs.model import Hashes, Mark, StoreId, Version
 from vstorefs.state.fingerprints import Fingerprint
 from vstorefs.versions import records
+from vstorefs.workers.jobs.context import WorkerContext
 from vstorefs.workers.jobs.publish import history_of
-from vstorefs.workers.jobs.setting import Setting
 from vstorefs.workers.messages import Read, Report, Verified, Verify, VerifyOutcome
 
 _TOLD = 8 << 20
@@ -23,17 +23,17 @@ _LOST = {
 }
 
 
-def verify(setting: Setting, request: Verify, report: Callable[[Report], None]) -> Verified:
+def verify(context: WorkerContext, request: Verify, report: Callable[[Report], None]) -> Verified:
     """Read some versions of a path. Raises: a StoreError where its history cannot be had."""
     wanted = set(request.ids)
-    versions = history_of(setting, request.store, request.key)
+    versions = history_of(context, request.store, request.key)
     return Verified(
-        tuple(_verify(setting, request.store, one, report) for one in versions if one.id in wanted)
+        tuple(_verify(context, request.store, one, report) for one in versions if one.id in wanted)
     )
 
 
 def _verify(
-    setting: Setting, store: StoreId, version: Version, report: Callable[[Report], None]
+    context: WorkerContext, store: StoreId, version: Version, report: Callable[[Report], None]
 ) -> VerifyOutcome:
     for mark, why in _LOST.items():
         if mark in version.marks:
@@ -41,10 +41,10 @@ def _verify(
     if _is_link(version):
         return VerifyOutcome(version.id, version.size)
     try:
-        hashes = _read(setting, store, version, report)
+        hashes = _read(context, store, version, report)
     except errors.StoreError as error:
         return VerifyOutcome(version.id, 0, f"cannot be read: {error.message}")
-    known = setting.fingerprints.get(store, version.key, version.token)
+    known = context.fingerprints.get(store, version.key, version.token)
     of_host = known.hashes if known is not None else None
     for recorded in (version.hashes, of_host):
         if recorded is not None and recorded != hashes:
@@ -53,10 +53,10 @@ def _verify(
     if version.hashes is not None:
         return VerifyOutcome(version.id, version.size)
     # What a weak token names may change within the same moment.
-    lasts = version.strong or setting.clock.wall_ns() - version.mtime_ns > _YOUNG_NS
+    lasts = version.strong or context.clock.wall_ns() - version.mtime_ns > _YOUNG_NS
     if lasts:
         found = Fingerprint(hashes, read=True)
-        setting.fingerprints.put(store, version.key, version.token, found)
+        context.fingerprints.put(store, version.key, version.token, found)
     return VerifyOutcome(version.id, version.size, recorded=lasts)
 
 
@@ -66,13 +66,13 @@ def _is_link(version: Version) -> bool:
 
 
 def _read(
-    setting: Setting, store: StoreId, version: Version, report: Callable[[Report], None]
+    context: WorkerContext, store: StoreId, version: Version, report: Callable[[Report], None]
 ) -> Hashes:
     """The hashes of what the store has. Raises: a StoreError."""
     digests = Digests()
     came = told = 0
     try:
-        for block in setting.stores.get(store).read(
+        for block in context.stores.get(store).read(
             version.key, version.token, 0, version.size, version=version.id
         ):
             digests.update(bytes(block))

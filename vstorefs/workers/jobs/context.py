@@ -76,8 +76,8 @@ class Stores:
         return any(self._is_doubted(store) for store in self._open)
 
 
-class Setting:
-    """One worker's means."""
+class WorkerContext:
+    """The stores, cache, state and ledger that the jobs of one worker share; safe from all its threads."""
 
     def __init__(self, start: Start) -> None:
         self.start = start
