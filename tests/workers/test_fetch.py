@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Iterator
 
 import pytest
@@ -12,16 +11,16 @@ from vstorefs import errors
 from vstorefs.cache.chunks import ChunkReader
 from vstorefs.cache.keys import chunk_key, content_prefix
 from vstorefs.model import CHUNK_BYTES, Content
+from vstorefs.workers.call import Call
 from vstorefs.workers.jobs.fetch import fetch
-from vstorefs.workers.messages import Arrived, Fetch
+from vstorefs.workers.messages import Abandon, Arrived, Fetch
 
 SIZE = 4 * CHUNK_BYTES + 12_345
 
 
-def _fetch(context, request, abandoned=None):
+def _fetch(context, request):
     reports: list[Arrived] = []
-    answer = fetch(context, request, reports.append, abandoned or threading.Event())
-    return answer, reports
+    return fetch(context, request, Call(reports.append)), reports
 
 
 def _cached(context, content: Content, chunk: int) -> bytes | None:
@@ -94,7 +93,7 @@ def test_chunks_before_a_failure_stay(context, fake):
     fake.alter = cut
     reports: list[Arrived] = []
     with pytest.raises(errors.Unavailable):
-        fetch(context, Fetch(content, 0, 5, pin=False), reports.append, threading.Event())
+        fetch(context, Fetch(content, 0, 5, pin=False), Call(reports.append))
     assert reports == [Arrived(0), Arrived(1)]
     fake.alter = lambda blocks: blocks
     _fetch(context, Fetch(content, 0, 5, pin=False))
@@ -115,7 +114,8 @@ def test_a_body_of_another_length_is_never_taken_for_the_content(context, fake, 
 
 
 def test_an_abandoned_fetch_stops_between_blocks(context, fake):
-    abandoned = threading.Event()
+    reports: list[Arrived] = []
+    call = Call(reports.append)
     given = 0
 
     def count(blocks: Iterator[bytes]) -> Iterator[bytes]:
@@ -123,12 +123,12 @@ def test_an_abandoned_fetch_stops_between_blocks(context, fake):
         for block in blocks:
             given += len(block)
             if given > CHUNK_BYTES:
-                abandoned.set()
+                call.heed(Abandon())
             yield block
 
     content = fake.holds("a", os.urandom(SIZE))
     fake.alter = count
-    answer, reports = _fetch(context, Fetch(content, 0, 5, pin=False), abandoned)
+    answer = fetch(context, Fetch(content, 0, 5, pin=False), call)
     assert reports == [Arrived(0)]
     assert given < 2 * CHUNK_BYTES
     assert answer.downloaded == given

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import threading
 
 import pytest
 
@@ -12,9 +11,10 @@ from vstorefs import errors
 from vstorefs.cache.keys import chunk_key, content_prefix
 from vstorefs.model import CHUNK_BYTES, Hashes
 from vstorefs.state.fingerprints import Fingerprint
+from vstorefs.workers.call import Call
 from vstorefs.workers.jobs import hashing
 from vstorefs.workers.jobs.fetch import fetch
-from vstorefs.workers.messages import Fetch, Hash, Hashed
+from vstorefs.workers.messages import Abandon, Available, Fetch, Hash, Hashed
 
 CHUNKS = 10
 SIZE = (CHUNKS - 1) * CHUNK_BYTES + 777
@@ -30,13 +30,15 @@ def _pinned(context) -> int:
 
 
 def _bring(context, content, first: int, last: int) -> None:
-    fetch(context, Fetch(content, first, last, pin=True), lambda _: None, threading.Event())
+    fetch(context, Fetch(content, first, last, pin=True), Call(lambda _: None))
 
 
-def _hash(context, content, progress=None):
+def _hash(context, content, available=CHUNKS, *remarks):
     reports: list[Hashed] = []
-    progress = progress or hashing.Progress(CHUNKS)
-    return hashing.hash_content(context, Hash(content, 0), reports.append, progress), reports
+    call = Call(reports.append)
+    for remark in remarks:
+        call.heed(remark)
+    return hashing.hash_content(context, Hash(content, available), call), reports
 
 
 @pytest.mark.parametrize("size", [0, 1, 64 << 10, CHUNK_BYTES, CHUNK_BYTES + 1, SIZE])
@@ -72,12 +74,17 @@ def test_what_is_missing_or_damaged_is_read_again_and_counted(context, fake):
     assert (done.hashes, done.reread) == (_hashes(data), 2 * CHUNK_BYTES + 777)
 
 
+def test_what_the_front_says_never_takes_back_what_it_said(context, fake):
+    content = fake.holds("a", os.urandom(SIZE))
+    _bring(context, content, 0, CHUNKS)
+    done, _ = _hash(context, content, 0, Available(CHUNKS), Available(1))
+    assert done.hashes is not None
+
+
 def test_an_abandoned_hash_keeps_nothing_and_knows_nothing(context, fake):
     content = fake.holds("a", os.urandom(SIZE))
     _bring(context, content, 0, CHUNKS)
-    progress = hashing.Progress(4)
-    progress.abandon()
-    done, _ = _hash(context, content, progress)
+    done, _ = _hash(context, content, 4, Abandon())
     assert done.hashes is None
     assert _pinned(context) == 0
     assert context.fingerprints.get(content.store, content.key, content.token) is None

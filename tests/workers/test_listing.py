@@ -7,6 +7,7 @@ import pytest
 from vstorefs import errors
 from vstorefs.model import Entry, EntryKind, Key, Token
 from vstorefs.state.fingerprints import Fingerprint
+from vstorefs.workers.call import Call
 from vstorefs.workers.jobs.listing import list_directory
 from vstorefs.workers.messages import ListDirectory
 
@@ -19,7 +20,9 @@ def _entry(name: str, **about) -> Entry:
 
 
 def _list(context, fake, not_before):
-    return list_directory(context, ListDirectory(fake.spec.id, Key("d"), not_before))
+    return list_directory(
+        context, ListDirectory(fake.spec.id, Key("d"), not_before), Call(lambda _: None)
+    )
 
 
 def test_all_pages_are_joined_and_the_time_is_from_before_the_question(context, fake):

@@ -6,6 +6,7 @@ import pytest
 
 from vstorefs import errors
 from vstorefs.model import JournalEntry, Key, Operation, VersionId, Write, WriteId
+from vstorefs.workers.call import Call
 from vstorefs.workers.jobs.publish import publish
 from vstorefs.workers.messages import Publish
 
@@ -22,7 +23,8 @@ def test_after_an_unclear_answer_the_listing_is_asked_for_again(context, fake):
     entry = JournalEntry(1, context.session, fake.spec.id, Operation.REMOVE, Key("d/a"), write)
     context.listings.put(fake.spec.id, Key("d"), (), 1.0)
     context.listings.put(fake.spec.id, Key("other"), (), 1.0)
+    context.publisher = _Unclear()
     with pytest.raises(errors.Unavailable):
-        publish(context, _Unclear(), Publish(entry, look=False))
+        publish(context, Publish(entry, look=False), Call(lambda _: None))
     assert context.listings.get(fake.spec.id, Key("d")) is None
     assert context.listings.get(fake.spec.id, Key("other")) is not None

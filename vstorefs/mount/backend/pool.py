@@ -254,13 +254,9 @@ class Pool:
 def repeat(job: Job) -> messages.AnyRequest:
     """What to ask another worker when the one that had this job died."""
     request = job.request
-    match request:
-        case messages.Publish():
-            return msgspec.structs.replace(request, look=True)
-        case messages.Fetch() if job.arrived is not None:
-            return msgspec.structs.replace(request, first=min(job.arrived + 1, request.last))
-        case _:
-            return request
+    if isinstance(request, messages.Fetch) and job.arrived is not None:
+        return msgspec.structs.replace(request, first=min(job.arrived + 1, request.last))
+    return request.again()
 
 
 async def _send(worker: Worker) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 
 from vstorefs import errors
 from vstorefs.ledger import accepting, changes
@@ -12,6 +11,7 @@ from vstorefs.ledger.manifest import Output, Place, Seen
 from vstorefs.model import JournalEntry, Key, Operation, RunId, StoreId, Version
 from vstorefs.state.sessions import is_alive
 from vstorefs.versions.publish import Outcome
+from vstorefs.workers.call import Call
 from vstorefs.workers.jobs.context import WorkerContext
 from vstorefs.workers.messages import (
     Accept,
@@ -20,13 +20,13 @@ from vstorefs.workers.messages import (
     CheckInputs,
     Checkpoint,
     Compared,
+    EndAbandoned,
     EndRun,
     Exchanged,
     ExchangeLedger,
     FindWarnings,
     Noted,
     NoteUses,
-    Report,
     RunBegun,
     RunEnded,
     RunsClosed,
@@ -36,36 +36,36 @@ from vstorefs.workers.messages import (
 log = logging.getLogger(__name__)
 
 
-def begin(context: WorkerContext, request: BeginRun) -> RunBegun:
+def begin(context: WorkerContext, request: BeginRun, _call: Call) -> RunBegun:
     """A run begins. Raises: JournalError."""
     stores = {spec.alias: spec.url for spec in context.start.stores}
     return RunBegun(context.ledger.begin(request.run, context.session, stores))
 
 
-def note(context: WorkerContext, request: NoteUses) -> Warned:
+def note(context: WorkerContext, request: NoteUses, _call: Call) -> Warned:
     """Take in what runs did with inputs. Raises: JournalError."""
     return Warned(context.ledger.note(request.notes))
 
 
-def end(context: WorkerContext, request: EndRun) -> RunEnded:
+def end(context: WorkerContext, request: EndRun, _call: Call) -> RunEnded:
     """A run ends. Raises: JournalError."""
     whole = context.ledger.end(request.run, request.status, request.exit_status)
     return RunEnded(None) if whole is None else RunEnded(whole.run, whole.warnings)
 
 
-def end_abandoned(context: WorkerContext) -> RunsClosed:
+def end_abandoned(context: WorkerContext, _request: EndAbandoned, _call: Call) -> RunsClosed:
     """Close the runs of mounts that died. Raises: JournalError."""
     runs = context.ledger.end_abandoned(lambda session: is_alive(context.state_dir, session))
     return RunsClosed(tuple(runs))
 
 
-def checkpoint(context: WorkerContext, request: Checkpoint) -> Noted:
+def checkpoint(context: WorkerContext, request: Checkpoint, _call: Call) -> Noted:
     """Let other hosts see how far a run is. Raises: a StoreError."""
     context.ledger.checkpoint(request.run, request.number)
     return Noted()
 
 
-def exchange(context: WorkerContext, request: ExchangeLedger) -> Exchanged:
+def exchange(context: WorkerContext, request: ExchangeLedger, _call: Call) -> Exchanged:
     """Send and receive; a default store that is away, or only to be read, delays that and loses nothing."""
     news, why = context.ledger.exchange(whole=request.whole)
     for one in news.skewed:
@@ -74,7 +74,7 @@ def exchange(context: WorkerContext, request: ExchangeLedger) -> Exchanged:
     return Exchanged(news.runs, context.ledger.waiting(), why, skewed)
 
 
-def find_warnings(context: WorkerContext, request: FindWarnings) -> Warned:
+def find_warnings(context: WorkerContext, request: FindWarnings, _call: Call) -> Warned:
     """What holds of a path, or of what is below it."""
     if request.below:
         return Warned(tuple(context.ledger.warnings_below(request.store, request.path)))
@@ -82,7 +82,7 @@ def find_warnings(context: WorkerContext, request: FindWarnings) -> Warned:
     return Warned(tuple(context.ledger.warnings_of(place)))
 
 
-def accept(context: WorkerContext, request: Accept) -> Accepted:
+def accept(context: WorkerContext, request: Accept, _call: Call) -> Accepted:
     """Accept what a path has now. Raises: NotFound; a StoreError."""
     store = context.stores.get(request.store)
     alias = context.start.project.alias_of(store.spec)
@@ -91,14 +91,14 @@ def accept(context: WorkerContext, request: Accept) -> Accepted:
     )
 
 
-def check(context: WorkerContext, request: CheckInputs, report: Callable[[Report], None]) -> Warned:
+def check(context: WorkerContext, request: CheckInputs, call: Call) -> Warned:
     """Compare a run's inputs with what the stores have now. Raises: a StoreError."""
     run = context.ledger.find(request.run)
     whole = context.ledger.manifest(run)
     comparison = Comparison(context.ledger, context.fingerprints, context.stores.get)
     found = []
     for done, warning in enumerate(comparison.changed(whole, request.paths), 1):
-        report(Compared(done, len(whole.inputs)))
+        call.report(Compared(done, len(whole.inputs)))
         if warning is not None:
             found.append(warning)
     return Warned(tuple(found))

@@ -9,16 +9,17 @@ import msgspec
 from vstorefs import errors
 from vstorefs.cache.listings import CachedListing
 from vstorefs.model import Entry, EntryKind
+from vstorefs.workers.call import Call
 from vstorefs.workers.jobs.context import WorkerContext
 from vstorefs.workers.messages import Check, Checked, Find, Found, ListDirectory, Listed
 
 
-def check(context: WorkerContext, request: Check) -> Checked:
+def check(context: WorkerContext, request: Check, _call: Call) -> Checked:
     """Ask a store what it can do. Raises: a StoreError."""
     return Checked(context.stores.get(request.store).capabilities())
 
 
-def list_directory(context: WorkerContext, request: ListDirectory) -> Listed:
+def list_directory(context: WorkerContext, request: ListDirectory, _call: Call) -> Listed:
     """One directory, from the cache where that is young enough. Raises: a StoreError."""
     cached = context.listings.get(request.store, request.directory)
     if cached is not None and cached.listed_at >= request.not_before:
@@ -43,7 +44,7 @@ def list_directory(context: WorkerContext, request: ListDirectory) -> Listed:
     return _answer(context, request, listing)
 
 
-def find(context: WorkerContext, request: Find) -> Found:
+def find(context: WorkerContext, request: Find, _call: Call) -> Found:
     """A name where a listing does not tell of all: a file, or a folder. Raises: a StoreError."""
     store = context.stores.get(request.store)
     try:

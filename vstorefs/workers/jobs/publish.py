@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from vstorefs.ledger.manifest import Place, Seen
 from vstorefs.model import Hashes, JournalEntry, Key, StoreId, Version, name_of, parent_of
-from vstorefs.versions.publish import Publisher
+from vstorefs.workers.call import Call
 from vstorefs.workers.jobs import ledger
 from vstorefs.workers.jobs.context import WorkerContext
 from vstorefs.workers.messages import (
@@ -28,41 +28,33 @@ from vstorefs.workers.messages import (
 _AT_ONCE = 8
 
 
-def publisher(context: WorkerContext) -> Publisher:
-    """This worker's publisher."""
-    return Publisher(
-        context.stores.get,
-        context.journal,
-        context.fingerprints,
-        context.state_dir,
-        context.read_content,
-    )
-
-
-def publish(context: WorkerContext, work: Publisher, request: Publish) -> Published:
+def publish(context: WorkerContext, request: Publish, _call: Call) -> Published:
     """Carry out an entry, and forget the listings that it changed. Raises: a StoreError."""
     try:
-        outcome = work.publish(request.entry, look=request.look, overdue=request.overdue)
+        outcome = context.publisher.publish(
+            request.entry, look=request.look, overdue=request.overdue
+        )
     finally:
         # A write that failed may have happened all the same.
         for directory in _directories(request.entry):
             context.listings.forget(request.entry.store, directory)
     ledger.note_outputs(context, request.entry, outcome)
+    context.tidier.later(request.entry)
     return Published(outcome.version, outcome.unchanged, outcome.removed, outcome.late)
 
 
-def adopt(context: WorkerContext, request: Adopt) -> Adopted:
+def adopt(context: WorkerContext, request: Adopt, _call: Call) -> Adopted:
     """Take over what dead sessions left."""
     adoption = context.journal.adopt(context.session, request.stores, context.state_dir)
     return Adopted(adoption.entries, adoption.held)
 
 
-def history(context: WorkerContext, request: History) -> Versions:
+def history(context: WorkerContext, request: History, _call: Call) -> Versions:
     """All versions of a path. Raises: a StoreError."""
     return Versions(history_of(context, request.store, request.key))
 
 
-def histories(context: WorkerContext, request: Histories) -> Versions:
+def histories(context: WorkerContext, request: Histories, _call: Call) -> Versions:
     """All versions of several paths, several at a time. Raises: a StoreError."""
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         found = pool.map(lambda key: history_of(context, request.store, key), request.keys)
@@ -92,7 +84,7 @@ def with_known_hashes(
     )
 
 
-def paths_below(context: WorkerContext, request: PathsBelow) -> Paths:
+def paths_below(context: WorkerContext, request: PathsBelow, _call: Call) -> Paths:
     """Files at or below a path that have, or had, versions. Raises: a StoreError."""
     store = context.stores.get(request.store)
     found = set(store.paths(request.path))
@@ -101,7 +93,7 @@ def paths_below(context: WorkerContext, request: PathsBelow) -> Paths:
     return Paths(tuple(sorted(found)))
 
 
-def history_names(context: WorkerContext, request: HistoryNames) -> Names:
+def history_names(context: WorkerContext, request: HistoryNames, _call: Call) -> Names:
     """Names with a history in a directory. Raises: a StoreError."""
     keys = context.stores.get(request.store).versions(request.directory)
     return Names(tuple(sorted(name_of(key) for key in keys)))

@@ -17,12 +17,13 @@ from vstorefs.model import (
     parent_of,
 )
 from vstorefs.stores.base import Condemned
+from vstorefs.workers.call import Call
 from vstorefs.workers.jobs.context import WorkerContext
 from vstorefs.workers.jobs.publish import history_of
 from vstorefs.workers.messages import Purge, Purged, PurgeOutcome
 
 
-def purge(context: WorkerContext, request: Purge) -> Purged:
+def purge(context: WorkerContext, request: Purge, _call: Call) -> Purged:
     """Purge versions, and forget what this host has of them. Raises: a StoreError."""
     store = context.stores.get(request.store)
     histories = {

@@ -89,6 +89,11 @@ class Fetch(Request[Fetched], frozen=True, tag=True):
     keep: bool = True
     anew: bool = False
 
+    @property
+    def store(self) -> StoreId:
+        """The store of its content."""
+        return self.content.store
+
 
 class Available(msgspec.Struct, frozen=True, tag=True):
     """Chunks [0, until) of the content being hashed have been in the cache."""

@@ -51,6 +51,15 @@ class Publish(Request[Published], frozen=True, tag=True):
     look: bool
     overdue: bool = False
 
+    @property
+    def store(self) -> StoreId:
+        """The store of its entry."""
+        return self.entry.store
+
+    def again(self) -> Publish:
+        """The same, with a look first."""
+        return msgspec.structs.replace(self, look=True)
+
 
 class Adopted(msgspec.Struct, frozen=True, tag=True):
     """Answer to Adopt, in sequence order; they belong to the asking session now."""
