@@ -330,7 +330,6 @@ class Front:
         is_past = self._options.moment_ns is not None
         stores = () if is_past else self._options.project.stores
         answer = await pool.ask(messages.Adopt(tuple(spec.id for spec in stores)))
-        assert isinstance(answer, messages.Adopted)
         if answer.entries:
             log.info("%d changes of a mount that ended early are being sent", len(answer.entries))
         uploads.adopt(answer.entries, self._settled_adopted)
