@@ -1,24 +1,12 @@
 """Object stores as one directory tree that never overwrites and knows what you read.
 
 What programs may use is in `vstorefs.api`, and here under the same names: it is loaded when it is first asked for.
+Type checkers read `__init__.pyi`.
 """
 
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from vstorefs.api import (
-        ChangeWarning,
-        Run,
-        Version,
-        VstorefsError,
-        history,
-        open,  # noqa: A004 — the same word as the language's, for the same thing
-        run,
-        warnings,
-    )
 
 __all__ = [
     "ChangeWarning",

@@ -156,7 +156,7 @@ def test_damage_is_noticed(cache: Cache) -> None:
     chunks = ChunkWriter(cache)
     chunks.put(key(1), b"content")
     with cache.writing() as txn:
-        txn.put(key(1), b"\0" * 8 + b"content", db=cache.chunks)
+        txn.put(key(1), b"\0" * 8 + b"content", db=cache.index.chunks)
     view = ChunkReader(cache).find(key(1))
     assert view is not None
     with view:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
 
 import pytest
 
+import vstorefs
+import vstorefs.api
 from tests.support.processes import ROOT
 
 SDKS = {
@@ -51,3 +54,12 @@ def test_a_kind_brings_its_own_sdk_alone(url: str) -> None:
     found = imported(_OPEN.format(url=url))
     assert own <= found
     assert found <= own | _BROUGHT.get(kind, set())
+
+
+def test_type_checkers_see_what_programs_get() -> None:
+    stub = ast.parse((ROOT / "vstorefs/__init__.pyi").read_text())
+    imported_from = [node for node in stub.body if isinstance(node, ast.ImportFrom)]
+    assert [node.module for node in imported_from] == ["vstorefs.api"]
+    names = {one.name for node in imported_from for one in node.names}
+    assert names == set(vstorefs.api.__all__)
+    assert names | {"__version__"} == set(vstorefs.__all__)

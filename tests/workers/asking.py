@@ -84,7 +84,7 @@ class Front:
     def send(self, message: Any) -> None:
         self.socket.sendall(encode(message))
 
-    def ask(self, request: messages.Request) -> int:
+    def ask(self, request: messages.AnyRequest) -> int:
         """Send a request; gives its number."""
         self._numbers += 1
         self.send(messages.Ask(self._numbers, request))
@@ -124,7 +124,7 @@ class Front:
             self.hear()
         return self.answers[number]
 
-    def do(self, request: messages.Request) -> Any:
+    def do(self, request: messages.AnyRequest) -> Any:
         """Ask and wait."""
         return self.answer(self.ask(request))
 

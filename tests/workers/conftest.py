@@ -10,7 +10,7 @@ import pytest
 from tests.workers.asking import Front, Place
 from tests.workers.fakes import FakeStore, use
 from vstorefs.workers import messages
-from vstorefs.workers.jobs.setting import Setting
+from vstorefs.workers.jobs.context import WorkerContext
 
 
 @pytest.fixture
@@ -34,16 +34,16 @@ def worker() -> Iterator[Callable[[messages.Start], Front]]:
 
 
 @pytest.fixture
-def setting(place: Place) -> Iterator[Setting]:
-    """A worker's means, in this process."""
-    one = Setting(place.start)
+def context(place: Place) -> Iterator[WorkerContext]:
+    """A worker's context, in this process."""
+    one = WorkerContext(place.start)
     yield one
     one.close()
 
 
 @pytest.fixture
-def fake(setting: Setting, place: Place) -> FakeStore:
+def fake(context: WorkerContext, place: Place) -> FakeStore:
     """A store that fails when told to, in the place of the real one."""
     store = FakeStore(place.spec)
-    use(setting, store)
+    use(context, store)
     return store

@@ -1,4 +1,4 @@
-"""A store that does what a test tells it, and a worker's means around it, in this process."""
+"""A store that does what a test tells it, and a worker's context around it, in this process."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from vstorefs.model import Content, Entry, Key, StoreSpec, Token, VersionId
 from vstorefs.stores.base import Page
-from vstorefs.workers.jobs.setting import Setting
+from vstorefs.workers.jobs.context import WorkerContext
 
 
 class FakeStore:
@@ -57,7 +57,7 @@ class FakeStore:
         self.pages = [Page((entry,)) for entry in entries]
 
 
-def use(setting: Setting, store: Any) -> None:
+def use(context: WorkerContext, store: Any) -> None:
     """Let the worker's jobs find `store` where they would open one."""
-    setting.stores._open[store.spec.id] = store
-    setting.stores._doubtable[store.spec.id] = math.inf
+    context.stores._open[store.spec.id] = store
+    context.stores._doubtable[store.spec.id] = math.inf

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Iterator
 
 import pytest
@@ -12,20 +11,20 @@ from vstorefs import errors
 from vstorefs.cache.chunks import ChunkReader
 from vstorefs.cache.keys import chunk_key, content_prefix
 from vstorefs.model import CHUNK_BYTES, Content
+from vstorefs.workers.call import Call
 from vstorefs.workers.jobs.fetch import fetch
-from vstorefs.workers.messages import Arrived, Fetch
+from vstorefs.workers.messages import Abandon, Arrived, Fetch
 
 SIZE = 4 * CHUNK_BYTES + 12_345
 
 
-def _fetch(setting, request, abandoned=None):
+def _fetch(context, request):
     reports: list[Arrived] = []
-    answer = fetch(setting, request, reports.append, abandoned or threading.Event())
-    return answer, reports
+    return fetch(context, request, Call(reports.append)), reports
 
 
-def _cached(setting, content: Content, chunk: int) -> bytes | None:
-    view = ChunkReader(setting.cache).find(chunk_key(content_prefix(content), chunk))
+def _cached(context, content: Content, chunk: int) -> bytes | None:
+    view = ChunkReader(context.cache).find(chunk_key(content_prefix(content), chunk))
     if view is None:
         return None
     with view:
@@ -34,55 +33,55 @@ def _cached(setting, content: Content, chunk: int) -> bytes | None:
 
 
 @pytest.mark.parametrize("block", [1, 300_000, CHUNK_BYTES, 3 * CHUNK_BYTES + 1])
-def test_chunks_are_in_the_cache_in_order_and_whole(setting, fake, block):
+def test_chunks_are_in_the_cache_in_order_and_whole(context, fake, block):
     size = SIZE if block > 1 else 5000
     data = os.urandom(size)
     fake.block = block
     content = fake.holds("a", data)
     chunks = -(-size // CHUNK_BYTES)
-    answer, reports = _fetch(setting, Fetch(content, 0, chunks, pin=False))
+    answer, reports = _fetch(context, Fetch(content, 0, chunks, pin=False))
     assert answer.downloaded == size
     assert reports == [Arrived(chunk) for chunk in range(chunks)]
-    assert b"".join(_cached(setting, content, chunk) for chunk in range(chunks)) == data
+    assert b"".join(_cached(context, content, chunk) for chunk in range(chunks)) == data
 
 
-def test_what_the_cache_has_is_not_asked_for_again(setting, fake):
+def test_what_the_cache_has_is_not_asked_for_again(context, fake):
     content = fake.holds("a", os.urandom(SIZE))
-    _fetch(setting, Fetch(content, 2, 3, pin=False))
-    answer, reports = _fetch(setting, Fetch(content, 0, 5, pin=False))
+    _fetch(context, Fetch(content, 2, 3, pin=False))
+    answer, reports = _fetch(context, Fetch(content, 0, 5, pin=False))
     assert answer.downloaded == SIZE - CHUNK_BYTES
     assert sorted(report.chunk for report in reports) == [0, 1, 2, 3, 4]
     assert fake.reads[1:] == [(0, 2 * CHUNK_BYTES), (3 * CHUNK_BYTES, SIZE)]
 
 
-def test_content_that_must_not_be_kept_travels_to_the_front(setting, fake):
+def test_content_that_must_not_be_kept_travels_to_the_front(context, fake):
     data = os.urandom(SIZE)
     content = fake.holds("a", data)
-    _, reports = _fetch(setting, Fetch(content, 0, 5, pin=False, keep=False))
+    _, reports = _fetch(context, Fetch(content, 0, 5, pin=False, keep=False))
     assert b"".join(report.data for report in reports) == data
-    assert _cached(setting, content, 0) is None
+    assert _cached(context, content, 0) is None
 
 
-def test_what_a_full_cache_cannot_take_travels_to_the_front(setting, fake):
+def test_what_a_full_cache_cannot_take_travels_to_the_front(context, fake):
     data = bytes(1000) + os.urandom(70 * CHUNK_BYTES)
     content = fake.holds("a", data)
-    _, reports = _fetch(setting, Fetch(content, 0, 71, pin=True))
+    _, reports = _fetch(context, Fetch(content, 0, 71, pin=True))
     here = [report for report in reports if report.data is not None]
     assert here, "pinned chunks cannot all fit"
     for report in reports:
         part = data[report.chunk * CHUNK_BYTES : (report.chunk + 1) * CHUNK_BYTES]
-        assert (report.data or _cached(setting, content, report.chunk)) == part
+        assert (report.data or _cached(context, content, report.chunk)) == part
 
 
-def test_a_damaged_chunk_is_replaced(setting, fake):
+def test_a_damaged_chunk_is_replaced(context, fake):
     data = os.urandom(SIZE)
     content = fake.holds("a", data)
-    setting.chunks.put(chunk_key(content_prefix(content), 1), b"damaged")
-    _fetch(setting, Fetch(content, 1, 2, pin=False, anew=True))
-    assert _cached(setting, content, 1) == data[CHUNK_BYTES : 2 * CHUNK_BYTES]
+    context.chunks.put(chunk_key(content_prefix(content), 1), b"damaged")
+    _fetch(context, Fetch(content, 1, 2, pin=False, anew=True))
+    assert _cached(context, content, 1) == data[CHUNK_BYTES : 2 * CHUNK_BYTES]
 
 
-def test_chunks_before_a_failure_stay(setting, fake):
+def test_chunks_before_a_failure_stay(context, fake):
     def cut(blocks: Iterator[bytes]) -> Iterator[bytes]:
         for sent, block in enumerate(blocks):
             if sent == 8:
@@ -94,15 +93,15 @@ def test_chunks_before_a_failure_stay(setting, fake):
     fake.alter = cut
     reports: list[Arrived] = []
     with pytest.raises(errors.Unavailable):
-        fetch(setting, Fetch(content, 0, 5, pin=False), reports.append, threading.Event())
+        fetch(context, Fetch(content, 0, 5, pin=False), Call(reports.append))
     assert reports == [Arrived(0), Arrived(1)]
     fake.alter = lambda blocks: blocks
-    _fetch(setting, Fetch(content, 0, 5, pin=False))
+    _fetch(context, Fetch(content, 0, 5, pin=False))
     assert fake.reads[-1] == (2 * CHUNK_BYTES, SIZE)
 
 
 @pytest.mark.parametrize("change", [-1, 1])
-def test_a_body_of_another_length_is_never_taken_for_the_content(setting, fake, change):
+def test_a_body_of_another_length_is_never_taken_for_the_content(context, fake, change):
     def other(blocks: Iterator[bytes]) -> Iterator[bytes]:
         whole = b"".join(blocks)
         yield whole[:change] if change < 0 else whole + b"!"
@@ -110,12 +109,13 @@ def test_a_body_of_another_length_is_never_taken_for_the_content(setting, fake, 
     content = fake.holds("a", os.urandom(SIZE))
     fake.alter = other
     with pytest.raises(errors.Corrupt):
-        _fetch(setting, Fetch(content, 0, 5, pin=False))
-    assert _cached(setting, content, 5) is None
+        _fetch(context, Fetch(content, 0, 5, pin=False))
+    assert _cached(context, content, 5) is None
 
 
-def test_an_abandoned_fetch_stops_between_blocks(setting, fake):
-    abandoned = threading.Event()
+def test_an_abandoned_fetch_stops_between_blocks(context, fake):
+    reports: list[Arrived] = []
+    call = Call(reports.append)
     given = 0
 
     def count(blocks: Iterator[bytes]) -> Iterator[bytes]:
@@ -123,12 +123,12 @@ def test_an_abandoned_fetch_stops_between_blocks(setting, fake):
         for block in blocks:
             given += len(block)
             if given > CHUNK_BYTES:
-                abandoned.set()
+                call.heed(Abandon())
             yield block
 
     content = fake.holds("a", os.urandom(SIZE))
     fake.alter = count
-    answer, reports = _fetch(setting, Fetch(content, 0, 5, pin=False), abandoned)
+    answer = fetch(context, Fetch(content, 0, 5, pin=False), call)
     assert reports == [Arrived(0)]
     assert given < 2 * CHUNK_BYTES
     assert answer.downloaded == given

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import threading
 
 import pytest
 
@@ -12,9 +11,10 @@ from vstorefs import errors
 from vstorefs.cache.keys import chunk_key, content_prefix
 from vstorefs.model import CHUNK_BYTES, Hashes
 from vstorefs.state.fingerprints import Fingerprint
+from vstorefs.workers.call import Call
 from vstorefs.workers.jobs import hashing
 from vstorefs.workers.jobs.fetch import fetch
-from vstorefs.workers.messages import Fetch, Hash, Hashed
+from vstorefs.workers.messages import Abandon, Available, Fetch, Hash, Hashed
 
 CHUNKS = 10
 SIZE = (CHUNKS - 1) * CHUNK_BYTES + 777
@@ -24,80 +24,87 @@ def _hashes(data: bytes) -> Hashes:
     return Hashes(*(hashlib.new(name, data).hexdigest() for name in ("md5", "sha1", "sha256")))
 
 
-def _pinned(setting) -> int:
-    with setting.cache.reading() as txn:
-        return txn.stat(setting.cache.pinned)["entries"]
+def _pinned(context) -> int:
+    with context.cache.reading() as txn:
+        return txn.stat(context.cache.index.pinned)["entries"]
 
 
-def _bring(setting, content, first: int, last: int) -> None:
-    fetch(setting, Fetch(content, first, last, pin=True), lambda _: None, threading.Event())
+def _bring(context, content, first: int, last: int) -> None:
+    fetch(context, Fetch(content, first, last, pin=True), Call(lambda _: None))
 
 
-def _hash(setting, content, progress=None):
+def _hash(context, content, available=CHUNKS, *remarks):
     reports: list[Hashed] = []
-    progress = progress or hashing.Progress(CHUNKS)
-    return hashing.hash_content(setting, Hash(content, 0), reports.append, progress), reports
+    call = Call(reports.append)
+    for remark in remarks:
+        call.heed(remark)
+    return hashing.hash_content(context, Hash(content, available), call), reports
 
 
 @pytest.mark.parametrize("size", [0, 1, 64 << 10, CHUNK_BYTES, CHUNK_BYTES + 1, SIZE])
-def test_hashes_are_those_of_the_whole_content(setting, fake, size):
+def test_hashes_are_those_of_the_whole_content(context, fake, size):
     data = os.urandom(size)
     content = fake.holds("a", data)
-    _bring(setting, content, 0, -(-size // CHUNK_BYTES))
-    done, _ = _hash(setting, content)
+    _bring(context, content, 0, -(-size // CHUNK_BYTES))
+    done, _ = _hash(context, content)
     assert (done.hashes, done.reread, done.mismatch) == (_hashes(data), 0, False)
-    known = setting.fingerprints.get(content.store, content.key, content.token)
+    known = context.fingerprints.get(content.store, content.key, content.token)
     assert (known.hashes, known.read) == (_hashes(data), True)
 
 
-def test_chunks_are_let_go_in_order_once_passed(setting, fake):
+def test_chunks_are_let_go_in_order_once_passed(context, fake):
     content = fake.holds("a", os.urandom(SIZE))
-    _bring(setting, content, 0, CHUNKS)
-    assert _pinned(setting) == CHUNKS
-    _, reports = _hash(setting, content)
+    _bring(context, content, 0, CHUNKS)
+    assert _pinned(context) == CHUNKS
+    _, reports = _hash(context, content)
     assert reports == [Hashed(8), Hashed(CHUNKS)]
-    assert _pinned(setting) == 0
+    assert _pinned(context) == 0
 
 
-def test_what_is_missing_or_damaged_is_read_again_and_counted(setting, fake):
+def test_what_is_missing_or_damaged_is_read_again_and_counted(context, fake):
     data = os.urandom(SIZE)
     content = fake.holds("a", data)
-    _bring(setting, content, 0, CHUNKS)
+    _bring(context, content, 0, CHUNKS)
     prefix = content_prefix(content)
-    setting.chunks.drop(chunk_key(prefix, 3))
-    setting.chunks.drop(chunk_key(prefix, 9))
-    with setting.cache.writing() as txn:
-        txn.put(chunk_key(prefix, 5), bytes(CHUNK_BYTES + 8), db=setting.cache.chunks)
-    done, _ = _hash(setting, content)
+    context.chunks.drop(chunk_key(prefix, 3))
+    context.chunks.drop(chunk_key(prefix, 9))
+    with context.cache.writing() as txn:
+        txn.put(chunk_key(prefix, 5), bytes(CHUNK_BYTES + 8), db=context.cache.index.chunks)
+    done, _ = _hash(context, content)
     assert (done.hashes, done.reread) == (_hashes(data), 2 * CHUNK_BYTES + 777)
 
 
-def test_an_abandoned_hash_keeps_nothing_and_knows_nothing(setting, fake):
+def test_what_the_front_says_never_takes_back_what_it_said(context, fake):
     content = fake.holds("a", os.urandom(SIZE))
-    _bring(setting, content, 0, CHUNKS)
-    progress = hashing.Progress(4)
-    progress.abandon()
-    done, _ = _hash(setting, content, progress)
+    _bring(context, content, 0, CHUNKS)
+    done, _ = _hash(context, content, 0, Available(CHUNKS), Available(1))
+    assert done.hashes is not None
+
+
+def test_an_abandoned_hash_keeps_nothing_and_knows_nothing(context, fake):
+    content = fake.holds("a", os.urandom(SIZE))
+    _bring(context, content, 0, CHUNKS)
+    done, _ = _hash(context, content, 4, Abandon())
     assert done.hashes is None
-    assert _pinned(setting) == 0
-    assert setting.fingerprints.get(content.store, content.key, content.token) is None
+    assert _pinned(context) == 0
+    assert context.fingerprints.get(content.store, content.key, content.token) is None
 
 
-def test_a_hash_that_fails_keeps_nothing(setting, fake):
+def test_a_hash_that_fails_keeps_nothing(context, fake):
     content = fake.holds("a", os.urandom(SIZE))
-    _bring(setting, content, 0, CHUNKS)
-    setting.chunks.drop(chunk_key(content_prefix(content), 2))
+    _bring(context, content, 0, CHUNKS)
+    context.chunks.drop(chunk_key(content_prefix(content), 2))
     fake.fails = [errors.Changed("other content now")]
     with pytest.raises(errors.Changed):
-        _hash(setting, content)
-    assert _pinned(setting) == 0
+        _hash(context, content)
+    assert _pinned(context) == 0
 
 
-def test_other_hashes_than_it_was_written_with_are_told(setting, fake):
+def test_other_hashes_than_it_was_written_with_are_told(context, fake):
     data = os.urandom(1000)
     content = fake.holds("a", data)
-    setting.fingerprints.put(
+    context.fingerprints.put(
         content.store, content.key, content.token, Fingerprint(_hashes(b"as written"))
     )
-    done, _ = _hash(setting, content)
+    done, _ = _hash(context, content)
     assert (done.hashes, done.mismatch) == (_hashes(data), True)

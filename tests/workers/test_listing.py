@@ -7,6 +7,7 @@ import pytest
 from vstorefs import errors
 from vstorefs.model import Entry, EntryKind, Key, Token
 from vstorefs.state.fingerprints import Fingerprint
+from vstorefs.workers.call import Call
 from vstorefs.workers.jobs.listing import list_directory
 from vstorefs.workers.messages import ListDirectory
 
@@ -18,60 +19,62 @@ def _entry(name: str, **about) -> Entry:
     return Entry(Key(name), EntryKind.FILE, 3, 5, Token(f"t-{name}"), **about)
 
 
-def _list(setting, fake, not_before):
-    return list_directory(setting, ListDirectory(fake.spec.id, Key("d"), not_before))
+def _list(context, fake, not_before):
+    return list_directory(
+        context, ListDirectory(fake.spec.id, Key("d"), not_before), Call(lambda _: None)
+    )
 
 
-def test_all_pages_are_joined_and_the_time_is_from_before_the_question(setting, fake):
+def test_all_pages_are_joined_and_the_time_is_from_before_the_question(context, fake):
     fake.lists(_entry("d/a"), _entry("d/b"))
     asked_at = []
-    fake.on_list = lambda: asked_at.append(setting.clock.monotonic_s())
-    listed = _list(setting, fake, NEVER)
+    fake.on_list = lambda: asked_at.append(context.clock.monotonic_s())
+    listed = _list(context, fake, NEVER)
     assert [entry.key for entry in listed.entries] == ["d/a", "d/b"]
     assert listed.listed_at <= asked_at[0]
     assert not listed.stale
 
 
-def test_a_listing_that_is_young_enough_comes_from_the_cache(setting, fake):
+def test_a_listing_that_is_young_enough_comes_from_the_cache(context, fake):
     fake.lists(_entry("d/a"))
-    first = _list(setting, fake, ALWAYS)
+    first = _list(context, fake, ALWAYS)
     fake.lists(_entry("d/b"))
-    assert _list(setting, fake, first.listed_at) == first
-    assert [entry.key for entry in _list(setting, fake, NEVER).entries] == ["d/b"]
+    assert _list(context, fake, first.listed_at) == first
+    assert [entry.key for entry in _list(context, fake, NEVER).entries] == ["d/b"]
 
 
 @pytest.mark.parametrize("error", [errors.Unavailable("away"), errors.Throttled("busy")])
-def test_a_store_that_is_away_leaves_what_the_cache_knows(setting, fake, error):
+def test_a_store_that_is_away_leaves_what_the_cache_knows(context, fake, error):
     fake.lists(_entry("d/a"))
-    first = _list(setting, fake, ALWAYS)
+    first = _list(context, fake, ALWAYS)
     fake.fails = [error]
-    listed = _list(setting, fake, NEVER)
+    listed = _list(context, fake, NEVER)
     assert listed.stale
     assert (listed.entries, listed.listed_at) == (first.entries, first.listed_at)
 
 
-def test_unknown_is_never_empty(setting, fake):
+def test_unknown_is_never_empty(context, fake):
     fake.fails = [errors.Unavailable("away")]
     with pytest.raises(errors.Unavailable):
-        _list(setting, fake, NEVER)
+        _list(context, fake, NEVER)
 
 
 @pytest.mark.parametrize("kind", [errors.NotFound, errors.Denied])
-def test_an_answer_of_the_store_is_not_covered_by_the_cache(setting, fake, kind):
+def test_an_answer_of_the_store_is_not_covered_by_the_cache(context, fake, kind):
     fake.lists(_entry("d/a"))
-    _list(setting, fake, ALWAYS)
+    _list(context, fake, ALWAYS)
     fake.fails = [kind("no")]
     with pytest.raises(kind):
-        _list(setting, fake, NEVER)
+        _list(context, fake, NEVER)
 
 
-def test_attributes_that_this_host_knows_complete_a_bare_listing(setting, fake):
+def test_attributes_that_this_host_knows_complete_a_bare_listing(context, fake):
     fake.lists(_entry("d/a"), _entry("d/b"), _entry("d/c", mode=0o600))
     for name in ("d/a", "d/c"):
-        setting.fingerprints.put(
+        context.fingerprints.put(
             fake.spec.id, Key(name), Token(f"t-{name}"), Fingerprint(mode=0o755, mtime_ns=77)
         )
-    a, b, c = _list(setting, fake, NEVER).entries
+    a, b, c = _list(context, fake, NEVER).entries
     assert (a.mode, a.mtime_ns) == (0o755, 77)
     assert (b.mode, b.mtime_ns) == (None, 5)
     assert (c.mode, c.mtime_ns) == (0o600, 5)

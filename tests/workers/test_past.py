@@ -8,7 +8,7 @@ from tests.workers.asking import Place
 from vstorefs.clock import SystemClock
 from vstorefs.model import Entry, EntryKind, Key, Token
 from vstorefs.moments import SETTLED_NS
-from vstorefs.workers.jobs.past import Snapshots, by_folder
+from vstorefs.workers.jobs.snapshots import Snapshots, by_folder
 from vstorefs.workers.messages import Listed, Moment, MomentFound, Past
 
 OLD = time.time_ns() - 2 * SETTLED_NS

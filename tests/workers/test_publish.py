@@ -6,6 +6,7 @@ import pytest
 
 from vstorefs import errors
 from vstorefs.model import JournalEntry, Key, Operation, VersionId, Write, WriteId
+from vstorefs.workers.call import Call
 from vstorefs.workers.jobs.publish import publish
 from vstorefs.workers.messages import Publish
 
@@ -17,12 +18,13 @@ class _Unclear:
         raise errors.Unavailable("no answer; it may have happened")
 
 
-def test_after_an_unclear_answer_the_listing_is_asked_for_again(setting, fake):
+def test_after_an_unclear_answer_the_listing_is_asked_for_again(context, fake):
     write = Write(WriteId("w"), VersionId("v"), 1, None)
-    entry = JournalEntry(1, setting.session, fake.spec.id, Operation.REMOVE, Key("d/a"), write)
-    setting.listings.put(fake.spec.id, Key("d"), (), 1.0)
-    setting.listings.put(fake.spec.id, Key("other"), (), 1.0)
+    entry = JournalEntry(1, context.session, fake.spec.id, Operation.REMOVE, Key("d/a"), write)
+    context.listings.put(fake.spec.id, Key("d"), (), 1.0)
+    context.listings.put(fake.spec.id, Key("other"), (), 1.0)
+    context.publisher = _Unclear()
     with pytest.raises(errors.Unavailable):
-        publish(setting, _Unclear(), Publish(entry, look=False))
-    assert setting.listings.get(fake.spec.id, Key("d")) is None
-    assert setting.listings.get(fake.spec.id, Key("other")) is not None
+        publish(context, Publish(entry, look=False), Call(lambda _: None))
+    assert context.listings.get(fake.spec.id, Key("d")) is None
+    assert context.listings.get(fake.spec.id, Key("other")) is not None

@@ -5,61 +5,82 @@ from __future__ import annotations
 import queue
 import threading
 
+from vstorefs import errors
 from vstorefs.model import JournalEntry, Key, Operation, VersionId, Write, WriteId
-from vstorefs.workers.jobs import record
+from vstorefs.workers.answering import answer
+from vstorefs.workers.call import Call
+from vstorefs.workers.jobs.record import record
+from vstorefs.workers.lanes import Task, do_together, write_journal
 from vstorefs.workers.messages import Failure, Record, Recorded
 
 
-def _entry(setting, name: str) -> JournalEntry:
+def _entry(context, name: str) -> JournalEntry:
     write = Write(WriteId(f"w-{name}"), VersionId(f"v-{name}"), 1, None)
-    store = next(iter(setting.start.stores)).id
-    return JournalEntry(0, setting.session, store, Operation.REMOVE, Key(name), write)
+    store = next(iter(context.start.stores)).id
+    return JournalEntry(0, context.session, store, Operation.REMOVE, Key(name), write)
 
 
-def _waiting(requests):
+def _task(context, request: Record, reply) -> Task:
+    call = Call(lambda _: None)
+    return Task(request, lambda asked: answer(record, context, asked, call), reply)
+
+
+def _waiting(context, requests):
     answers: dict[int, list] = {}
     batch = [
-        (request, lambda answer, n=n: answers.setdefault(n, []).append(answer))
+        _task(context, request, lambda found, n=n: answers.setdefault(n, []).append(found))
         for n, request in enumerate(requests)
     ]
     return batch, answers
 
 
-def test_each_gets_the_numbers_of_its_own_entries(setting):
+def test_each_gets_the_numbers_of_its_own_entries(context):
     names = [["a"], [], ["b", "c"], ["d"]]
     batch, answers = _waiting(
-        [Record(tuple(_entry(setting, name) for name in group)) for group in names]
+        context, [Record(tuple(_entry(context, name) for name in group)) for group in names]
     )
-    record.write(setting, batch)
-    pending = {entry.path: entry.seq for entry in setting.journal.pending()}
+    do_together(batch)
+    pending = {entry.path: entry.seq for entry in context.journal.pending()}
     assert {n: list(given[0].seqs) for n, given in answers.items()} == {
         n: [pending[name] for name in group] for n, group in enumerate(names)
     }
     assert list(pending) == ["a", "b", "c", "d"]
 
 
-def test_what_ends_with_it_ends_in_the_same_transaction(setting):
-    (seq,) = setting.journal.record([_entry(setting, "a")])
-    batch, answers = _waiting([Record((_entry(setting, "b"),), drop=(seq,))])
-    record.write(setting, batch)
+def test_what_ends_with_it_ends_in_the_same_transaction(context):
+    (seq,) = context.journal.record([_entry(context, "a")])
+    batch, answers = _waiting(context, [Record((_entry(context, "b"),), drop=(seq,))])
+    do_together(batch)
     assert isinstance(answers[0][0], Recorded)
-    assert [entry.path for entry in setting.journal.pending()] == ["b"]
+    assert [entry.path for entry in context.journal.pending()] == ["b"]
 
 
-def test_an_entry_that_cannot_be_written_spoils_no_other_and_not_the_thread(setting):
-    bad = Record((_entry(setting, "x" * 5),), drop=("no number",))  # type: ignore[arg-type]
-    waiting: queue.Queue[record.Waiting] = queue.Queue()
+def test_an_entry_that_cannot_be_written_spoils_no_other_and_not_the_thread(context):
+    bad = Record((_entry(context, "x" * 5),), drop=("no number",))  # type: ignore[arg-type]
+    waiting: queue.Queue[Task] = queue.Queue()
     answers: queue.Queue = queue.Queue()
-    good = [Record((_entry(setting, name),)) for name in ("a", "b", "c")]
+    good = [Record((_entry(context, name),)) for name in ("a", "b", "c")]
     for n, request in enumerate([good[0], bad, good[1]]):
-        waiting.put((request, lambda answer, n=n: answers.put((n, answer))))
-    thread = threading.Thread(target=record.run, args=(setting, waiting), daemon=True)
+        waiting.put(_task(context, request, lambda found, n=n: answers.put((n, found))))
+    thread = threading.Thread(target=write_journal, args=(waiting,), daemon=True)
     thread.start()
     given = dict(answers.get(timeout=30) for _ in range(3))
     assert isinstance(given[1], Failure)
     assert given[1].kind == "Bug"
     assert isinstance(given[0], Recorded)
     assert isinstance(given[2], Recorded)
-    waiting.put((good[2], lambda answer: answers.put((3, answer))))
+    waiting.put(_task(context, good[2], lambda found: answers.put((3, found))))
     assert isinstance(answers.get(timeout=30)[1], Recorded)
-    assert [entry.path for entry in setting.journal.pending()] == ["a", "b", "c"]
+    assert [entry.path for entry in context.journal.pending()] == ["a", "b", "c"]
+
+
+def test_a_journal_that_takes_nothing_has_promised_nothing(context, monkeypatch):
+    def full(*_arguments):
+        raise errors.JournalError("the disk is full")
+
+    batch, answers = _waiting(context, [Record((_entry(context, name),)) for name in ("a", "b")])
+    monkeypatch.setattr(context.journal, "record", full)
+    do_together(batch)
+    refused = Failure("Unavailable", "the disk is full", operation="journal")
+    assert answers == {0: [refused], 1: [refused]}
+    assert list(context.journal.pending()) == []

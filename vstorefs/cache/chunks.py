@@ -15,8 +15,8 @@ import lmdb
 import xxhash
 
 from vstorefs import errors
-from vstorefs.cache import eviction
 from vstorefs.cache.env import Cache, cost
+from vstorefs.cache.eviction import Index
 
 log = logging.getLogger(__name__)
 
@@ -24,9 +24,9 @@ _TRIES = 6
 _BATCH = 512
 
 
-def _remove_all(cache: Cache, txn: Any, keys: Iterable[bytes]) -> None:
+def _remove_all(index: Index, txn: Any, keys: Iterable[bytes]) -> None:
     for key in keys:
-        eviction.remove(cache, txn, key)
+        index.remove(txn, key)
 
 
 class ChunkView:
@@ -64,7 +64,7 @@ class ChunkReader:
         """The chunk, if the cache has it. Raises: CacheError when the cache cannot be read."""
         try:
             txn = self._cache.reading()
-            value = txn.get(key, db=self._cache.chunks)
+            value = txn.get(key, db=self._cache.index.chunks)
         except lmdb.Error as error:
             raise errors.CacheError(str(error)) from error
         if value is None or len(value) < 8:
@@ -78,13 +78,14 @@ class ChunkWriter:
 
     def __init__(self, cache: Cache) -> None:
         self._cache = cache
+        self._index = cache.index
         self._warned = False
 
     def has(self, key: bytes) -> bool:
         """Whether the cache has a chunk."""
         try:
             with self._cache.reading() as txn:
-                return txn.get(key, db=self._cache.meta) is not None
+                return txn.get(key, db=self._index.meta) is not None
         except lmdb.Error:
             return False
 
@@ -92,7 +93,7 @@ class ChunkWriter:
         """A copy of a chunk whose checksum holds, None if there is none."""
         try:
             with self._cache.reading() as txn:
-                value = txn.get(key, db=self._cache.chunks)
+                value = txn.get(key, db=self._index.chunks)
                 if value is None or xxhash.xxh3_64_digest(value[8:]) != bytes(value[:8]):
                     return None
                 return bytes(value[8:])
@@ -109,18 +110,18 @@ class ChunkWriter:
         for _ in range(_TRIES):
             try:
                 with self._cache.writing() as txn:
-                    if txn.get(key, db=self._cache.meta) is not None:
+                    if txn.get(key, db=self._index.meta) is not None:
                         return True
-                    if not eviction.make_room(self._cache, txn, needed + extra):
+                    if not self._index.make_room(txn, needed + extra):
                         return self._cannot("what is being hashed fills it")
                     if not extra:
-                        txn.put(key, value, db=self._cache.chunks)
-                        eviction.add(self._cache, txn, key, needed, pinned_by)
+                        txn.put(key, value, db=self._index.chunks)
+                        self._index.add(txn, key, needed, pinned_by)
                         return True
                 # Pages freed by this transaction can be used from the next one on.
                 extra = 0
             except lmdb.MapFullError:
-                extra = max(4 * needed, self._cache.capacity_bytes // 16)
+                extra = max(4 * needed, self._index.capacity_bytes // 16)
             except (lmdb.Error, OSError) as error:
                 return self._cannot(str(error))
         return self._cannot("it is full")
@@ -129,24 +130,22 @@ class ChunkWriter:
         """These were read: they go last when room is needed."""
         for first in range(0, len(keys), _BATCH):
             self._change(
-                lambda txn, first=first: eviction.touch(
-                    self._cache, txn, keys[first : first + _BATCH]
-                )
+                lambda txn, first=first: self._index.touch(txn, keys[first : first + _BATCH])
             )
 
     def release(self, owner: str, keys: Iterable[bytes]) -> None:
         """These may be evicted from now on."""
-        self._change(lambda txn: eviction.release(self._cache, txn, owner, keys))
+        self._change(lambda txn: self._index.release(txn, owner, keys))
 
     def drop(self, key: bytes) -> None:
         """Forget a chunk, because it is damaged."""
-        self._change(lambda txn: eviction.remove(self._cache, txn, key))
+        self._change(lambda txn: self._index.remove(txn, key))
 
     def drop_all(self, keys: Iterable[bytes]) -> None:
         """Forget many chunks, because their content was purged."""
         batch = list(itertools.islice(iterator := iter(keys), _BATCH))
         while batch:
-            self._change(lambda txn, batch=batch: _remove_all(self._cache, txn, batch))
+            self._change(lambda txn, batch=batch: _remove_all(self._index, txn, batch))
             batch = list(itertools.islice(iterator, _BATCH))
 
     def _change(self, change: Any) -> None:

@@ -28,6 +28,7 @@ from typing import Any
 import lmdb
 
 from vstorefs import errors, files, units
+from vstorefs.cache.eviction import Index
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ class Cache:
     def __init__(self, directory: Path, limit_bytes: int, env: Any, users: int) -> None:
         self.directory = directory
         self.limit_bytes = limit_bytes
-        self.capacity_bytes = limit_bytes - max(limit_bytes // 16, min(32 << 20, limit_bytes // 4))
+        self.index = Index(env, _capacity_bytes(limit_bytes))
         self._env = env
         self._users_fd = users
         self._openings = 1
@@ -63,11 +64,6 @@ class Cache:
         self._clean = directory / "clean"
         self._writes = 0
         self._marked_at = 0
-        self.chunks = env.open_db(b"chunks")
-        self.meta = env.open_db(b"meta")
-        self.lru = env.open_db(b"lru")
-        self.pinned = env.open_db(b"pinned")
-        self.info_db = env.open_db(b"info")
 
     @classmethod
     def open(cls, directory: Path, limit_bytes: int) -> Cache:
@@ -162,8 +158,8 @@ class Cache:
     def info(self) -> CacheInfo:
         """How full the cache is."""
         with self._env.begin() as txn:
-            used = int.from_bytes(txn.get(b"used", b"", db=self.info_db), "big")
-            entries = txn.stat(self.chunks)["entries"]
+            used = self.index.used_bytes(txn)
+            entries = txn.stat(self.index.chunks)["entries"]
         about = (self.directory / "data.mdb").stat()
         return CacheInfo(self.limit_bytes, used, max(about.st_size, about.st_blocks * 512), entries)
 
@@ -175,8 +171,7 @@ class Cache:
         used = self.info().used_bytes
         try:
             with self.writing() as txn:
-                for database in (self.chunks, self.meta, self.lru, self.pinned, self.info_db):
-                    txn.drop(database, delete=False)
+                self.index.clear(txn)
         except lmdb.Error as error:
             raise errors.CacheError(
                 f"cannot clear the cache in {self.directory}: {error}"
@@ -185,13 +180,11 @@ class Cache:
 
     def release_all(self) -> None:
         """Let go of what dead processes kept from eviction."""
-        from vstorefs.cache.eviction import release_all  # noqa: PLC0415 — eviction builds on this module
-
         with self._env.begin() as txn:
-            if txn.stat(self.pinned)["entries"] == 0:
+            if txn.stat(self.index.pinned)["entries"] == 0:
                 return
         with self.writing() as txn:
-            release_all(self, txn)
+            self.index.release_all(txn)
 
     def _remove_mark(self) -> None:
         boot = self.directory / "boot"
@@ -223,6 +216,11 @@ def cost(size_bytes: int) -> int:
         -(-(size_bytes + 16) // _PAGE) * _PAGE if size_bytes > _PAGE // 2 - 64 else size_bytes + 32
     )
     return pages + _ENTRY_BYTES
+
+
+def _capacity_bytes(limit_bytes: int) -> int:
+    """What the chunks may take together: the rest is for what one transaction writes."""
+    return limit_bytes - max(limit_bytes // 16, min(32 << 20, limit_bytes // 4))
 
 
 def wipe(directory: Path) -> None:

@@ -17,104 +17,109 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from vstorefs.cache.env import Cache
 
+class Index:
+    """What one open cache holds, and in which order it goes; every method works in its caller's transaction."""
 
-def add(cache: Cache, txn: Any, key: bytes, cost_bytes: int, owner: str | None) -> None:
-    """Enter a chunk into the indexes."""
-    tick = 0 if owner is not None else _tick(cache, txn)
-    txn.put(key, tick.to_bytes(8, "big") + cost_bytes.to_bytes(8, "big"), db=cache.meta)
-    if owner is not None:
-        txn.put(_pin(owner, key), b"", db=cache.pinned)
-        _count(cache, txn, b"held", cost_bytes)
-    else:
-        txn.put(tick.to_bytes(8, "big"), key, db=cache.lru)
-    _count(cache, txn, b"used", cost_bytes)
+    def __init__(self, env: Any, capacity_bytes: int) -> None:
+        self.capacity_bytes = capacity_bytes
+        self.chunks = env.open_db(b"chunks")
+        self.meta = env.open_db(b"meta")
+        self.lru = env.open_db(b"lru")
+        self.pinned = env.open_db(b"pinned")
+        self.info = env.open_db(b"info")
 
+    def add(self, txn: Any, key: bytes, cost_bytes: int, owner: str | None) -> None:
+        """Enter a chunk into the indexes."""
+        tick = 0 if owner is not None else self._tick(txn)
+        txn.put(key, tick.to_bytes(8, "big") + cost_bytes.to_bytes(8, "big"), db=self.meta)
+        if owner is not None:
+            txn.put(_pin(owner, key), b"", db=self.pinned)
+            self._count(txn, b"held", cost_bytes)
+        else:
+            txn.put(tick.to_bytes(8, "big"), key, db=self.lru)
+        self._count(txn, b"used", cost_bytes)
 
-def make_room(cache: Cache, txn: Any, bytes_needed: int) -> bool:
-    """Evict until so many bytes fit; False, and nothing is evicted, if what is pinned leaves too little."""
-    if _sum(cache, txn, b"held") + bytes_needed > cache.capacity_bytes:
-        return False
-    with txn.cursor(db=cache.lru) as cursor:
-        while used(cache, txn) + bytes_needed > cache.capacity_bytes:
-            if not cursor.first():
-                return False
-            remove(cache, txn, bytes(cursor.value()))
-    return True
+    def make_room(self, txn: Any, bytes_needed: int) -> bool:
+        """Evict until so many bytes fit; False, and nothing is evicted, if what is pinned leaves too little."""
+        if self._sum(txn, b"held") + bytes_needed > self.capacity_bytes:
+            return False
+        with txn.cursor(db=self.lru) as cursor:
+            while self.used_bytes(txn) + bytes_needed > self.capacity_bytes:
+                if not cursor.first():
+                    return False
+                self.remove(txn, bytes(cursor.value()))
+        return True
 
+    def remove(self, txn: Any, key: bytes) -> None:
+        """Drop one chunk from everywhere; one that is gone is fine."""
+        about = txn.pop(key, db=self.meta)
+        if about is None:
+            return
+        tick, cost_bytes = about[:8], int.from_bytes(about[8:], "big")
+        if tick != bytes(8):
+            txn.delete(tick, db=self.lru)
+        else:
+            self._count(txn, b"held", -cost_bytes)
+        txn.delete(key, db=self.chunks)
+        self._count(txn, b"used", -cost_bytes)
 
-def remove(cache: Cache, txn: Any, key: bytes) -> None:
-    """Drop one chunk from everywhere; one that is gone is fine."""
-    about = txn.pop(key, db=cache.meta)
-    if about is None:
-        return
-    tick, cost_bytes = about[:8], int.from_bytes(about[8:], "big")
-    if tick != bytes(8):
-        txn.delete(tick, db=cache.lru)
-    else:
-        _count(cache, txn, b"held", -cost_bytes)
-    txn.delete(key, db=cache.chunks)
-    _count(cache, txn, b"used", -cost_bytes)
+    def clear(self, txn: Any) -> None:
+        """Drop everything."""
+        for database in (self.chunks, self.meta, self.lru, self.pinned, self.info):
+            txn.drop(database, delete=False)
 
+    def touch(self, txn: Any, keys: Iterable[bytes]) -> None:
+        """These were used just now."""
+        for key in keys:
+            about = txn.get(key, db=self.meta)
+            if about is not None and about[:8] != bytes(8):
+                txn.delete(about[:8], db=self.lru)
+                self._to_lru(txn, key, about)
 
-def touch(cache: Cache, txn: Any, keys: Iterable[bytes]) -> None:
-    """These were used just now."""
-    for key in keys:
-        about = txn.get(key, db=cache.meta)
-        if about is not None and about[:8] != bytes(8):
-            txn.delete(about[:8], db=cache.lru)
-            tick = _tick(cache, txn).to_bytes(8, "big")
-            txn.put(tick, key, db=cache.lru)
-            txn.put(key, tick + about[8:], db=cache.meta)
+    def release(self, txn: Any, owner: str, keys: Iterable[bytes]) -> None:
+        """These need not be kept any more."""
+        for key in keys:
+            if txn.delete(_pin(owner, key), db=self.pinned):
+                self._unpin(txn, key)
 
+    def release_all(self, txn: Any) -> None:
+        """Nothing need be kept any more."""
+        with txn.cursor(db=self.pinned) as cursor:
+            there = cursor.first()
+            while there:
+                self._unpin(txn, bytes(cursor.key())[-20:])
+                # Deleting moves on; behind the last one the key is empty.
+                there = cursor.delete() and bool(cursor.key())
+        txn.delete(b"held", db=self.info)
 
-def release(cache: Cache, txn: Any, owner: str, keys: Iterable[bytes]) -> None:
-    """These need not be kept any more."""
-    for key in keys:
-        if txn.delete(_pin(owner, key), db=cache.pinned):
-            _to_lru(cache, txn, key)
+    def used_bytes(self, txn: Any) -> int:
+        """What all chunks cost."""
+        return self._sum(txn, b"used")
 
+    def _unpin(self, txn: Any, key: bytes) -> None:
+        about = txn.get(key, db=self.meta)
+        if about is not None and about[:8] == bytes(8):
+            self._to_lru(txn, key, about)
+            self._count(txn, b"held", -int.from_bytes(about[8:], "big"))
 
-def release_all(cache: Cache, txn: Any) -> None:
-    """Nothing need be kept any more."""
-    with txn.cursor(db=cache.pinned) as cursor:
-        there = cursor.first()
-        while there:
-            _to_lru(cache, txn, bytes(cursor.key())[-20:])
-            # Deleting moves on; behind the last one the key is empty.
-            there = cursor.delete() and bool(cursor.key())
-    txn.delete(b"held", db=cache.info_db)
+    def _to_lru(self, txn: Any, key: bytes, about: bytes) -> None:
+        tick = self._tick(txn).to_bytes(8, "big")
+        txn.put(tick, key, db=self.lru)
+        txn.put(key, tick + about[8:], db=self.meta)
 
+    def _sum(self, txn: Any, name: bytes) -> int:
+        return int.from_bytes(txn.get(name, b"", db=self.info), "big")
 
-def used(cache: Cache, txn: Any) -> int:
-    """What all chunks cost, in bytes."""
-    return _sum(cache, txn, b"used")
+    def _count(self, txn: Any, name: bytes, change_bytes: int) -> None:
+        # A cache of an older version did not count what it held.
+        total = max(0, self._sum(txn, name) + change_bytes)
+        txn.put(name, total.to_bytes(8, "big"), db=self.info)
 
-
-def _to_lru(cache: Cache, txn: Any, key: bytes) -> None:
-    about = txn.get(key, db=cache.meta)
-    if about is not None and about[:8] == bytes(8):
-        tick = _tick(cache, txn).to_bytes(8, "big")
-        txn.put(tick, key, db=cache.lru)
-        txn.put(key, tick + about[8:], db=cache.meta)
-        _count(cache, txn, b"held", -int.from_bytes(about[8:], "big"))
-
-
-def _sum(cache: Cache, txn: Any, name: bytes) -> int:
-    return int.from_bytes(txn.get(name, b"", db=cache.info_db), "big")
-
-
-def _count(cache: Cache, txn: Any, name: bytes, change_bytes: int) -> None:
-    # A cache of an older version did not count what it held.
-    total = max(0, _sum(cache, txn, name) + change_bytes)
-    txn.put(name, total.to_bytes(8, "big"), db=cache.info_db)
-
-
-def _tick(cache: Cache, txn: Any) -> int:
-    tick = int.from_bytes(txn.get(b"tick", b"", db=cache.info_db), "big") + 1
-    txn.put(b"tick", tick.to_bytes(8, "big"), db=cache.info_db)
-    return tick
+    def _tick(self, txn: Any) -> int:
+        tick = int.from_bytes(txn.get(b"tick", b"", db=self.info), "big") + 1
+        txn.put(b"tick", tick.to_bytes(8, "big"), db=self.info)
+        return tick
 
 
 def _pin(owner: str, key: bytes) -> bytes:

@@ -219,7 +219,6 @@ class Front:
         is_past = self._options.moment_ns is not None
         stores = () if is_past else self._options.project.stores
         answer = await pool.ask(messages.Adopt(tuple(spec.id for spec in stores)))
-        assert isinstance(answer, messages.Adopted)
         if answer.entries:
             log.info("uploading %s of an earlier mount", units.count(len(answer.entries), "change"))
         uploads.adopt(answer.entries, self._settled_adopted)

@@ -6,13 +6,13 @@ is the publisher.
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from vstorefs import errors
+from vstorefs.backoff import Backoff
 from vstorefs.model import (
     Capabilities,
     Entry,
@@ -28,8 +28,40 @@ from vstorefs.stores.base import Condemned, Erased, Fix, Page, Same, Store
 
 T = TypeVar("T")
 
-_FIRST_PAUSE_S = 0.1
-_LONGEST_PAUSE_S = 5.0
+_BACKOFF = Backoff(0.1, 5.0)
+# So that many readers of a slow store do not come back together.
+_SPREAD = Backoff(0.1, 5.0, jitter=0.5)
+
+
+class _Patience:
+    """How long an answer is waited for: until `deadline_s` seconds after it last got on."""
+
+    def __init__(
+        self,
+        backoff: Backoff,
+        deadline_s: float,
+        sleep: Callable[[float], None],
+        now: Callable[[], float],
+    ) -> None:
+        self._backoff = backoff
+        self._deadline_s = deadline_s
+        self._sleep = sleep
+        self._now = now
+        self._until = now() + deadline_s
+        self._failures = 0
+
+    def got_on(self) -> None:
+        """Something came."""
+        self._until = self._now() + self._deadline_s
+
+    def wait(self) -> bool:
+        """Pause before the next attempt; False at once where it would come too late."""
+        self._failures += 1
+        pause_s = self._backoff.after(self._failures)
+        if self._now() + pause_s > self._until:
+            return False
+        self._sleep(pause_s)
+        return True
 
 
 def ask_again(
@@ -40,18 +72,13 @@ def ask_again(
     now: Callable[[], float] = time.monotonic,
 ) -> T:
     """The answer to a question that changes nothing, asked again while nobody answers or the store is busy."""
-    until = now() + deadline_s
-    pause = _FIRST_PAUSE_S
+    patience = _Patience(_SPREAD, deadline_s, sleep, now)
     while True:
         try:
             return call()
         except errors.RETRIED:
-            # Jitter, so that many readers of a slow store do not come back together.
-            wait = pause * random.uniform(0.5, 1.5)  # noqa: S311
-            if now() + wait > until:
+            if not patience.wait():
                 raise
-            sleep(wait)
-            pause = min(pause * 2, _LONGEST_PAUSE_S)
 
 
 class Retrying:
@@ -75,6 +102,9 @@ class Retrying:
         bound = self._deadline_s if deadline_s is None else deadline_s
         return ask_again(call, bound, sleep=self._sleep, now=self._now)
 
+    def _patience(self) -> _Patience:
+        return _Patience(_BACKOFF, self._deadline_s, self._sleep, self._now)
+
     def capabilities(self) -> Capabilities:
         """See `base.Store`; a person waits for this answer, so it is not asked for long."""
         return self._again(self._store.capabilities, self._deadline_s / 4)
@@ -95,19 +125,16 @@ class Retrying:
     ) -> Iterator[bytes]:
         """See `base.Store`; a body that ends early is continued where it stopped."""
         at = start
-        until = self._now() + self._deadline_s
-        pause = _FIRST_PAUSE_S
+        patience = self._patience()
         while at < end:
             try:
                 for block in self._store.read(key, token, at, end, version=version):
                     at += len(block)
-                    until = self._now() + self._deadline_s
+                    patience.got_on()
                     yield block
             except errors.RETRIED:
-                if self._now() + pause > until:
+                if not patience.wait():
                     raise
-                self._sleep(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE_S)
 
     def put(
         self,
@@ -154,20 +181,17 @@ class Retrying:
     def histories(self, directory: Key) -> Iterator[tuple[Key, tuple[Version, ...]]]:
         """See `base.Store`; where it stopped it goes on, as keys come in order."""
         last: Key | None = None
-        until = self._now() + self._deadline_s
-        pause = _FIRST_PAUSE_S
+        patience = self._patience()
         while True:
             try:
                 for key, history in self._store.histories(directory):
                     if last is None or key > last:
                         last = key
-                        until = self._now() + self._deadline_s
+                        patience.got_on()
                         yield key, history
             except errors.RETRIED:
-                if self._now() + pause > until:
+                if not patience.wait():
                     raise
-                self._sleep(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE_S)
             else:
                 return
 

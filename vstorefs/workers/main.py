@@ -1,7 +1,6 @@
 """A worker's loop: `python -m vstorefs.workers.main FD`.
 
-The main thread reads the socket; pools of threads do the jobs, each store with its own, so that
-uploads, reads and hashing do not wait for each other, and nobody for a store that hangs. When the
+The main thread reads the socket and starts each request's job (`registry.py`) on its lane (`lanes.py`). When the
 socket closes the front is gone: the worker ends at once, whatever hangs in a call.
 """
 
@@ -9,89 +8,33 @@ from __future__ import annotations
 
 import logging
 import os
-import queue
 import signal
 import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
-import msgspec
-
-from vstorefs import errors, logs
+from vstorefs import logs
+from vstorefs.workers.answering import answer
+from vstorefs.workers.call import Call
 from vstorefs.workers.channel import Channel
-from vstorefs.workers.jobs import (
-    fetch,
-    hashing,
-    ledger,
-    listing,
-    past,
-    publish,
-    purge,
-    record,
-    surveys,
-    verify,
-)
-from vstorefs.workers.jobs.setting import Setting
-from vstorefs.workers.jobs.tidying import Tidier
+from vstorefs.workers.jobs.context import WorkerContext
+from vstorefs.workers.lanes import Lanes, Task
 from vstorefs.workers.messages import (
-    Abandon,
-    Accept,
-    Adopt,
     Answer,
+    AnyRequest,
     Ask,
-    Available,
-    BeginRun,
-    Check,
-    CheckInputs,
-    Checkpoint,
-    Compare,
-    Cost,
-    EndAbandoned,
-    EndRun,
-    ExchangeLedger,
-    Failure,
-    Fetch,
-    Find,
-    FindWarnings,
-    Hash,
-    Histories,
-    History,
-    HistoryNames,
-    Known,
-    ListDirectory,
-    Listed,
-    Log,
     LogLine,
-    Moment,
-    Noted,
-    NoteRecency,
-    NoteUses,
-    Past,
-    PathsBelow,
-    PlanRestore,
     Progress,
-    Publish,
-    Purge,
-    Question,
-    Record,
-    Release,
     Reply,
-    Report,
-    Request,
     Start,
-    Survey,
     Tell,
     ToWorker,
-    Verify,
 )
+from vstorefs.workers.registry import JOBS
 
 log = logging.getLogger(__name__)
 
-_WRITES = 8
-_OWN = 8
 _IDLE_S = 5.0
 # What SDKs say at every step is of no use to a user, and may hold more than it should.
 _TALKATIVE = (
@@ -106,35 +49,24 @@ class Worker:
 
     def __init__(self, channel: Channel[ToWorker], start: Start) -> None:
         self._channel = channel
-        self._setting = Setting(start)
-        self._publisher = publish.publisher(self._setting)
-        self._tidier = Tidier(self._setting)
-        self._snapshots = past.Snapshots(self._setting.clock)
-        # Threads are started as they are needed.
-        self._reads = {
-            spec.id: ThreadPoolExecutor(spec.concurrency, "read") for spec in start.stores
-        }
-        self._writes = {spec.id: ThreadPoolExecutor(_WRITES, "write") for spec in start.stores}
-        self._own = ThreadPoolExecutor(_OWN, "own")
-        self._records: queue.Queue[record.Waiting] = queue.Queue()
-        self._hashing: dict[int, hashing.Progress] = {}
-        self._abandoned: dict[int, threading.Event] = {}
+        self._context = WorkerContext(start)
+        self._lanes = Lanes(start.stores)
+        self._calls: dict[int, Call] = {}
         self._busy_at = time.monotonic()
 
     def run(self, messages: list[ToWorker]) -> None:
         """Work on these messages and on what comes after them, until the front is gone."""
-        threading.Thread(
-            target=record.run, args=(self._setting, self._records), daemon=True
-        ).start()
         threading.Thread(target=self._keep_clean, daemon=True).start()
-        threading.Thread(target=self._tidier.run, daemon=True).start()
+        threading.Thread(target=self._context.tidier.run, daemon=True).start()
         while True:
             for message in messages:
                 match message:
                     case Ask(number, request):
-                        self._take(number, request)
+                        self._begin(number, request)
                     case Tell(number, remark):
-                        self._tell(number, remark)
+                        call = self._calls.get(number)
+                        if call is not None:
+                            call.heed(remark)
                     case Start():
                         log.error("a second start was sent to a worker")
             messages = self._channel.receive()
@@ -143,189 +75,21 @@ class Worker:
 
     def close(self) -> None:
         """Leave the cache in order."""
-        self._setting.cache.mark_clean()
+        self._context.cache.mark_clean()
 
-    def _take(self, number: int, request: Request) -> None:
-        setting = self._setting
-        match request:
-            case Record():
-                self._records.put((request, lambda answer: self._reply(number, answer)))
-            case Publish() | Purge():
-                self._write(number, request)
-            case Hash():
-                progress = self._hashing[number] = hashing.Progress(request.available)
-                # Each in a thread of its own: one that waits for its reader must not hold up another.
-                self._do(
-                    _in_a_thread,
-                    number,
-                    lambda: hashing.hash_content(setting, request, self._report(number), progress),
-                )
-            case Fetch() | Verify() | Log() | Compare() | PlanRestore() | Cost():
-                self._read_on(number, request)
-            case CheckInputs():
-                self._do(
-                    _in_a_thread,
-                    number,
-                    lambda: ledger.check(setting, request, self._report(number)),
-                )
-            case Checkpoint() | ExchangeLedger() | Accept():
-                # These wait for a store, and nobody must wait for them.
-                self._do(_in_a_thread, number, lambda: self._answer(request))
-            case Past():
-                # It may take long, and others wait for it: no thread of a pool may.
-                self._do(_in_a_thread, number, lambda: self._list_past(request))
-            case Moment():
-                self._do(self._own.submit, number, lambda: past.find_moment(request, setting.clock))
-            case (
-                Check()
-                | ListDirectory()
-                | Find()
-                | History()
-                | HistoryNames()
-                | PathsBelow()
-                | Histories()
-            ):
-                # A store that this mount does not have is said by the job.
-                reads = self._reads.get(request.store, self._own)
-                self._do(reads.submit, number, lambda: _look(setting, request))
-            case _:
-                self._do(self._own.submit, number, lambda: self._answer(request))
+    def _begin(self, number: int, request: AnyRequest) -> None:
+        job, lane = JOBS[type(request)]
+        call = self._calls[number] = Call(lambda report: self._send(Progress(number, report)))
+        task = Task(
+            request,
+            lambda asked: answer(job, self._context, asked, call),
+            lambda found: self._reply(number, found),
+        )
+        self._lanes.begin(lane, task)
 
-    def _write(self, number: int, request: Publish | Purge) -> None:
-        """Begin what changes a store."""
-        if isinstance(request, Publish):
-            writes = self._writes.get(request.entry.store, self._own)
-            again = msgspec.structs.replace(request, look=True)
-            self._do(
-                writes.submit,
-                number,
-                lambda: self._publish(request),
-                lambda: self._publish(again),
-            )
-        else:
-            writes = self._writes.get(request.store, self._own)
-            self._do(writes.submit, number, lambda: purge.purge(self._setting, request))
-
-    def _read_on(self, number: int, request: Fetch | Verify | Survey) -> None:
-        """Begin what reads from a store for long, and ends early when nobody needs it any more."""
-        abandoned = self._abandoned[number] = threading.Event()
-        setting, report = self._setting, self._report(number)
-        if isinstance(request, Fetch):
-            reads = self._reads.get(request.content.store, self._own)
-            self._do(reads.submit, number, lambda: fetch.fetch(setting, request, report, abandoned))
-        elif isinstance(request, Verify):
-            reads = self._reads.get(request.store, self._own)
-            self._do(reads.submit, number, lambda: verify.verify(setting, request, report))
-        else:
-            reads = self._reads.get(request.store, self._own)
-            self._do(
-                reads.submit, number, lambda: surveys.survey(setting, request, report, abandoned)
-            )
-
-    def _publish(self, request: Publish) -> Answer:
-        published = publish.publish(self._setting, self._publisher, request)
-        self._tidier.later(request.entry)
-        return published
-
-    def _answer(self, request: Request) -> Answer:
-        setting = self._setting
-        match request:
-            case Adopt():
-                return publish.adopt(setting, request)
-            case Known():
-                return hashing.known(setting, request)
-            case NoteRecency():
-                setting.chunks.note(request.chunks)
-                return Noted()
-            case Release():
-                return hashing.release(setting, request)
-            case _:
-                return self._answer_on_runs(request)
-
-    def _answer_on_runs(self, request: Request) -> Answer:
-        setting = self._setting
-        match request:
-            case BeginRun():
-                return ledger.begin(setting, request)
-            case NoteUses():
-                return ledger.note(setting, request)
-            case EndRun():
-                return ledger.end(setting, request)
-            case EndAbandoned():
-                return ledger.end_abandoned(setting)
-            case Checkpoint():
-                return ledger.checkpoint(setting, request)
-            case ExchangeLedger():
-                return ledger.exchange(setting, request)
-            case Accept():
-                return ledger.accept(setting, request)
-            case FindWarnings():
-                return ledger.find_warnings(setting, request)
-            case _:
-                raise TypeError(f"no job for {request!r}")
-
-    def _list_past(self, request: Past) -> Listed:
-        store = self._setting.stores.get(request.store)
-        listed_at = self._setting.clock.monotonic_s()
-        entries = self._snapshots.list(store, request.directory, request.moment_ns)
-        return Listed(entries, listed_at)
-
-    def _tell(self, number: int, remark: Available | Abandon) -> None:
-        progress, event = self._hashing.get(number), self._abandoned.get(number)
-        if isinstance(remark, Available):
-            if progress is not None:
-                progress.available(remark.until)
-            return
-        if progress is not None:
-            progress.abandon()
-        if event is not None:
-            event.set()
-
-    def _report(self, number: int) -> Callable[[Report], None]:
-        return lambda report: self._send(Progress(number, report))
-
-    def _do(
-        self,
-        start: Callable[[Callable[[], None]], object],
-        number: int,
-        job: Callable[[], Answer],
-        again: Callable[[], Answer] | None = None,
-    ) -> None:
-        """Start a job. What is denied is tried `again` where its store's credentials may be new by now."""
-
-        def run() -> None:
-            try:
-                answer = self._with_new_credentials(job, again or job)
-            except errors.StoreError as error:
-                answer = Failure(
-                    type(error).__name__, error.message, error.store, error.key, error.operation
-                )
-            except errors.VstorefsError as error:
-                answer = Failure("Unavailable", str(error))
-            except Exception as error:
-                log.exception("a job failed")
-                answer = Failure(
-                    "Bug",
-                    f"an error inside vstorefs: {type(error).__name__}; the log has the details",
-                )
-            self._reply(number, answer)
-
-        start(run)
-
-    def _with_new_credentials(
-        self, job: Callable[[], Answer], again: Callable[[], Answer]
-    ) -> Answer:
-        try:
-            return job()
-        except errors.Denied as error:
-            if not self._setting.stores.doubt(error.store):
-                raise
-            return again()
-
-    def _reply(self, number: int, answer: Answer) -> None:
-        self._hashing.pop(number, None)
-        self._abandoned.pop(number, None)
-        self._send(Reply(number, answer))
+    def _reply(self, number: int, found: Answer) -> None:
+        del self._calls[number]
+        self._send(Reply(number, found))
 
     def _send(self, message: Reply | Progress) -> None:
         self._busy_at = time.monotonic()
@@ -348,33 +112,10 @@ class Worker:
                 continue
             marked_at = now
             try:
-                self._setting.cache.mark_clean()
-                self._setting.cache.reader_check()
+                self._context.cache.mark_clean()
+                self._context.cache.reader_check()
             except Exception:
                 log.exception("the cache cannot be brought to disk")
-
-
-def _look(setting: Setting, request: Question) -> Answer:
-    """What a store, or the cache, says of names and histories. Raises: a StoreError."""
-    match request:
-        case Check():
-            return listing.check(setting, request)
-        case ListDirectory():
-            return listing.list_directory(setting, request)
-        case Find():
-            return listing.find(setting, request)
-        case History():
-            return publish.history(setting, request)
-        case HistoryNames():
-            return publish.history_names(setting, request)
-        case PathsBelow():
-            return publish.paths_below(setting, request)
-        case Histories():
-            return publish.histories(setting, request)
-
-
-def _in_a_thread(job: Callable[[], None]) -> None:
-    threading.Thread(target=job, daemon=True).start()
 
 
 class _ToFront(logging.Handler):

@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vstorefs import errors
+from vstorefs.backoff import Backoff
 from vstorefs.clock import Clock
 
-_FIRST_PAUSE_S = 1.0
-_LONGEST_PAUSE_S = 10.0
+_LOOKS = Backoff(1.0, 10.0)
 
 
 @dataclass(slots=True)
@@ -50,8 +50,5 @@ class Health:
         news = not self.down
         self.failures += 1
         self.why = str(error)
-        self.closed_until = self.clock.monotonic_s() + self._pause()
+        self.closed_until = self.clock.monotonic_s() + _LOOKS.after(self.failures)
         return news
-
-    def _pause(self) -> float:
-        return min(_FIRST_PAUSE_S * 2.0 ** (self.failures - 1), _LONGEST_PAUSE_S)

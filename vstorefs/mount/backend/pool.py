@@ -25,11 +25,13 @@ import sys
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
 import msgspec
 import trio
 
 from vstorefs import errors, logs, units
+from vstorefs.backoff import Backoff
 from vstorefs.model import StoreId
 from vstorefs.workers import messages
 from vstorefs.workers.channel import Decoder, encode
@@ -38,17 +40,18 @@ log = logging.getLogger(__name__)
 
 _BOUND_S = 60.0
 _READ_BYTES = 1 << 20
-_RESTART_PAUSE_S = 0.1
 _OFTEN_S = 10.0
+_RESTARTS = Backoff(0.1, _OFTEN_S / 2)
 
 OnReport = Callable[[messages.Report], None]
+A = TypeVar("A")
 
 
 @dataclass(slots=True, eq=False)
-class Job:
+class Job(Generic[A]):
     """One ask under way. `answer` is set before `done`."""
 
-    request: messages.Request
+    request: messages.Request[A]
     on_report: OnReport | None
     done: trio.Event = field(default_factory=trio.Event)
     answer: messages.Answer | None = None
@@ -64,7 +67,7 @@ class Worker:
 
     process: subprocess.Popen[bytes]
     stream: trio.SocketStream
-    jobs: dict[int, Job] = field(default_factory=dict)
+    jobs: dict[int, Job[Any]] = field(default_factory=dict)
     outbox: deque[bytes] = field(default_factory=deque)
     posted: trio.Event = field(default_factory=trio.Event)
     gone: bool = False
@@ -80,7 +83,7 @@ class Pool:
         self._numbers = 0
         self._limits = {spec.id: trio.CapacityLimiter(spec.concurrency) for spec in start.stores}
         self._nursery: trio.Nursery | None = None
-        self._unassigned: list[Job] = []
+        self._unassigned: list[Job[Any]] = []
         self._closing = False
         self._deaths = 0
         self._died_at = float("-inf")
@@ -104,12 +107,12 @@ class Pool:
 
     async def ask(
         self,
-        request: messages.Request,
+        request: messages.Request[A],
         *,
         on_report: OnReport | None = None,
         store: StoreId | None = None,
         bound_s: float = _BOUND_S,
-    ) -> messages.Answer:
+    ) -> A:
         """The answer to `request`. `store` names the store that it waits for, if any.
 
         Raises: a StoreError that the worker met; Unavailable when no answer came within `bound_s`
@@ -125,38 +128,38 @@ class Pool:
             f"no answer within {units.duration(bound_s)}", operation=type(request).__name__.lower()
         )
 
-    def start(self, request: messages.Request, on_report: OnReport | None = None) -> Job:
+    def start(self, request: messages.Request[A], on_report: OnReport | None = None) -> Job[A]:
         """Begin a job that its owner follows with `tell` and `finish`."""
         job = Job(request, on_report)
         self._assign(job)
         return job
 
-    async def finish(self, job: Job) -> messages.Answer:
+    async def finish(self, job: Job[A]) -> A:
         """Wait for the answer of a job; a cancelled wait abandons it. Raises: a StoreError."""
         try:
             await job.done.wait()
         except trio.Cancelled:
             self.tell(job, messages.Abandon())
             raise
-        assert job.answer is not None
         if isinstance(job.answer, messages.Failure):
             raise _error(job.answer)
+        assert isinstance(job.answer, job.request.answer_type()), (job.request, job.answer)
         return job.answer
 
-    def tell(self, job: Job, remark: messages.Remark) -> None:
+    def tell(self, job: Job[Any], remark: messages.Remark) -> None:
         """Send a note about a job under way; one that is done already is left alone."""
         job.remark = remark
         if job.worker is not None and not job.done.is_set():
             self._post(job.worker, messages.Tell(job.number, remark))
 
-    async def _run(self, job: Job) -> messages.Answer:
+    async def _run(self, job: Job[A]) -> A:
         self._assign(job)
         return await self.finish(job)
 
     def _limit(self, store: StoreId) -> trio.CapacityLimiter:
         return self._limits[store]
 
-    def _assign(self, job: Job) -> None:
+    def _assign(self, job: Job[Any]) -> None:
         if not self._workers:
             # All have died together; the first new one takes what waits.
             self._unassigned.append(job)
@@ -237,9 +240,9 @@ class Pool:
             units.count(len(worker.jobs), "job"),
         )
         # One that dies again and again must not keep the machine busy with its funerals.
-        self._deaths = self._deaths + 1 if trio.current_time() - self._died_at < _OFTEN_S else 0
+        self._deaths = self._deaths + 1 if trio.current_time() - self._died_at < _OFTEN_S else 1
         self._died_at = trio.current_time()
-        await trio.sleep(min(_RESTART_PAUSE_S * 2.0**self._deaths, _OFTEN_S / 2))
+        await trio.sleep(_RESTARTS.after(self._deaths))
         await self._add_worker(self._nursery)
         waiting, self._unassigned = self._unassigned, []
         for job in worker.jobs.values():
@@ -250,16 +253,12 @@ class Pool:
                 self.tell(job, job.remark)
 
 
-def repeat(job: Job) -> messages.Request:
+def repeat(job: Job[Any]) -> messages.AnyRequest:
     """What to ask another worker when the one that had this job died."""
     request = job.request
-    match request:
-        case messages.Publish():
-            return msgspec.structs.replace(request, look=True)
-        case messages.Fetch() if job.arrived is not None:
-            return msgspec.structs.replace(request, first=min(job.arrived + 1, request.last))
-        case _:
-            return request
+    if isinstance(request, messages.Fetch) and job.arrived is not None:
+        return msgspec.structs.replace(request, first=min(job.arrived + 1, request.last))
+    return request.again()
 
 
 async def _send(worker: Worker) -> None:

@@ -111,7 +111,6 @@ class LedgerCalls:
         answer = await self._pool.ask(
             messages.Accept(spec.id, path, str(request["why"]), str(request["user"]))
         )
-        assert isinstance(answer, messages.Accepted)
         await self._runs.exchange(whole=False)
         return {
             "paths": answer.paths,
@@ -131,5 +130,4 @@ class LedgerCalls:
         answer = await self._pool.ask(
             messages.CheckInputs(RunId(str(request["run"])), tuple(paths)), bound_s=_CHECK_S
         )
-        assert isinstance(answer, messages.Warned)
         return {"warnings": [changes.as_dict(one) for one in answer.warnings]}

@@ -70,7 +70,7 @@ class Upkeep:
             if request["to_purge"]:
                 self._see_that_it_may_go(remote, key)
             asked = messages.PathsBelow(remote.spec.id, key)
-            answer = await remote.ask(asked, messages.Paths, bound_s=_BATCH_S)
+            answer = await remote.ask(asked, bound_s=_BATCH_S)
             found += [self._places.shown(remote, one) for one in answer.keys]
         return {"paths": found, "stores": [remote.spec.id for remote, _ in wanted]}
 
@@ -100,7 +100,7 @@ class Upkeep:
         found: list[dict[str, Any]] = []
         for remote, keys in self._by_store(request["paths"]).items():
             asked = messages.Histories(remote.spec.id, tuple(keys))
-            answer = await remote.ask(asked, messages.Versions, bound_s=_BATCH_S)
+            answer = await remote.ask(asked, bound_s=_BATCH_S)
             of_key: dict[Key, list[Version]] = {key: [] for key in keys}
             for one in answer.versions:
                 of_key[one.key].append(one)
@@ -148,7 +148,7 @@ class Upkeep:
             await self._uploads.settled_at(remote.spec.id, key, _WAIT_S)
             self._see_that_it_may_go(remote, key)
         asked = messages.Purge(remote.spec.id, tuple(versions), purger)
-        answer = await remote.ask(asked, messages.Purged, bound_s=_BATCH_S)
+        answer = await remote.ask(asked, bound_s=_BATCH_S)
         done = {(one.key, one.id) for one in answer.outcomes if not one.error}
         for key, version in done:
             log.info("%s:%s: version %s purged by %s", remote.spec.alias, key, version, purger.by)
@@ -181,7 +181,6 @@ class Upkeep:
         remote, key = self._places.find(str(request["path"]))
         answer = await remote.ask(
             messages.Verify(remote.spec.id, key, tuple(map(VersionId, request["ids"]))),
-            messages.Verified,
             on_report=self._note_read,
             bound_s=_LONGEST_S,
         )

@@ -86,9 +86,7 @@ async def follow(
     async def ask() -> None:
         with outbox:
             try:
-                answer = await remote.ask(
-                    question, messages.Surveyed, on_report=outbox.send_nowait, bound_s=_BOUND_S
-                )
+                answer = await remote.ask(question, on_report=outbox.send_nowait, bound_s=_BOUND_S)
             except errors.VstorefsError as error:
                 ended.error = error
             else:

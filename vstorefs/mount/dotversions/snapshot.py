@@ -80,7 +80,6 @@ class Snapshots:
         self._said = {one: said for one, said in self._said.items() if now - said[0] < _HOLDS_S}
         if text not in self._said:
             answer = await self._pool.ask(messages.Moment(text))
-            assert isinstance(answer, messages.MomentFound)
             if answer.moment_ns is None:
                 return None
             self._said[text] = (now, answer.moment_ns)

@@ -137,7 +137,6 @@ class DotVersions:
         await self._settle()
         request = messages.FindWarnings(directory.remote.spec.id, path, below)
         answer = await self._pool.ask(request)
-        assert isinstance(answer, messages.Warned)
         return "".join(f"{changes.line(one)}\n" for one in answer.warnings).encode()
 
     def _warnings_file(self, node: VersionsFolder) -> WarningsFile:

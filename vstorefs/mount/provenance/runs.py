@@ -111,7 +111,6 @@ class Runs:
 
     async def _begin(self, run: Run) -> Run:
         answer = await self.pool.ask(messages.BeginRun(run))
-        assert isinstance(answer, messages.RunBegun)
         live = self._live.setdefault(run.id, _Live(answer.run))
         live.run = answer.run
         return answer.run
@@ -124,9 +123,7 @@ class Runs:
         if live is None:
             raise errors.NotFound("no run of that id goes on in this mount", key=run)
         self.processes.remove(run)
-        answer = await self.pool.ask(messages.EndRun(run, status, exit_status))
-        assert isinstance(answer, messages.RunEnded)
-        return answer
+        return await self.pool.ask(messages.EndRun(run, status, exit_status))
 
     @contextmanager
     def ending(self, run: RunId) -> Iterator[None]:
@@ -189,7 +186,6 @@ class Runs:
                 answer = messages.Exchanged(
                     waiting=self.state.waiting, why=str(error), skewed=self.state.skewed
                 )
-        assert isinstance(answer, messages.Exchanged)
         if answer.why and answer.why != self.state.why:
             log.info("the ledger is kept on this machine only, for now: %s", answer.why)
         self.state = LedgerState(answer.waiting, answer.why, answer.skewed)
@@ -202,7 +198,6 @@ class Runs:
         except errors.VstorefsError as error:
             log.warning("the ledger: %s", error)
             return
-        assert isinstance(answer, messages.RunsClosed)
         for run in answer.runs:
             log.warning("run %s of %s was interrupted: its mount died", run.label, run.mount_point)
         if answer.runs:

@@ -197,7 +197,7 @@ class Uses:
                 return True
             notes = tuple(self._note(tally) for _, tally in batch)
             self._runs.touch()
-            answer: messages.Answer | None = None
+            answer: messages.Warned | None = None
             try:
                 answer = await self._pool.ask(messages.NoteUses(notes))
             except errors.VstorefsError as error:
@@ -207,7 +207,6 @@ class Uses:
                 # Whoever waited for this may have given up.
                 if answer is None:
                     self._take_back(batch)
-        assert isinstance(answer, messages.Warned)
         for warning in answer.warnings:
             self._runs.warn(warning)
         return True

@@ -45,7 +45,7 @@ class Hashing:
         self._whole_below = whole_below
         self._whole_part = whole_part
         self._known: set[bytes] = set()
-        self._jobs: dict[bytes, Job] = {}
+        self._jobs: dict[bytes, Job[messages.HashDone]] = {}
         self._followed: dict[bytes, Transfer] = {}
         self._asking: dict[bytes, trio.Event] = {}
 
@@ -64,7 +64,6 @@ class Hashing:
         self._asking[prefix] = trio.Event()
         try:
             answer = await self._pool.ask(messages.Known(transfer.content))
-            assert isinstance(answer, messages.HashesKnown)
             if answer.read:
                 self._note_known(prefix)
             else:
@@ -107,10 +106,9 @@ class Hashing:
             answer = await self._pool.finish(job)
         finally:
             self._end(transfer)
-        assert isinstance(answer, messages.HashDone)
         return answer
 
-    def _start(self, transfer: Transfer, *, sums: bool) -> Job:
+    def _start(self, transfer: Transfer, *, sums: bool) -> Job[messages.HashDone]:
         def on_report(report: messages.Report) -> None:
             if isinstance(report, messages.Hashed):
                 self._transfers.hash_passed(transfer, report.until)
@@ -133,7 +131,7 @@ class Hashing:
         self._transfers.hash_passed(transfer, transfer.chunks)
         self._transfers.close(transfer)
 
-    async def _follow(self, transfer: Transfer, job: Job, path: str) -> None:
+    async def _follow(self, transfer: Transfer, job: Job[messages.HashDone], path: str) -> None:
         try:
             answer = await self._pool.finish(job)
         except errors.VstorefsError as error:
@@ -141,14 +139,13 @@ class Hashing:
             return
         finally:
             self._end(transfer)
-        assert isinstance(answer, messages.HashDone)
         if answer.hashes is not None:
             self._note_known(transfer.prefix)
             log_hashes(path, transfer.content, answer)
         for warning in answer.warnings:
             self._on_warning(warning)
 
-    async def _read_to_the_end(self, transfer: Transfer, job: Job) -> None:
+    async def _read_to_the_end(self, transfer: Transfer, job: Job[messages.HashDone]) -> None:
         try:
             await self._transfers.complete(transfer)
         except errors.VstorefsError as error:

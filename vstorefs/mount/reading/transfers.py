@@ -315,7 +315,7 @@ class Transfers:
                 keep=transfer.keep,
                 anew=anew,
             )
-            answer = await transfer.remote.ask(request, messages.Fetched, on_report=on_report)
+            answer = await transfer.remote.ask(request, on_report=on_report)
             self.downloaded_bytes += answer.downloaded
             transfer.downloaded += answer.downloaded
             if pinned and not transfer.hashing:

@@ -59,7 +59,7 @@ class Remote:
 
     async def check(self, bound_s: float = _BOUND_S) -> None:
         """Ask the store what it can do. Raises: NotFound, Denied, Unavailable; a StoreError."""
-        answer = await self._ask(messages.Check(self.spec.id), messages.Checked, None, bound_s)
+        answer = await self._ask(messages.Check(self.spec.id), None, bound_s)
         self.capabilities = answer.capabilities
         self._checked = True
 
@@ -84,7 +84,7 @@ class Remote:
         with contextlib.suppress(errors.StoreError):
             if self._checked:
                 request = messages.ListDirectory(self.spec.id, Key(""), self._clock.monotonic_s())
-                await self._ask(request, messages.Listed, None, _BOUND_S)
+                await self._ask(request, None, _BOUND_S)
             else:
                 await self._see_that_it_works()
 
@@ -97,7 +97,7 @@ class Remote:
             return await self._list_past(directory, self.moment_ns)
         request = messages.ListDirectory(self.spec.id, directory, not_before)
         try:
-            listed = await self.ask(request, messages.Listed)
+            listed = await self.ask(request)
         except _AWAY:
             # A worker serves from the cache what the store cannot say now, so it is asked even of a
             # store that is down.
@@ -113,7 +113,7 @@ class Remote:
 
     async def _list_past(self, directory: Key, moment_ns: int) -> messages.Listed:
         request = messages.Past(self.spec.id, directory, moment_ns)
-        listed = await self.ask(request, messages.Listed, bound_s=_PAST_BOUND_S)
+        listed = await self.ask(request, bound_s=_PAST_BOUND_S)
         if self._clock.wall_ns() - moment_ns < SETTLED_NS:
             # Other hosts may have written by then what is not in the store yet: asked again soon.
             early = self._clock.monotonic_s() - self.spec.listing_seconds + 1
@@ -123,27 +123,23 @@ class Remote:
     async def _from_cache(self, directory: Key) -> messages.Listed:
         request = messages.ListDirectory(self.spec.id, directory, float("-inf"))
         answer = await self._pool.ask(request)
-        assert isinstance(answer, messages.Listed)
         return msgspec.structs.replace(answer, stale=True)
 
     async def find(self, key: Key) -> Entry | None:
         """A name in a directory whose listing is not complete. Raises: a StoreError."""
-        return (await self.ask(messages.Find(self.spec.id, key), messages.Found)).entry
+        return (await self.ask(messages.Find(self.spec.id, key))).entry
 
     async def history(self, key: Key) -> tuple[Version, ...]:
         """All versions of one path, oldest first. Raises: a StoreError."""
-        return (await self.ask(messages.History(self.spec.id, key), messages.Versions)).versions
+        return (await self.ask(messages.History(self.spec.id, key))).versions
 
     async def history_names(self, directory: Key) -> tuple[str, ...]:
         """Names in a directory that have, or had, versions. Raises: a StoreError."""
-        return (
-            await self.ask(messages.HistoryNames(self.spec.id, directory), messages.Names)
-        ).names
+        return (await self.ask(messages.HistoryNames(self.spec.id, directory))).names
 
     async def ask(
         self,
-        request: messages.Request,
-        kind: type[A],
+        request: messages.Request[A],
         *,
         on_report: OnReport | None = None,
         bound_s: float = _BOUND_S,
@@ -152,14 +148,10 @@ class Remote:
         self.health.check()
         if not self._checked:
             await self._see_that_it_works()
-        return await self._ask(request, kind, on_report, bound_s)
+        return await self._ask(request, on_report, bound_s)
 
     async def _ask(
-        self,
-        request: messages.Request,
-        kind: type[A],
-        on_report: OnReport | None,
-        bound_s: float,
+        self, request: messages.Request[A], on_report: OnReport | None, bound_s: float
     ) -> A:
         try:
             answer = await self._pool.ask(
@@ -171,7 +163,6 @@ class Remote:
         except errors.StoreError:
             self.note_answer()
             raise
-        assert isinstance(answer, kind), (request, answer)
         if isinstance(answer, messages.Listed) and answer.stale:
             self.note_failure(errors.Unavailable(answer.why))
         else:

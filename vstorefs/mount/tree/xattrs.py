@@ -17,7 +17,6 @@ WARNING = b"user.vstorefs.warning"
 async def warning_of(store: StoreId, path: Key, pool: Pool) -> bytes | None:
     """The newest warning that holds of a path; None where there is none. Raises: Unavailable."""
     answer = await pool.ask(messages.FindWarnings(store, path, below=False))
-    assert isinstance(answer, messages.Warned)
     return changes.text(answer.warnings[-1]).encode() if answer.warnings else None
 
 
@@ -31,5 +30,4 @@ async def value_of(name: bytes, content: Content | None, pool: Pool) -> bytes | 
     if wanted not in {"md5", "sha1", "sha256"}:
         return None
     answer = await pool.ask(messages.Known(content))
-    assert isinstance(answer, messages.HashesKnown)
     return str(getattr(answer.hashes, wanted)).encode() if answer.hashes is not None else None

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 import trio
 
 from vstorefs import errors, units
+from vstorefs.backoff import Backoff
 from vstorefs.clock import Clock
 from vstorefs.model import JournalEntry, StoreId
 from vstorefs.mount.backend.pool import Pool
@@ -31,8 +32,7 @@ log = logging.getLogger(__name__)
 
 CLOSE_BOUND_S = 60.0
 _OVERDUE_S = 60.0
-_FIRST_PAUSE_S = 0.5
-_LONGEST_PAUSE_S = 30.0
+_ATTEMPTS = Backoff(0.5, 30.0)
 _REFUSED_PAUSE_S = 60.0
 _AT_ONCE = 8
 _MARKED = 100
@@ -104,7 +104,6 @@ class Uploads:
     async def record(self, entry: JournalEntry, drop: Iterable[int] = ()) -> int:
         """Put an entry into the journal, only there. Raises: Unavailable."""
         answer = await self._pool.ask(messages.Record((entry,), tuple(drop)))
-        assert isinstance(answer, messages.Recorded)
         return answer.seqs[0]
 
     async def drop(self, seqs: Iterable[int]) -> None:
@@ -211,8 +210,8 @@ class Uploads:
                 break
             pending.tried.set()
             pending.tried = trio.Event()
-            pause = min(_FIRST_PAUSE_S * 2.0 ** (pending.attempts - 1), _LONGEST_PAUSE_S)
-            await trio.sleep(pause if pending.refusal is None else _REFUSED_PAUSE_S)
+            pause_s = _ATTEMPTS.after(pending.attempts)
+            await trio.sleep(pause_s if pending.refusal is None else _REFUSED_PAUSE_S)
         try:
             pending.settled(published)
         except Exception:
@@ -245,7 +244,6 @@ class Uploads:
             return None
         remote.note_answer()
         self.published += 1
-        assert isinstance(answer, messages.Published)
         self._note_marks(entry, answer, remote)
         return answer
 

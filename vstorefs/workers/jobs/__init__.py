@@ -1,5 +1,5 @@
 """One module per kind of job: each turns a request into progress and one answer.
 
-In: thin code between messages and the packages below. Out: sockets, threads. May import: versions
-and below, messages.
+In: `job(context, request, call) -> answer`, thin code between messages and the packages below, and the context that
+they share. Out: sockets; which threads do them. May import: messages, `call`, ledger, versions and below.
 """

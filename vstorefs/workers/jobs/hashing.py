@@ -7,17 +7,16 @@ store again, and counted. Chunks that were passed are let go in batches.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-
 import xxhash
 
 from vstorefs.cache.keys import chunk_key, content_prefix
 from vstorefs.digests import Digests
 from vstorefs.model import CHUNK_BYTES, Content
 from vstorefs.state.fingerprints import Fingerprint
-from vstorefs.workers.jobs.setting import Setting
+from vstorefs.workers.call import Call
+from vstorefs.workers.jobs.context import WorkerContext
 from vstorefs.workers.messages import (
+    Available,
     Hash,
     HashDone,
     Hashed,
@@ -25,93 +24,63 @@ from vstorefs.workers.messages import (
     Known,
     Noted,
     Release,
-    Report,
 )
 
 _BATCH = 8
 
 
-class Progress:
-    """How far a content is there, told by the front."""
-
-    def __init__(self, available: int) -> None:
-        self._available = available
-        self._abandoned = False
-        self._changed = threading.Condition()
-
-    def available(self, until: int) -> None:
-        """Chunks [0, until) have been in the cache."""
-        with self._changed:
-            self._available = max(self._available, until)
-            self._changed.notify_all()
-
-    def abandon(self) -> None:
-        """Nobody needs the hashes."""
-        with self._changed:
-            self._abandoned = True
-            self._changed.notify_all()
-
-    def wait_for(self, chunk: int) -> bool:
-        """Wait until a chunk has been there; False when abandoned."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._abandoned or self._available > chunk)
-            return not self._abandoned
-
-
-def hash_content(
-    setting: Setting, request: Hash, report: Callable[[Report], None], progress: Progress
-) -> HashDone:
+def hash_content(context: WorkerContext, request: Hash, call: Call) -> HashDone:
     """Hash a content as it arrives. Raises: a StoreError where a chunk cannot be had any more."""
     content = request.content
+    call.heed(Available(request.available))
     digests = Digests()
     done = False
     reread = 0
     chunks = -(-content.size // CHUNK_BYTES)
     sums = bytearray() if request.sums else None
     try:
-        done, reread = _go_through(setting, content, chunks, digests, report, progress, sums)
+        done, reread = _go_through(context, content, chunks, digests, call, sums)
     finally:
         hashes = digests.finish()
         if not done:
-            setting.chunks.release(setting.session, _keys(content, 0, chunks))
+            context.chunks.release(context.session, _keys(content, 0, chunks))
     if not done:
-        return HashDone(None, reread, warnings=setting.ledger.settle(content))
-    known = setting.fingerprints.get(content.store, content.key, content.token)
+        return HashDone(None, reread, warnings=context.ledger.settle(content))
+    known = context.fingerprints.get(content.store, content.key, content.token)
     mismatch = known is not None and known.hashes is not None and known.hashes != hashes
-    setting.fingerprints.put(
+    context.fingerprints.put(
         content.store, content.key, content.token, Fingerprint(hashes, read=True)
     )
-    return HashDone(hashes, reread, mismatch, setting.ledger.settle(content), bytes(sums or b""))
+    return HashDone(hashes, reread, mismatch, context.ledger.settle(content), bytes(sums or b""))
 
 
 def _go_through(
-    setting: Setting,
+    context: WorkerContext,
     content: Content,
     chunks: int,
     digests: Digests,
-    report: Callable[[Report], None],
-    progress: Progress,
+    call: Call,
     sums: bytearray | None,
 ) -> tuple[bool, int]:
     prefix = content_prefix(content)
     reread = released = 0
     for chunk in range(chunks):
-        if not progress.wait_for(chunk):
+        if not call.wait_for(chunk):
             return False, reread
-        data = setting.chunks.read(chunk_key(prefix, chunk))
+        data = context.chunks.read(chunk_key(prefix, chunk))
         if data is None:
             start = chunk * CHUNK_BYTES
             data = b"".join(
-                setting.read_content(content, start, min(start + CHUNK_BYTES, content.size))
+                context.read_content(content, start, min(start + CHUNK_BYTES, content.size))
             )
             reread += len(data)
         digests.update(data)
         if sums is not None:
             sums += xxhash.xxh3_64_digest(data)
         if chunk + 1 - released >= _BATCH or chunk + 1 == chunks:
-            setting.chunks.release(setting.session, _keys(content, released, chunk + 1))
+            context.chunks.release(context.session, _keys(content, released, chunk + 1))
             released = chunk + 1
-            report(Hashed(released))
+            call.report(Hashed(released))
     return True, reread
 
 
@@ -120,16 +89,16 @@ def _keys(content: Content, first: int, last: int) -> list[bytes]:
     return [chunk_key(prefix, chunk) for chunk in range(first, last)]
 
 
-def release(setting: Setting, request: Release) -> Noted:
+def release(context: WorkerContext, request: Release, _call: Call) -> Noted:
     """Let go of chunks that arrived for a hash which had ended by then."""
-    setting.chunks.release(setting.session, _keys(request.content, request.first, request.last))
+    context.chunks.release(context.session, _keys(request.content, request.first, request.last))
     return Noted()
 
 
-def known(setting: Setting, request: Known) -> HashesKnown:
+def known(context: WorkerContext, request: Known, _call: Call) -> HashesKnown:
     """The hashes of a content as far as they are known, and whether a first read on this host took them."""
     content = request.content
-    found = setting.fingerprints.get(content.store, content.key, content.token)
+    found = context.fingerprints.get(content.store, content.key, content.token)
     if found is None:
         return HashesKnown(None, read=False)
     return HashesKnown(found.hashes, read=found.read)

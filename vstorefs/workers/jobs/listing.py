@@ -9,30 +9,31 @@ import msgspec
 from vstorefs import errors
 from vstorefs.cache.listings import CachedListing
 from vstorefs.model import Entry, EntryKind
-from vstorefs.workers.jobs.setting import Setting
+from vstorefs.workers.call import Call
+from vstorefs.workers.jobs.context import WorkerContext
 from vstorefs.workers.messages import Check, Checked, Find, Found, ListDirectory, Listed
 
 
-def check(setting: Setting, request: Check) -> Checked:
+def check(context: WorkerContext, request: Check, _call: Call) -> Checked:
     """Ask a store what it can do. Raises: a StoreError."""
-    return Checked(setting.stores.get(request.store).capabilities())
+    return Checked(context.stores.get(request.store).capabilities())
 
 
-def list_directory(setting: Setting, request: ListDirectory) -> Listed:
+def list_directory(context: WorkerContext, request: ListDirectory, _call: Call) -> Listed:
     """One directory, from the cache where that is young enough. Raises: a StoreError."""
-    cached = setting.listings.get(request.store, request.directory)
+    cached = context.listings.get(request.store, request.directory)
     if cached is not None and cached.listed_at >= request.not_before:
-        return _answer(setting, request, cached)
-    listed_at = setting.clock.monotonic_s()
+        return _answer(context, request, cached)
+    listed_at = context.clock.monotonic_s()
     try:
-        pages = list(setting.stores.get(request.store).list(request.directory))
+        pages = list(context.stores.get(request.store).list(request.directory))
     except (errors.Unavailable, errors.Throttled) as error:
         if cached is None:
             raise
         return msgspec.structs.replace(
-            _answer(setting, request, cached), stale=True, why=error.message
+            _answer(context, request, cached), stale=True, why=error.message
         )
-    listing = setting.listings.put(
+    listing = context.listings.put(
         request.store,
         request.directory,
         tuple(entry for page in pages for entry in page.entries),
@@ -40,12 +41,12 @@ def list_directory(setting: Setting, request: ListDirectory) -> Listed:
         complete=all(page.complete for page in pages),
         unshown=tuple(one for page in pages for one in page.unshown),
     )
-    return _answer(setting, request, listing)
+    return _answer(context, request, listing)
 
 
-def find(setting: Setting, request: Find) -> Found:
+def find(context: WorkerContext, request: Find, _call: Call) -> Found:
     """A name where a listing does not tell of all: a file, or a folder. Raises: a StoreError."""
-    store = setting.stores.get(request.store)
+    store = context.stores.get(request.store)
     try:
         found = store.stat(request.key)
     except errors.NotFound:
@@ -68,19 +69,19 @@ def find(setting: Setting, request: Find) -> Found:
     )
 
 
-def _answer(setting: Setting, request: ListDirectory, listing: CachedListing) -> Listed:
-    entries = _with_attributes(setting, request, listing.entries)
+def _answer(context: WorkerContext, request: ListDirectory, listing: CachedListing) -> Listed:
+    entries = _with_attributes(context, request, listing.entries)
     return Listed(entries, listing.listed_at, complete=listing.complete, unshown=listing.unshown)
 
 
 def _with_attributes(
-    setting: Setting, request: ListDirectory, entries: tuple[Entry, ...]
+    context: WorkerContext, request: ListDirectory, entries: tuple[Entry, ...]
 ) -> tuple[Entry, ...]:
     """Add what this host knows where the store's listing has no attributes."""
     bare = [entry for entry in entries if entry.kind is EntryKind.FILE and entry.mode is None]
     if not bare:
         return entries
-    prints = setting.fingerprints.get_many(
+    prints = context.fingerprints.get_many(
         request.store, [(entry.key, entry.token) for entry in bare]
     )
     known = {

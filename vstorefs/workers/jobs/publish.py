@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from vstorefs.ledger.manifest import Place, Seen
 from vstorefs.model import Hashes, JournalEntry, Key, StoreId, Version, name_of, parent_of
-from vstorefs.versions.publish import Publisher
+from vstorefs.workers.call import Call
 from vstorefs.workers.jobs import ledger
-from vstorefs.workers.jobs.setting import Setting
+from vstorefs.workers.jobs.context import WorkerContext
 from vstorefs.workers.messages import (
     Adopt,
     Adopted,
@@ -28,53 +28,45 @@ from vstorefs.workers.messages import (
 _AT_ONCE = 8
 
 
-def publisher(setting: Setting) -> Publisher:
-    """This worker's publisher."""
-    return Publisher(
-        setting.stores.get,
-        setting.journal,
-        setting.fingerprints,
-        setting.state_dir,
-        setting.read_content,
-    )
-
-
-def publish(setting: Setting, work: Publisher, request: Publish) -> Published:
+def publish(context: WorkerContext, request: Publish, _call: Call) -> Published:
     """Carry out an entry, and forget the listings that it changed. Raises: a StoreError."""
     try:
-        outcome = work.publish(request.entry, look=request.look, overdue=request.overdue)
+        outcome = context.publisher.publish(
+            request.entry, look=request.look, overdue=request.overdue
+        )
     finally:
         # A write that failed may have happened all the same.
         for directory in _directories(request.entry):
-            setting.listings.forget(request.entry.store, directory)
-    ledger.note_outputs(setting, request.entry, outcome)
+            context.listings.forget(request.entry.store, directory)
+    ledger.note_outputs(context, request.entry, outcome)
+    context.tidier.later(request.entry)
     return Published(outcome.version, outcome.unchanged, outcome.removed, outcome.late)
 
 
-def adopt(setting: Setting, request: Adopt) -> Adopted:
+def adopt(context: WorkerContext, request: Adopt, _call: Call) -> Adopted:
     """Take over what dead sessions left."""
-    adoption = setting.journal.adopt(setting.session, request.stores, setting.state_dir)
+    adoption = context.journal.adopt(context.session, request.stores, context.state_dir)
     return Adopted(adoption.entries, adoption.held)
 
 
-def history(setting: Setting, request: History) -> Versions:
+def history(context: WorkerContext, request: History, _call: Call) -> Versions:
     """All versions of a path. Raises: a StoreError."""
-    return Versions(history_of(setting, request.store, request.key))
+    return Versions(history_of(context, request.store, request.key))
 
 
-def histories(setting: Setting, request: Histories) -> Versions:
+def histories(context: WorkerContext, request: Histories, _call: Call) -> Versions:
     """All versions of several paths, several at a time. Raises: a StoreError."""
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        found = pool.map(lambda key: history_of(setting, request.store, key), request.keys)
+        found = pool.map(lambda key: history_of(context, request.store, key), request.keys)
         return Versions(tuple(itertools.chain.from_iterable(found)))
 
 
-def history_of(setting: Setting, store: StoreId, key: Key) -> tuple[Version, ...]:
+def history_of(context: WorkerContext, store: StoreId, key: Key) -> tuple[Version, ...]:
     """All versions of a path, with the hashes that this host knows. Raises: a StoreError."""
-    versions = with_known_hashes(setting, store, setting.stores.get(store).history(key))
+    versions = with_known_hashes(context, store, context.stores.get(store).history(key))
     places = [Place(store=store, alias="", path=one.key) for one in versions]
     contents = [Seen(token=one.token, size=one.size) for one in versions]
-    known = setting.ledger.of_contents(zip(places, contents, strict=True))
+    known = context.ledger.of_contents(zip(places, contents, strict=True))
     return tuple(
         replace(version, run=version.run or about.made_by, uses=about.runs)
         for version, about in zip(versions, known, strict=True)
@@ -82,28 +74,28 @@ def history_of(setting: Setting, store: StoreId, key: Key) -> tuple[Version, ...
 
 
 def with_known_hashes(
-    setting: Setting, store: StoreId, versions: tuple[Version, ...]
+    context: WorkerContext, store: StoreId, versions: tuple[Version, ...]
 ) -> tuple[Version, ...]:
     """Versions, with the hashes that this host knows of them."""
-    prints = setting.fingerprints.get_many(store, [(one.key, one.token) for one in versions])
+    prints = context.fingerprints.get_many(store, [(one.key, one.token) for one in versions])
     return tuple(
         _with_hashes(version, found.hashes if found is not None else None)
         for version, found in zip(versions, prints, strict=True)
     )
 
 
-def paths_below(setting: Setting, request: PathsBelow) -> Paths:
+def paths_below(context: WorkerContext, request: PathsBelow, _call: Call) -> Paths:
     """Files at or below a path that have, or had, versions. Raises: a StoreError."""
-    store = setting.stores.get(request.store)
+    store = context.stores.get(request.store)
     found = set(store.paths(request.path))
     if request.path and store.history(request.path):
         found.add(request.path)
     return Paths(tuple(sorted(found)))
 
 
-def history_names(setting: Setting, request: HistoryNames) -> Names:
+def history_names(context: WorkerContext, request: HistoryNames, _call: Call) -> Names:
     """Names with a history in a directory. Raises: a StoreError."""
-    keys = setting.stores.get(request.store).versions(request.directory)
+    keys = context.stores.get(request.store).versions(request.directory)
     return Names(tuple(sorted(name_of(key) for key in keys)))
 
 

@@ -17,16 +17,17 @@ from vstorefs.model import (
     parent_of,
 )
 from vstorefs.stores.base import Condemned
+from vstorefs.workers.call import Call
+from vstorefs.workers.jobs.context import WorkerContext
 from vstorefs.workers.jobs.publish import history_of
-from vstorefs.workers.jobs.setting import Setting
 from vstorefs.workers.messages import Purge, Purged, PurgeOutcome
 
 
-def purge(setting: Setting, request: Purge) -> Purged:
+def purge(context: WorkerContext, request: Purge, _call: Call) -> Purged:
     """Purge versions, and forget what this host has of them. Raises: a StoreError."""
-    store = setting.stores.get(request.store)
+    store = context.stores.get(request.store)
     histories = {
-        key: history_of(setting, request.store, key) for key in {key for key, _ in request.versions}
+        key: history_of(context, request.store, key) for key in {key for key, _ in request.versions}
     }
     condemned = []
     outcomes: dict[tuple[Key, VersionId], PurgeOutcome] = {}
@@ -41,8 +42,8 @@ def purge(setting: Setting, request: Purge) -> Purged:
         error = _said(one.error) if one.error is not None else ""
         outcomes[version.key, version.id] = PurgeOutcome(version.key, version.id, error, one.kept)
         if one.error is None:
-            setting.chunks.drop_all(_chunks(request.store, version))
-            setting.listings.forget(request.store, parent_of(version.key))
+            context.chunks.drop_all(_chunks(request.store, version))
+            context.listings.forget(request.store, parent_of(version.key))
     return Purged(tuple(outcomes[one] for one in request.versions))
 
 

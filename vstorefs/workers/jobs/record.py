@@ -1,55 +1,34 @@
-"""Record: promises into the journal. What waits at the same time is written in one transaction.
-
-One thread does this, in the order of the requests, so that the journal's order is the order of the
-promises.
-"""
+"""Record: promises into the journal. What waits at the same time is joined, and written in one transaction."""
 
 from __future__ import annotations
 
-import logging
-import queue
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
 
 from vstorefs import errors
-from vstorefs.workers.jobs.setting import Setting
-from vstorefs.workers.messages import Answer, Failure, Record, Recorded
-
-log = logging.getLogger(__name__)
-
-_TOGETHER = 64
-
-Waiting = tuple[Record, Callable[[Answer], None]]
+from vstorefs.workers.call import Call
+from vstorefs.workers.jobs.context import WorkerContext
+from vstorefs.workers.messages import Record, Recorded
 
 
-def run(setting: Setting, waiting: queue.Queue[Waiting]) -> None:
-    """Write what comes, for ever."""
-    while True:
-        batch = [waiting.get()]
-        while len(batch) < _TOGETHER and not waiting.empty():
-            batch.append(waiting.get())
-        write(setting, batch)
-
-
-def write(setting: Setting, batch: list[Waiting]) -> None:
-    """Write a batch and answer each; if it fails, none of it was promised."""
-    entries = [entry for request, _ in batch for entry in request.entries]
-    drop = [seq for request, _ in batch for seq in request.drop]
+def record(context: WorkerContext, request: Record, _call: Call) -> Recorded:
+    """Write entries. Raises: Unavailable where the journal does not take them; then none was promised."""
     try:
-        seqs = setting.journal.record(entries, drop)
+        return Recorded(context.journal.record(request.entries, request.drop))
     except errors.JournalError as error:
-        for _, answer in batch:
-            answer(Failure("Unavailable", str(error), operation="journal"))
-        return
-    except Exception:
-        # One that cannot be written must not take the others with it, nor this thread.
-        if len(batch) > 1:
-            for one in batch:
-                write(setting, [one])
-            return
-        log.exception("an entry cannot be put into the journal")
-        batch[0][1](Failure("Bug", "an error inside vstorefs; the log has the details"))
-        return
+        raise errors.Unavailable(str(error), operation="journal") from error
+
+
+def joined(requests: Sequence[Record]) -> Record:
+    """One request for all, in their order. Pure."""
+    return Record(
+        tuple(entry for one in requests for entry in one.entries),
+        tuple(seq for one in requests for seq in one.drop),
+    )
+
+
+def parted(answer: Recorded, requests: Sequence[Record]) -> Iterator[Recorded]:
+    """The answers to what was joined, in the same order. Pure."""
     at = 0
-    for request, answer in batch:
-        answer(Recorded(seqs[at : at + len(request.entries)]))
-        at += len(request.entries)
+    for one in requests:
+        yield Recorded(answer.seqs[at : at + len(one.entries)])
+        at += len(one.entries)

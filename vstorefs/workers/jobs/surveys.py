@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -22,17 +22,16 @@ from vstorefs.versions.history.comparison import Difference, differences
 from vstorefs.versions.history.cost import costs
 from vstorefs.versions.history.points import head_of, same_content
 from vstorefs.versions.history.restore import steps
+from vstorefs.workers.call import Call
+from vstorefs.workers.jobs.context import WorkerContext
 from vstorefs.workers.jobs.publish import with_known_hashes
-from vstorefs.workers.jobs.setting import Setting
 from vstorefs.workers.messages import (
     Compare,
     Cost,
     Log,
     Planned,
     PlanRestore,
-    Report,
     Rows,
-    Survey,
     Surveyed,
 )
 
@@ -40,7 +39,6 @@ _PAGE = 200
 _encode = msgspec.json.Encoder().encode
 
 Path = tuple[Key, tuple[Version, ...]]
-Tell = Callable[[Report], None]
 
 
 class Abandoned(Exception):
@@ -53,8 +51,8 @@ class Comparison:
     Safe from any thread.
     """
 
-    def __init__(self, setting: Setting, store: StoreId) -> None:
-        self._setting = setting
+    def __init__(self, context: WorkerContext, store: StoreId) -> None:
+        self._context = context
         self._store = store
 
     def same(self, one: Version, other: Version) -> bool | None:
@@ -68,53 +66,65 @@ class Comparison:
         if version.hashes is not None:
             return version
         try:
-            found = self._setting.stores.get(self._store).stat(version.key, version.id)
+            found = self._context.stores.get(self._store).stat(version.key, version.id)
         except errors.NotFound:
             return version
-        return with_known_hashes(self._setting, self._store, (found,))[0]
+        return with_known_hashes(self._context, self._store, (found,))[0]
 
 
 class Histories:
     """All histories at or below a path, with the hashes that this host knows; counts them."""
 
-    def __init__(
-        self, setting: Setting, store: StoreId, path: Key, abandoned: threading.Event
-    ) -> None:
-        self._setting = setting
+    def __init__(self, context: WorkerContext, store: StoreId, path: Key, call: Call) -> None:
+        self._context = context
         self._store = store
         self._path = path
-        self._abandoned = abandoned
+        self._call = call
         self.files = 0
 
     def __iter__(self) -> Iterator[Path]:
         """One path after the other. Raises: a StoreError, Abandoned."""
-        store = self._setting.stores.get(self._store)
+        store = self._context.stores.get(self._store)
         own = store.history(self._path) if self._path else ()
         below = store.histories(self._path)
         for key, versions in itertools.chain([(self._path, own)] if own else [], below):
-            if self._abandoned.is_set():
+            if self._call.abandoned:
                 raise Abandoned
             self.files += 1
-            yield key, with_known_hashes(self._setting, self._store, versions)
+            yield key, with_known_hashes(self._context, self._store, versions)
 
 
-def survey(setting: Setting, request: Survey, tell: Tell, abandoned: threading.Event) -> Surveyed:
-    """Answer one of the questions. Raises: a StoreError."""
-    histories = Histories(setting, request.store, request.path, abandoned)
-    same = Comparison(setting, request.store).same
-    try:
-        match request:
-            case Log():
-                _tell_rows(_log(histories, request), tell)
-            case Compare():
-                found = differences(histories, request.one, request.other, same)
-                _tell_rows((_difference(request.path, one) for one in found), tell)
-            case PlanRestore():
-                _plan(setting, histories, request, tell, abandoned)
-            case Cost():
-                _tell_rows(_cost(histories, request, setting.clock.wall_ns()), tell)
-    except Abandoned:
-        pass
+def log(context: WorkerContext, request: Log, call: Call) -> Surveyed:
+    """All versions, oldest first. Raises: a StoreError."""
+    histories = Histories(context, request.store, request.path, call)
+    with suppress(Abandoned):
+        _tell_rows(_log(histories, request), call)
+    return Surveyed(histories.files)
+
+
+def compare(context: WorkerContext, request: Compare, call: Call) -> Surveyed:
+    """What differs between two points. Raises: a StoreError."""
+    histories = Histories(context, request.store, request.path, call)
+    same = Comparison(context, request.store).same
+    with suppress(Abandoned):
+        found = differences(histories, request.one, request.other, same)
+        _tell_rows((_difference(request.path, one) for one in found), call)
+    return Surveyed(histories.files)
+
+
+def plan_restore(context: WorkerContext, request: PlanRestore, call: Call) -> Surveyed:
+    """What a restore has to do. Raises: a StoreError."""
+    histories = Histories(context, request.store, request.path, call)
+    with suppress(Abandoned):
+        _plan(context, histories, request, call)
+    return Surveyed(histories.files)
+
+
+def cost(context: WorkerContext, request: Cost, call: Call) -> Surveyed:
+    """What histories cost. Raises: a StoreError."""
+    histories = Histories(context, request.store, request.path, call)
+    with suppress(Abandoned):
+        _tell_rows(_cost(histories, request, context.clock.wall_ns()), call)
     return Surveyed(histories.files)
 
 
@@ -147,23 +157,22 @@ def _difference(path: Key, found: Difference) -> dict[str, Any]:
 
 
 def _plan(
-    setting: Setting,
+    context: WorkerContext,
     histories: Histories,
     request: PlanRestore,
-    tell: Tell,
-    abandoned: threading.Event,
+    call: Call,
 ) -> None:
     heads = None
     if request.to is None:
         heads = {}
     elif request.to != request.path:
-        there = Histories(setting, request.store, request.to, abandoned)
+        there = Histories(context, request.store, request.to, call)
         heads = {key: head for key, versions in there if (head := head_of(versions)) is not None}
     to = request.path if request.to is None else request.to
-    same = Comparison(setting, request.store).same
+    same = Comparison(context, request.store).same
     found = steps(histories, request.wanted, request.path, to, heads, same, delete=request.delete)
     for page in _pages(found):
-        tell(Planned(tuple(page)))
+        call.report(Planned(tuple(page)))
 
 
 def _cost(histories: Histories, request: Cost, now_ns: int) -> Iterable[dict[str, Any]]:
@@ -187,9 +196,9 @@ def _below(path: Key, key: Key) -> str:
     return key[len(path) :].lstrip("/")
 
 
-def _tell_rows(rows: Iterable[dict[str, Any]], tell: Tell) -> None:
+def _tell_rows(rows: Iterable[dict[str, Any]], call: Call) -> None:
     for page in _pages(rows):
-        tell(Rows(_encode(page)))
+        call.report(Rows(_encode(page)))
 
 
 def _pages(rows: Iterable[Any]) -> Iterator[list[Any]]:

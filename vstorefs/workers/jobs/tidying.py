@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 
 from vstorefs import errors
 from vstorefs.model import JournalEntry, Key, StoreId
-from vstorefs.workers.jobs.setting import Setting
+from vstorefs.stores.base import Store
 
 log = logging.getLogger(__name__)
 
@@ -16,8 +17,8 @@ log = logging.getLogger(__name__)
 class Tidier:
     """One thread that tidies paths that were published to, each once however often it was."""
 
-    def __init__(self, setting: Setting) -> None:
-        self._setting = setting
+    def __init__(self, store: Callable[[StoreId], Store]) -> None:
+        self._store = store
         self._waiting: OrderedDict[tuple[StoreId, Key], None] = OrderedDict()
         self._changed = threading.Condition()
 
@@ -36,7 +37,7 @@ class Tidier:
                 self._changed.wait_for(lambda: self._waiting)
                 (store, path), _ = self._waiting.popitem(last=False)
             try:
-                self._setting.stores.get(store).tidy(path)
+                self._store(store).tidy(path)
             except errors.StoreError as error:
                 # The next writer of this path tries again.
                 log.debug("cannot tidy: %s", error)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Callable
 
 from vstorefs import errors
 from vstorefs.digests import Digests
 from vstorefs.model import Hashes, Mark, StoreId, Version
 from vstorefs.state.fingerprints import Fingerprint
 from vstorefs.versions import records
+from vstorefs.workers.call import Call
+from vstorefs.workers.jobs.context import WorkerContext
 from vstorefs.workers.jobs.publish import history_of
-from vstorefs.workers.jobs.setting import Setting
-from vstorefs.workers.messages import Read, Report, Verified, Verify, VerifyOutcome
+from vstorefs.workers.messages import Read, Verified, Verify, VerifyOutcome
 
 _TOLD = 8 << 20
 _YOUNG_NS = 2_000_000_000
@@ -23,28 +23,26 @@ _LOST = {
 }
 
 
-def verify(setting: Setting, request: Verify, report: Callable[[Report], None]) -> Verified:
+def verify(context: WorkerContext, request: Verify, call: Call) -> Verified:
     """Read some versions of a path. Raises: a StoreError where its history cannot be had."""
     wanted = set(request.ids)
-    versions = history_of(setting, request.store, request.key)
+    versions = history_of(context, request.store, request.key)
     return Verified(
-        tuple(_verify(setting, request.store, one, report) for one in versions if one.id in wanted)
+        tuple(_verify(context, request.store, one, call) for one in versions if one.id in wanted)
     )
 
 
-def _verify(
-    setting: Setting, store: StoreId, version: Version, report: Callable[[Report], None]
-) -> VerifyOutcome:
+def _verify(context: WorkerContext, store: StoreId, version: Version, call: Call) -> VerifyOutcome:
     for mark, why in _LOST.items():
         if mark in version.marks:
             return VerifyOutcome(version.id, 0, why)
     if _is_link(version):
         return VerifyOutcome(version.id, version.size)
     try:
-        hashes = _read(setting, store, version, report)
+        hashes = _read(context, store, version, call)
     except errors.StoreError as error:
         return VerifyOutcome(version.id, 0, f"cannot be read: {error.message}")
-    known = setting.fingerprints.get(store, version.key, version.token)
+    known = context.fingerprints.get(store, version.key, version.token)
     of_host = known.hashes if known is not None else None
     for recorded in (version.hashes, of_host):
         if recorded is not None and recorded != hashes:
@@ -53,10 +51,10 @@ def _verify(
     if version.hashes is not None:
         return VerifyOutcome(version.id, version.size)
     # What a weak token names may change within the same moment.
-    lasts = version.strong or setting.clock.wall_ns() - version.mtime_ns > _YOUNG_NS
+    lasts = version.strong or context.clock.wall_ns() - version.mtime_ns > _YOUNG_NS
     if lasts:
         found = Fingerprint(hashes, read=True)
-        setting.fingerprints.put(store, version.key, version.token, found)
+        context.fingerprints.put(store, version.key, version.token, found)
     return VerifyOutcome(version.id, version.size, recorded=lasts)
 
 
@@ -65,24 +63,22 @@ def _is_link(version: Version) -> bool:
     return summary is not None and stat.S_ISLNK(summary.mode)
 
 
-def _read(
-    setting: Setting, store: StoreId, version: Version, report: Callable[[Report], None]
-) -> Hashes:
+def _read(context: WorkerContext, store: StoreId, version: Version, call: Call) -> Hashes:
     """The hashes of what the store has. Raises: a StoreError."""
     digests = Digests()
     came = told = 0
     try:
-        for block in setting.stores.get(store).read(
+        for block in context.stores.get(store).read(
             version.key, version.token, 0, version.size, version=version.id
         ):
             digests.update(bytes(block))
             came += len(block)
             if came - told >= _TOLD:
-                report(Read(came - told))
+                call.report(Read(came - told))
                 told = came
     finally:
         hashes = digests.finish()
-    report(Read(came - told))
+    call.report(Read(came - told))
     if came != version.size:
         raise errors.Corrupt(f"{came} bytes came of {version.size}", key=version.key)
     return hashes

@@ -21,6 +21,9 @@ from vstorefs.state.probes import Probes
 from vstorefs.stores.base import Store
 from vstorefs.versions.layouts.opening import open_store
 from vstorefs.versions.locked import Lock, LockedStore
+from vstorefs.versions.publish import Publisher
+from vstorefs.workers.jobs.snapshots import Snapshots
+from vstorefs.workers.jobs.tidying import Tidier
 from vstorefs.workers.messages import Start
 
 _TRUSTED_S = 10.0
@@ -76,8 +79,8 @@ class Stores:
         return any(self._is_doubted(store) for store in self._open)
 
 
-class Setting:
-    """One worker's means."""
+class WorkerContext:
+    """The stores, cache, state and ledger that the jobs of one worker share; safe from all its threads."""
 
     def __init__(self, start: Start) -> None:
         self.start = start
@@ -94,6 +97,11 @@ class Setting:
         self.stores = Stores(specs, Probes(self.state), self.clock, start.lock)
         self.fingerprints = Fingerprints(self.state)
         self.ledger = ledger_of(self.state, start.project.default_store)
+        self.publisher = Publisher(
+            self.stores.get, self.journal, self.fingerprints, self.state_dir, self.read_content
+        )
+        self.tidier = Tidier(self.stores.get)
+        self.snapshots = Snapshots(self.clock)
 
     def read_content(self, content: Content, start: int, end: int) -> Iterator[bytes]:
         """Bytes [start, end) of a content, from the cache where it has them.

@@ -12,8 +12,8 @@ from vstorefs import errors
 from vstorefs.clock import SystemClock
 from vstorefs.model import StoreId
 from vstorefs.stores.registry import resolve
-from vstorefs.workers.jobs import setting as module
-from vstorefs.workers.jobs.setting import Stores
+from vstorefs.workers.jobs import context as module
+from vstorefs.workers.jobs.context import Stores
 
 SLOW = resolve("slow", "file:///slow", environ={})
 QUICK = resolve("quick", "file:///quick", environ={})

@@ -1,0 +1,72 @@
+"""A job's failure is an answer; what was denied is tried again where credentials may be new."""
+
+from __future__ import annotations
+
+import pytest
+
+from vstorefs import errors
+from vstorefs.model import JournalEntry, Key, Operation, VersionId, Write, WriteId
+from vstorefs.workers.answering import answer
+from vstorefs.workers.call import Call
+from vstorefs.workers.messages import Failure, Publish, Published
+
+CALL = Call(lambda _: None)
+
+
+@pytest.fixture
+def request_(context, place) -> Publish:
+    write = Write(WriteId("w"), VersionId("v"), 1, None)
+    entry = JournalEntry(1, context.session, place.spec.id, Operation.REMOVE, Key("a"), write)
+    return Publish(entry, look=False)
+
+
+def _raises(*raised: Exception):
+    """A job that fails so, time after time, and then succeeds; and what it was asked."""
+    left, asked = list(raised), []
+
+    def job(_context, request, _call):
+        asked.append(request)
+        if left:
+            raise left.pop(0)
+        return Published()
+
+    return job, asked
+
+
+@pytest.mark.parametrize(
+    ("raised", "failure"),
+    [
+        (
+            errors.Changed("other content", store="s", key="k", operation="read"),
+            Failure("Changed", "other content", "s", "k", "read"),
+        ),
+        (errors.JournalError("the disk is full"), Failure("Unavailable", "the disk is full")),
+        (
+            ValueError("of ours"),
+            Failure("Bug", "an error inside vstorefs: ValueError; the log has the details"),
+        ),
+    ],
+)
+def test_a_failure_is_told(context, request_, raised, failure):
+    job, asked = _raises(raised)
+    assert answer(job, context, request_, CALL) == failure
+    assert asked == [request_]
+
+
+def test_with_new_credentials_it_looks_first(context, request_, monkeypatch):
+    monkeypatch.setattr(context.stores, "doubt", lambda alias: alias == "here")
+    job, asked = _raises(errors.Denied("expired", store="here"))
+    assert answer(job, context, request_, CALL) == Published()
+    assert [one.look for one in asked] == [False, True]
+
+
+def test_what_stays_denied_is_denied(context, request_, monkeypatch):
+    denied = errors.Denied("no permission", store="here")
+    job, asked = _raises(denied)
+    monkeypatch.setattr(context.stores, "doubt", lambda _alias: False)
+    assert answer(job, context, request_, CALL) == Failure("Denied", "no permission", "here")
+    assert len(asked) == 1
+    job, asked = _raises(denied, denied)
+    monkeypatch.setattr(context.stores, "doubt", lambda _alias: True)
+    assert answer(job, context, request_, CALL) == Failure("Denied", "no permission", "here")
+    assert len(asked) == 2

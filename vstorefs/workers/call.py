@@ -1,0 +1,38 @@
+"""One request under way in a worker: what its job tells meanwhile, and what the front says of it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from vstorefs.workers.messages import Available, Remark, Report
+
+
+class Call:
+    """The other end of one job; used by the job's thread, while the worker's main thread passes on remarks."""
+
+    def __init__(self, report: Callable[[Report], None]) -> None:
+        self.report = report
+        self._available = 0
+        self._abandoned = False
+        self._changed = threading.Condition()
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether nobody needs the answer any more."""
+        return self._abandoned
+
+    def heed(self, remark: Remark) -> None:
+        """Take in what the front says."""
+        with self._changed:
+            if isinstance(remark, Available):
+                self._available = max(self._available, remark.until)
+            else:
+                self._abandoned = True
+            self._changed.notify_all()
+
+    def wait_for(self, chunk: int) -> bool:
+        """Wait until the front has said that a chunk has been in the cache; False when abandoned."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._abandoned or self._available > chunk)
+            return not self._abandoned

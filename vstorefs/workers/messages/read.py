@@ -1,0 +1,162 @@
+"""What is asked about contents and names: are they there, bring them in, hash them."""
+
+from __future__ import annotations
+
+import msgspec
+
+from vstorefs.ledger.manifest import ChangeWarning
+from vstorefs.model import Capabilities, Content, Entry, Hashes, Key, StoreId, Unshown
+from vstorefs.workers.messages.request import Noted, Request
+
+
+class Checked(msgspec.Struct, frozen=True, tag=True):
+    """Answer to Check."""
+
+    capabilities: Capabilities
+
+
+class Check(Request[Checked], frozen=True, tag=True):
+    """Does this store answer, and what can it do? Answer: Checked."""
+
+    store: StoreId
+
+
+class Listed(msgspec.Struct, frozen=True, tag=True):
+    """Answer to ListDirectory; `listed_at` (boottime seconds) is when the store was asked.
+
+    `why`: where it is `stale`, what stood in the way of a new one.
+    """
+
+    entries: tuple[Entry, ...]
+    listed_at: float
+    stale: bool = False
+    why: str = ""
+    complete: bool = True
+    unshown: tuple[Unshown, ...] = ()
+
+
+class ListDirectory(Request[Listed], frozen=True, tag=True):
+    """One directory, from the cache or the store. Answer: Listed.
+
+    The cache serves what was listed at or after `not_before` (seconds since boot).
+
+    If the store is unavailable, a cached listing of any age is answered, with `stale` set.
+    """
+
+    store: StoreId
+    directory: Key
+    not_before: float
+
+
+class Found(msgspec.Struct, frozen=True, tag=True):
+    """Answer to Find; None where there is nothing of that name."""
+
+    entry: Entry | None
+
+
+class Find(Request[Found], frozen=True, tag=True):
+    """One name of a directory whose listing is not complete. Answer: Found."""
+
+    store: StoreId
+    key: Key
+
+
+class Arrived(msgspec.Struct, frozen=True, tag=True):
+    """A chunk is in the cache, or here where the cache could not take it."""
+
+    chunk: int
+    data: bytes | None = None
+
+
+class Fetched(msgspec.Struct, frozen=True, tag=True):
+    """Answer to Fetch: bytes that came from the store."""
+
+    downloaded: int
+
+
+class Fetch(Request[Fetched], frozen=True, tag=True):
+    """Bring chunks [first, last) of a content into the cache. Progress: Arrived, in order. Answer: Fetched.
+
+    `pin`: keep them from eviction until the hashing of this content released them. `keep`: False
+    for content with a token that is not trusted; then every chunk travels in `Arrived.data`.
+    `anew`: what the cache holds of these chunks is damaged; drop it first.
+    """
+
+    content: Content
+    first: int
+    last: int
+    pin: bool
+    keep: bool = True
+    anew: bool = False
+
+    @property
+    def store(self) -> StoreId:
+        """The store of its content."""
+        return self.content.store
+
+
+class Available(msgspec.Struct, frozen=True, tag=True):
+    """Chunks [0, until) of the content being hashed have been in the cache."""
+
+    until: int
+
+
+class Hashed(msgspec.Struct, frozen=True, tag=True):
+    """Chunks [0, until) are hashed and no longer kept from eviction."""
+
+    until: int
+
+
+class HashDone(msgspec.Struct, frozen=True, tag=True):
+    """Answer to Hash.
+
+    `hashes` is None when it was abandoned. `reread` bytes had to be downloaded again. `warnings` follow from
+    what the hashes, or their absence, tell. `sums`: the xxh3 of each chunk, 8 bytes each, where asked for.
+    """
+
+    hashes: Hashes | None
+    reread: int = 0
+    mismatch: bool = False
+    warnings: tuple[ChangeWarning, ...] = ()
+    sums: bytes = b""
+
+
+class Hash(Request[HashDone], frozen=True, tag=True):
+    """Own the hashing of one content. Progress: Hashed. Answer: HashDone.
+
+    The front tells `Available` as chunks arrive in the cache. `sums`: tell the checksums of the chunks too.
+    """
+
+    content: Content
+    available: int
+    sums: bool = False
+
+
+class HashesKnown(msgspec.Struct, frozen=True, tag=True):
+    """Answer to Known. `read`: they were taken from a first read on this host."""
+
+    hashes: Hashes | None
+    read: bool
+
+
+class Known(Request[HashesKnown], frozen=True, tag=True):
+    """Has this content been hashed on a first read on this host? Answer: HashesKnown."""
+
+    content: Content
+
+
+class Release(Request[Noted], frozen=True, tag=True):
+    """Chunks [first, last) of a content need not be kept from eviction any more. Answer: Noted."""
+
+    content: Content
+    first: int
+    last: int
+
+
+class NoteRecency(Request[Noted], frozen=True, tag=True):
+    """Recency of chunks that were read (keys as `cache.keys.chunk_key` makes them).
+
+    Answer: Noted.
+    """
+
+    chunks: tuple[bytes, ...]

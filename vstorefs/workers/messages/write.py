@@ -1,0 +1,74 @@
+"""What is asked about changes: into the journal, into their store, out of a dead session's hands."""
+
+from __future__ import annotations
+
+import msgspec
+
+from vstorefs.model import JournalEntry, StoreId, Version
+from vstorefs.workers.messages.request import Request
+
+
+class Recorded(msgspec.Struct, frozen=True, tag=True):
+    """Answer to Record: the sequence numbers given, in order."""
+
+    seqs: tuple[int, ...]
+
+
+class Record(Request[Recorded], frozen=True, tag=True):
+    """Put entries into the journal in this order, in one synced transaction. Answer: Recorded.
+
+    `drop` are sequence numbers of entries that end in the same transaction (scratch content that
+    was renamed or removed).
+    """
+
+    entries: tuple[JournalEntry, ...]
+    drop: tuple[int, ...] = ()
+
+
+class Published(msgspec.Struct, frozen=True, tag=True):
+    """Answer to Publish.
+
+    `version` is the head that the entry made (or the head as it was, with `unchanged`, where the
+    content is equal); None for operations without one. `removed` is the tombstone of a removal or
+    rename. `late`: it stands beside the head, as its base was the head no more.
+    """
+
+    version: Version | None = None
+    unchanged: bool = False
+    removed: Version | None = None
+    late: bool = False
+
+
+class Publish(Request[Published], frozen=True, tag=True):
+    """Carry out one journal entry in its store, then take it out of the journal. Answer: Published.
+
+    Asked again after a failure or a dead worker with `look` set: then the store is looked at first.
+    `overdue`: taken over from a dead session, or waiting for over 60 s; such content never goes on
+    top of a head that is not its base.
+    """
+
+    entry: JournalEntry
+    look: bool
+    overdue: bool = False
+
+    @property
+    def store(self) -> StoreId:
+        """The store of its entry."""
+        return self.entry.store
+
+    def again(self) -> Publish:
+        """The same, with a look first."""
+        return msgspec.structs.replace(self, look=True)
+
+
+class Adopted(msgspec.Struct, frozen=True, tag=True):
+    """Answer to Adopt, in sequence order; they belong to the asking session now."""
+
+    entries: tuple[JournalEntry, ...]
+    held: int = 0
+
+
+class Adopt(Request[Adopted], frozen=True, tag=True):
+    """Take over the journal entries of dead sessions for these stores. Answer: Adopted."""
+
+    stores: tuple[StoreId, ...]
