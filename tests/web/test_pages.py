@@ -12,7 +12,8 @@ import pytest
 from tests.support.ledgers import hashes, many, seen
 from tests.web.conftest import THIS_HOST, Served
 from vstorefs import errors, files
-from vstorefs.ledger import manifest, opening
+from vstorefs.control.exchange import exchange
+from vstorefs.ledger import manifest
 from vstorefs.state import mounts
 from vstorefs.state.mounts import MountRecord
 
@@ -222,7 +223,7 @@ def test_a_store_that_is_away_takes_nothing_but_news(served: Served, monkeypatch
     run = served.runs.whole("one", "true", used=[("train.csv", seen("a"))])
     shutil.rmtree(served.site.project.default_store.url.removeprefix("file://"))
     news = served.site.news
-    news.problem = opening.exchange(served.site.chosen, served.site.ledger)
+    news.problem = exchange(served.site.chosen, served.site.ledger)
     page = served.page("/")
     assert "The default store cannot be asked" in page.text
     assert "there is no folder" in page.text

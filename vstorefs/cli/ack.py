@@ -6,7 +6,9 @@ import argparse
 
 from vstorefs import errors, files
 from vstorefs.cli.output import as_text
-from vstorefs.state import control, mounts
+from vstorefs.control import client
+from vstorefs.control.runs import AcceptChange
+from vstorefs.state import mounts
 
 DESCRIPTION = (
     "Accept that an input has changed: what the path has now, or that it is gone, is as it should be. "
@@ -31,18 +33,14 @@ def run(options: argparse.Namespace) -> int:
     """Tell the mount."""
     if not options.why.strip():
         raise errors.UsageError("--why is empty; say in a few words why the change is accepted")
-    record = control.mount_of(options.path)
-    answer = control.answer(
-        record,
-        {
-            "op": "accept",
-            "path": mounts.inside(record, options.path),
-            "why": as_text(options.why),
-            "user": files.user_name(),
-        },
-        timeout_s=_ACCEPT_S,
+    record = mounts.mount_of(options.path)
+    request = AcceptChange(
+        path=mounts.inside(record, options.path),
+        why=as_text(options.why),
+        user=files.user_name(),
     )
-    print(f"accepted: {answer['paths']} paths, {answer['ended']} warnings ended")
-    if answer["waiting"]:
-        print(f"other hosts do not know yet: {answer['why']}")
+    answer = client.ask(record, request, timeout_s=_ACCEPT_S)
+    print(f"accepted: {answer.paths} paths, {answer.ended} warnings ended")
+    if answer.waiting:
+        print(f"other hosts do not know yet: {answer.why}")
     return 0

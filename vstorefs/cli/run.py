@@ -10,11 +10,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from vstorefs import errors, project
 from vstorefs.cli import supervising
-from vstorefs.ledger import recording
+from vstorefs.control import recording
+from vstorefs.control.runs import RunEnded
 from vstorefs.ledger.opening import PROJECT_FILE, choose
 from vstorefs.state import mounts
 from vstorefs.state.mounts import MountRecord
@@ -78,18 +78,18 @@ def _end(record: MountRecord, run_id: str, status: int) -> None:
     _tell(answer)
 
 
-def _tell(answer: dict[str, Any]) -> None:
-    for warning in answer["warnings"]:
+def _tell(answer: RunEnded) -> None:
+    for warning in answer.warnings:
         print(f"vstorefs: {warning}", file=sys.stderr)
-    about = answer["run"]
+    about = answer.run
     print(
-        f"vstorefs: run {about['id'][:12]}: {about['inputs']} inputs, {about['outputs']} outputs, "
-        f"{about['warnings']} warnings; vstorefs show {about['name'] or about['id'][:12]}",
+        f"vstorefs: run {about.id[:12]}: {about.inputs} inputs, {about.outputs} outputs, "
+        f"{about.warnings} warnings; vstorefs show {about.name or about.id[:12]}",
         file=sys.stderr,
     )
-    if answer["waiting"]:
+    if answer.waiting:
         print(
-            f"vstorefs: its record is on this machine only, so far: {answer['why']}",
+            f"vstorefs: its record is on this machine only, so far: {answer.why}",
             file=sys.stderr,
         )
 

@@ -18,12 +18,11 @@ from vstorefs.ledger.archive import Archive, open_archive
 from vstorefs.ledger.ledger import Ledger
 from vstorefs.model import StoreSpec
 from vstorefs.project import Project
-from vstorefs.state import control, mounts
+from vstorefs.state import mounts
 from vstorefs.state.env import State
 from vstorefs.state.mounts import MountRecord
 
 PROJECT_FILE = "vstorefs.toml"
-_EXCHANGE_S = 90.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,18 +101,6 @@ def opened_with_state(chosen: Chosen) -> Iterator[tuple[Ledger, State]]:
 def ledger_of(state: State, default: StoreSpec) -> Ledger:
     """The ledger of the project whose default store this is; the store is opened when it is first needed."""
     return Ledger(state, default.id, _once(default), SystemClock())
-
-
-def exchange(chosen: Chosen, ledger: Ledger) -> str:
-    """Send what waits and take in what others wrote; gives why that could not be. A mount has what it needs for it."""
-    if chosen.mount is not None:
-        try:
-            answer = control.ask(chosen.mount, {"op": "exchange"}, timeout_s=_EXCHANGE_S)
-        except errors.VstorefsError as error:
-            return str(error)
-        return str(answer.get("why") or answer.get("error") or "")
-    _, why = ledger.exchange()
-    return why
 
 
 def _once(default: StoreSpec) -> Callable[[], Archive]:

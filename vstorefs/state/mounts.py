@@ -113,6 +113,17 @@ def find(path: str) -> MountRecord | None:
     return max(holding, key=lambda record: len(record.mount_point), default=None)
 
 
+def mount_of(path: str) -> MountRecord:
+    """The mount that is on a path or holds it. Raises: VstorefsError where there is none."""
+    absolute = os.path.abspath(Path(path).expanduser())  # noqa: PTH100 — without following links into a mount
+    record = find(absolute)
+    if record is None:
+        raise errors.VstorefsError(
+            f"{absolute} is not in a vstorefs mount of yours; `vstorefs status` lists those that there are"
+        )
+    return record
+
+
 def inside(record: MountRecord, path: str) -> str:
     """A path relative to the mount that holds it; empty for the mount itself."""
     absolute = os.path.abspath(Path(path).expanduser())  # noqa: PTH100 — without following links into a mount
