@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import trio
 
-from vstorefs import files, project
+from vstorefs import files, projectsources
 from vstorefs.control.protocol import Request
 from vstorefs.mount.control.server import Control, Handler, Pager
 from vstorefs.state import mounts
@@ -32,7 +32,7 @@ def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MountRec
         pid=os.getpid(),
         start=files.process_start(os.getpid()) or 0,
         socket=str(mounts.socket_path(point)),
-        project=project.for_url(tmp_path.as_uri(), {}),
+        project=projectsources.for_url(tmp_path.as_uri(), {}),
         cache_dir="",
         state_dir="",
         log_file=None,

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from vstorefs import errors, project
+from vstorefs import errors, projectsources
 from vstorefs.cli import supervising
 from vstorefs.control import recording
 from vstorefs.control.runs import RunEnded
@@ -132,7 +132,7 @@ def _present(options: argparse.Namespace) -> MountRecord | None:
 def _of_config(record: MountRecord | None, config: Path | None) -> MountRecord | None:
     """The mount, which must be of the project that was named, if one was."""
     if record is not None and config is not None:
-        named = project.load(config, os.environ)
+        named = projectsources.load(config, os.environ)
         if named.default_store.id != record.project.default_store.id:
             raise errors.UsageError(
                 f"the mount on {record.mount_point} is of another project than {config}; name one of the two"

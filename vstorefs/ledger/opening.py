@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from vstorefs import errors, project
+from vstorefs import errors, projectsources
 from vstorefs.clock import SystemClock
 from vstorefs.ledger.archive import Archive, open_archive
 from vstorefs.ledger.ledger import Ledger
 from vstorefs.model import StoreSpec
-from vstorefs.project import Project
+from vstorefs.project import Project, state_home
 from vstorefs.state import mounts
 from vstorefs.state.env import State
 from vstorefs.state.mounts import MountRecord
@@ -44,9 +44,9 @@ def choose(
 ) -> Chosen:
     """The project that is meant: of a project file, of one store, or of a path. Raises: UsageError."""
     if config is not None:
-        return _of_project(project.load(config, environ), state_dir, environ)
+        return _of_project(projectsources.load(config, environ), state_dir, environ)
     if url is not None:
-        return _of_project(project.for_url(url, environ), state_dir, environ)
+        return _of_project(projectsources.for_url(url, environ), state_dir, environ)
     if path is not None:
         record = mounts.find(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100 — not through links
         if record is None:
@@ -60,13 +60,13 @@ def choose(
     if record is not None or len(living) == 1:
         return _of_mount(record or living[0])
     if Path(PROJECT_FILE).is_file():
-        return _of_project(project.load(Path(PROJECT_FILE), environ), state_dir, environ)
+        return _of_project(projectsources.load(Path(PROJECT_FILE), environ), state_dir, environ)
     if living:
         points = ", ".join(one.mount_point for one in living)
         raise errors.UsageError(
             f"there are several mounts ({points}); name a folder in one of them with --mount, or a project file with -c"
         )
-    return _of_project(project.embedded(environ), state_dir, environ)
+    return _of_project(projectsources.embedded(environ), state_dir, environ)
 
 
 def _of_mount(record: MountRecord) -> Chosen:
@@ -77,7 +77,7 @@ def _of_project(found: Project, state_dir: Path | None, environ: Mapping[str, st
     same = [one for one in mounts.living() if one.project.stores == found.stores]
     if same:
         return Chosen(found, same[0], Path(same[0].state_dir))
-    folder = state_dir if state_dir is not None else project.state_home(environ)
+    folder = state_dir if state_dir is not None else state_home(environ)
     return Chosen(found, None, folder)
 
 
