@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.control.conftest import connected, scripted, serving
+from tests.support.controls import connected, scripted, serving
 from vstorefs import __version__, errors
 from vstorefs.cli import main
 from vstorefs.control import client, protocol

@@ -254,7 +254,15 @@ def test_a_mount_that_does_not_answer_is_said_so(served: Served) -> None:
         start = files.process_start(pid)
         assert start is not None
         record = MountRecord(
-            "/home/ada/data", pid, start, str(path), served.site.project, "", "", None, False
+            "/home/ada/data",
+            pid,
+            start,
+            str(path),
+            mounts.encoded(served.site.project),
+            "",
+            "",
+            None,
+            read_only=False,
         )
         mounts.write(record)
     run = served.runs.whole("one", "true", used=[("train.csv", seen("a"))])
