@@ -99,7 +99,7 @@ def test_asking_a_mount_takes_nothing_along(served: MountRecord, arguments: list
     assert found & {"vstorefs.model", "vstorefs.stores", "vstorefs.ledger"} == set()
 
 
-@pytest.mark.parametrize("word", ["--help", "--version"])
+@pytest.mark.parametrize("word", ["--help", "help", "--version"])
 def test_the_list_of_commands_imports_none(word: str) -> None:
     found = loaded(word)
     assert "vstorefs.cli.main" in found
@@ -109,7 +109,7 @@ def test_the_list_of_commands_imports_none(word: str) -> None:
 
 @pytest.mark.parametrize("command", list(COMMANDS))
 def test_no_command_loads_what_only_some_stores_and_pages_need(command: str) -> None:
-    found = loaded(command, "--help")
+    found = loaded("help", command)
     assert commands_in(found) >= {command}
     needed = {"logging", "subprocess", "tomllib", "lmdb", "xxhash"}
     assert found & (HEAVY - needed) == set(), command

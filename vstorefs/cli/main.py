@@ -43,10 +43,23 @@ examples:
   vstorefs log ~/data/train.csv                 every version of a file
   vstorefs umount ~/data
 
-`vstorefs COMMAND --help` tells more about each command.
+`vstorefs help COMMAND` tells more about each command.
 """
 
 
+_SHORT = """\
+Object stores as one directory tree that never overwrites and knows what you read.
+
+  vstorefs mount s3://my-bucket ~/data    show a store as a directory; without a URL, the one that comes along
+  vstorefs status                         what is mounted, and what is on its way
+  vstorefs log ~/data/train.csv           every version of a file
+  vstorefs restore ~/data/train.csv       bring back what was, deleted files too
+  vstorefs umount ~/data                  end a mount, when everything is in its store
+
+vstorefs help            all commands
+vstorefs help COMMAND    more about one, with examples
+"""
+_ALSO = {"unmount": "umount"}
 _FORMAT = argparse.RawDescriptionHelpFormatter
 
 
@@ -76,10 +89,28 @@ def _complete(part: argparse.ArgumentParser, name: str) -> None:
     part.set_defaults(run=command.run)
 
 
+def _led_on(arguments: Sequence[str]) -> list[str]:
+    """The arguments, with words that lead to a command replaced by it. Raises: UsageError for what leads nowhere."""
+    if arguments[0] == "help":
+        return [*_led_on(arguments[1:2]), "--help"] if len(arguments) > 1 else ["--help"]
+    name = _ALSO.get(arguments[0], arguments[0])
+    if name not in COMMANDS and not name.startswith("-"):
+        import difflib  # noqa: PLC0415 — only where something was mistyped
+
+        near = difflib.get_close_matches(name, [*COMMANDS, *_ALSO], 1)
+        hint = f"did you mean {near[0]}?" if near else "vstorefs help lists all"
+        raise errors.UsageError(f"there is no command {name}; {hint}")
+    return [name, *arguments[1:]]
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; gives the exit status."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if not given:
+        print(_SHORT, end="", file=sys.stderr)
+        return errors.EXIT_USAGE
     try:
-        return _run(sys.argv[1:] if arguments is None else arguments)
+        return _run(_led_on(given))
     except errors.VstorefsError as error:
         print(f"vstorefs: {error}", file=sys.stderr)
         return errors.to_exit_status(error)
