@@ -201,6 +201,8 @@ def test_a_command_of_the_first_protocol_is_told_in_its_own_words(record: MountR
     with serving(record, {PurgeVersions: purged}), connected(record) as say:
         answer = json.loads(say(b'{"op": "purge", "versions": [], "by": "me", "at": 1}'))
     assert answer["ok"] is False
+    # What `status` of then prints before the error.
+    assert (answer["mount_point"], answer["pid"]) == ("a mount of another vstorefs", record.pid)
     assert answer["error"] == (
         f"this mount was started by vstorefs {__version__} (control protocol {PROTOCOL}); this command is "
         "an older vstorefs (protocol 1): unmount and mount again, or use the matching vstorefs"

@@ -16,6 +16,7 @@ Whoever changes a request, an answer or a row in a way that the other side canno
 
 from __future__ import annotations
 
+import os
 from typing import Any, Generic, Self, TypeVar, get_args
 
 import msgspec
@@ -118,10 +119,15 @@ class Failure(Head, frozen=True, kw_only=True, tag_field="is", tag="failure"):
 
 
 class Refusal(Head, frozen=True, kw_only=True):
-    """What a mount answers to a command of another protocol, in the words of the first one."""
+    """What a mount answers to a command of another protocol, in the words of the first one.
+
+    `status` of then took `mount_point` and `pid` from every answer.
+    """
 
     error: str
     ok: bool = False
+    mount_point: str = "a mount of another vstorefs"
+    pid: int
 
 
 Reply = Page | Answer | Failure
@@ -171,7 +177,8 @@ def failure_line(error: errors.VstorefsError) -> bytes:
 
 def refusal_line(command: Head) -> bytes:
     """What a mount says to a command of another protocol."""
-    return _line(Refusal(**_OURS, error=mismatch("this mount", Head(**_OURS), command)))
+    error = mismatch("this mount", Head(**_OURS), command)
+    return _line(Refusal(**_OURS, error=error, pid=os.getpid()))
 
 
 def mismatch(mount: str, started_by: Head, command: Head | None = None) -> str:
