@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
+import json
 import pkgutil
 from typing import Any, get_type_hints
 
 import msgspec
 
 from vstorefs import control
-from vstorefs.control.protocol import Paged, Request
+from vstorefs.control.protocol import PROTOCOL, Paged, Request
 from vstorefs.mount.control.ledger import LedgerCalls
 from vstorefs.mount.control.maintenance import Upkeep
 from vstorefs.mount.control.restores import Restores
 from vstorefs.mount.control.status import Report
 from vstorefs.mount.control.surveys import Surveys
+
+SHAPE = (2, "23f24b7c68d6ef4f")
+"""The protocol's number, and a digest of all that is said in it."""
 
 HANDLERS = [
     (request, handler)
@@ -55,3 +60,22 @@ def test_pages_are_for_pagers() -> None:
     for request, _ in PAGERS:
         assert issubclass(request, Paged)
         assert issubclass(request.row_type(), msgspec.Struct)
+
+
+def test_what_is_said_changes_with_the_protocol_s_number() -> None:
+    said = {one for request in requests() for one in (request, request.answer_type())}
+    said |= {one.row_type() for one in requests() if issubclass(one, Paged)}
+    schemas = msgspec.json.schema_components(sorted(said, key=lambda one: one.__qualname__))
+    text = json.dumps(without_prose(schemas), sort_keys=True)
+    found = (PROTOCOL, hashlib.sha256(text.encode()).hexdigest()[:16])
+    assert found == SHAPE, "add one to PROTOCOL, unless this one was in no release, and note both"
+
+
+def without_prose(schema: Any) -> Any:
+    """A schema as it matters to the other side; properties may be called as prose is elsewhere."""
+    if isinstance(schema, list | tuple):
+        return [without_prose(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    prose = set() if "title" not in schema else {"title", "description"}
+    return {name: without_prose(one) for name, one in schema.items() if name not in prose}

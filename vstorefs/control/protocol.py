@@ -11,7 +11,8 @@ Every line of every protocol has `protocol` and `release`; a line without them i
 numbers. Where the numbers differ, nothing else of a line is read: the mount carries nothing out, and the command says
 what to do. A mount refuses with `ok` and `error` beside the numbers: commands of the first protocol look for these.
 
-Whoever changes a request, an answer or a row in a way that the other side cannot read adds one to PROTOCOL.
+Whoever changes a request, an answer or a row adds one to PROTOCOL, once for each release; a test remembers what is
+said.
 """
 
 from __future__ import annotations
