@@ -50,6 +50,7 @@ bench: setup ## speed beside rclone mount, as ratios
 	$(PYTHON) -m bench.main
 	$(PYTHON) -m bench.layouts
 	$(PYTHON) -m bench.start
+	$(PYTHON) -m bench.startup
 	$(PYTHON) -m bench.wide
 	$(PYTHON) -m bench.runs
 	$(PYTHON) -m bench.ledger

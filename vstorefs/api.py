@@ -15,24 +15,27 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, TextIO, cast, overload
+from typing import BinaryIO, Literal, TextIO, cast, overload
 
 import msgspec
 
 from vstorefs import errors
+from vstorefs.control import client, recording
+from vstorefs.control.exchange import EXCHANGE_S
+from vstorefs.control.history import ShowHistory
+from vstorefs.control.runs import Exchange
 from vstorefs.errors import VstorefsError
-from vstorefs.ledger import recording
 from vstorefs.ledger.manifest import ChangeWarning, Place
 from vstorefs.ledger.opening import choose, opened
 from vstorefs.model import VERSIONS_FOLDER
-from vstorefs.state import control, mounts
+from vstorefs.state import mounts
 from vstorefs.state.mounts import MountRecord
 from vstorefs.versions.history.names import quote
 
 __all__ = ["ChangeWarning", "Run", "Version", "VstorefsError", "history", "open", "run", "warnings"]
 
 AnyPath = str | os.PathLike[str]
-_EXCHANGE_S = 90.0
+_HISTORY_S = 90.0
 _recording = threading.Lock()
 """Held while this process is a run: what it opens can belong to one only."""
 
@@ -85,8 +88,9 @@ def history(path: AnyPath) -> list[Version]:
     Empty for a path that never was a file. Raises: VstorefsError where the path is in no mount.
     """
     text = os.fspath(path)
-    record = control.mount_of(text)
-    return msgspec.convert(control.history(record, mounts.inside(record, text)), list[Version])
+    record = mounts.mount_of(text)
+    found = client.ask(record, ShowHistory(mounts.inside(record, text)), timeout_s=_HISTORY_S)
+    return msgspec.convert(msgspec.to_builtins(found.versions), list[Version])
 
 
 @overload
@@ -192,9 +196,8 @@ def _ended(record: MountRecord, begun: Run) -> Iterator[None]:
 
 def _end(record: MountRecord, begun: Run, exit_status: int) -> None:
     answer = recording.end(record, begun.id, exit_status)
-    about: dict[str, Any] = answer["run"]
-    begun.inputs, begun.outputs = about["inputs"], about["outputs"]
-    begun.warnings = list(answer["warnings"])
+    begun.inputs, begun.outputs = answer.run.inputs, answer.run.outputs
+    begun.warnings = list(answer.warnings)
 
 
 def _status(error: BaseException) -> int:
@@ -208,7 +211,7 @@ def _status(error: BaseException) -> int:
 
 def _mount(mount: AnyPath | None) -> MountRecord:
     if mount is not None:
-        return control.mount_of(os.fspath(mount))
+        return mounts.mount_of(os.fspath(mount))
     found = choose(os.environ).mount
     if found is None:
         raise errors.VstorefsError(
@@ -226,7 +229,7 @@ def warnings(path: AnyPath | None = None) -> list[ChangeWarning]:
     chosen = choose(os.environ, path=text)
     if chosen.mount is not None:
         # What was opened a moment ago counts, and what other hosts have written.
-        control.ask(chosen.mount, {"op": "exchange"}, timeout_s=_EXCHANGE_S)
+        client.ask(chosen.mount, Exchange(), timeout_s=EXCHANGE_S)
     with opened(chosen) as ledger:
         if text is None or chosen.mount is None:
             return ledger.warnings()

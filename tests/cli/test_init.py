@@ -13,7 +13,7 @@ import jsonschema
 import pytest
 
 from tests.support.processes import ROOT, vstorefs
-from vstorefs import errors, project, projectschema
+from vstorefs import errors, projectfile, projectsources
 
 ENV = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}
 
@@ -31,7 +31,7 @@ def test_by_asking(tmp_path: Path) -> None:
     )
     assert result.returncode == 0, result.stderr
     assert "'ftp://nothing' names no kind of store" in result.stderr
-    made = project.load(tmp_path / "vstorefs.toml", {})
+    made = projectsources.load(tmp_path / "vstorefs.toml", {})
     assert (made.name, made.default) == ("mnist", "inputs")
     assert [(one.alias, one.url) for one in made.stores] == [
         ("inputs", "s3://bucket/mnist"),
@@ -44,7 +44,7 @@ def test_without_asking(tmp_path: Path) -> None:
     file = tmp_path / "p.toml"
     arguments = ["--store", "in=gs://b", "--store", "out=file:///srv/x", "--project", "p"]
     vstorefs("init", file, *arguments, env=ENV)
-    assert [one.alias for one in project.load(file, {}).stores] == ["in", "out"]
+    assert [one.alias for one in projectsources.load(file, {}).stores] == ["in", "out"]
     again = vstorefs("init", file, *arguments, env=ENV, check=False)
     assert (again.returncode, again.stderr.count("\n")) == (2, 1)
     assert "exists already" in again.stderr
@@ -73,13 +73,13 @@ PROJECTS = {
 
 @pytest.mark.parametrize("text", PROJECTS)
 def test_the_schema_says_what_the_program_says(text: str, tmp_path: Path) -> None:
-    schema = json.loads(json.dumps(projectschema.schema()))
+    schema = json.loads(json.dumps(projectfile.schema()))
     jsonschema.Draft202012Validator.check_schema(schema)
     found = jsonschema.Draft202012Validator(schema).is_valid(tomllib.loads(text))
     file = tmp_path / "p.toml"
     file.write_text(text)
     try:
-        project.load(file, {})
+        projectsources.load(file, {})
         loads = True
     except errors.UsageError:
         loads = False

@@ -6,7 +6,7 @@ import argparse
 import os
 
 from tests.support.processes import ROOT
-from vstorefs.cli.main import parser
+from vstorefs.cli.main import COMMANDS, parser
 
 PAGE = ROOT / "docs" / "reference" / "cli.md"
 
@@ -14,7 +14,7 @@ PAGE = ROOT / "docs" / "reference" / "cli.md"
 def render() -> str:
     """The page."""
     os.environ["COLUMNS"] = "100"
-    top = parser()
+    top = parser(*COMMANDS)
     parts = [
         "# The command line",
         "",

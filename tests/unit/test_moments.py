@@ -52,7 +52,7 @@ def test_a_moment_written_down_is_read_back(time_ns: int) -> None:
 def test_a_time_copied_from_a_history_shows_the_version_that_has_it(time_ns: int) -> None:
     version = Version(Key("f"), VersionId("v"), VersionKind.CONTENT, time_ns)
     (shown,) = items("f", [version])
-    assert time_ns <= moment_ns(str(shown["time"]), NOW) < time_ns + 10**6
+    assert time_ns <= moment_ns(shown.time, NOW) < time_ns + 10**6
 
 
 @settings(deadline=None)

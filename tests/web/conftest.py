@@ -17,7 +17,7 @@ import uvicorn
 
 from tests.support.ledgers import Runs, SetClock
 from tests.support.processes import answers, wait_until
-from vstorefs import project
+from vstorefs import projectsources
 from vstorefs.ledger.archive import FolderArchive
 from vstorefs.ledger.ledger import Ledger
 from vstorefs.ledger.opening import Chosen
@@ -101,7 +101,7 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     runtime.mkdir(mode=0o700)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
     (tmp_path / "store").mkdir()
-    shown = project.for_url((tmp_path / "store").as_uri(), {})
+    shown = projectsources.for_url((tmp_path / "store").as_uri(), {})
     spec = shown.default_store
     clock = SetClock()
     with contextlib.ExitStack() as stack:

@@ -24,7 +24,7 @@ from tests.support.ledgers import many
 from tests.support.mounts import Host, Mount, host
 from tests.support.processes import ROOT, wait_until
 from tests.web.test_ui import ui
-from vstorefs import project
+from vstorefs import projectsources
 from vstorefs.state.env import State
 
 pytestmark = pytest.mark.mount
@@ -342,7 +342,7 @@ def test_the_command_that_is_shown_ends_a_warning(story: Story) -> None:
 
 def test_ten_thousand_runs_are_paged_and_searched(story: Story) -> None:
     folder = story.mount.host.folder
-    shown = project.load(folder / "data.toml", {})
+    shown = projectsources.load(folder / "data.toml", {})
     state = State.open(folder / "home/.local/state/vstorefs")
     try:
         many(state, shown.default_store.id, RUNS)

@@ -13,7 +13,8 @@ import pytest
 from tests.support.ledgers import hashes, many, seen
 from tests.web.conftest import THIS_HOST, Served
 from vstorefs import errors, files
-from vstorefs.ledger import manifest, opening
+from vstorefs.control.exchange import exchange
+from vstorefs.ledger import manifest
 from vstorefs.state import mounts
 from vstorefs.state.mounts import MountRecord
 
@@ -239,7 +240,7 @@ def test_a_store_that_is_away_takes_nothing_but_news(served: Served, monkeypatch
     run = served.runs.whole("one", "true", used=[("train.csv", seen("a"))])
     shutil.rmtree(served.site.project.default_store.url.removeprefix("file://"))
     sync = served.site.sync
-    sync.problem = opening.exchange(served.site.chosen, served.site.ledger)
+    sync.problem = exchange(served.site.chosen, served.site.ledger)
     page = served.page("/")
     assert "Cannot sync with the default store." in page.text
     assert "there is no directory" in page.text
@@ -270,7 +271,15 @@ def test_a_mount_that_does_not_answer_is_said_so(served: Served) -> None:
         start = files.process_start(pid)
         assert start is not None
         record = MountRecord(
-            "/home/ada/data", pid, start, str(path), served.site.project, "", "", None, False
+            "/home/ada/data",
+            pid,
+            start,
+            str(path),
+            mounts.encoded(served.site.project),
+            "",
+            "",
+            None,
+            read_only=False,
         )
         mounts.write(record)
     run = served.runs.whole("one", "true", used=[("train.csv", seen("a"))])

@@ -6,7 +6,9 @@ import argparse
 
 from vstorefs import errors, files, units
 from vstorefs.cli.output import as_text
-from vstorefs.state import control, mounts
+from vstorefs.control import client
+from vstorefs.control.runs import AcceptChange
+from vstorefs.state import mounts
 
 DESCRIPTION = (
     "Acknowledge that an input has changed or was deleted on purpose. This ends the warnings about it, and is "
@@ -31,20 +33,16 @@ def run(options: argparse.Namespace) -> int:
     """Tell the mount."""
     if not options.why.strip():
         raise errors.UsageError("--why is empty; say in a few words why the change is accepted")
-    record = control.mount_of(options.path)
-    answer = control.answer(
-        record,
-        {
-            "op": "accept",
-            "path": mounts.inside(record, options.path),
-            "why": as_text(options.why),
-            "user": files.user_name(),
-        },
-        timeout_s=_ACCEPT_S,
+    record = mounts.mount_of(options.path)
+    request = AcceptChange(
+        path=mounts.inside(record, options.path),
+        why=as_text(options.why),
+        user=files.user_name(),
     )
+    answer = client.ask(record, request, timeout_s=_ACCEPT_S)
     print(
-        f"accepted: {units.count(answer['paths'], 'path')}, {units.count(answer['ended'], 'warning')} ended"
+        f"accepted: {units.count(answer.paths, 'path')}, {units.count(answer.ended, 'warning')} ended"
     )
-    if answer["waiting"]:
-        print(f"not yet visible to other hosts: {answer['why']}")
+    if answer.waiting:
+        print(f"not yet visible to other hosts: {answer.why}")
     return 0

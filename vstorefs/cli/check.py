@@ -5,19 +5,21 @@ from __future__ import annotations
 import argparse
 import itertools
 import os
-from typing import Any
+from collections.abc import Sequence
 
 from vstorefs import errors, units
 from vstorefs.cli import projects
 from vstorefs.cli.output import show_json
+from vstorefs.control import client
+from vstorefs.control.runs import CheckInputs
 from vstorefs.ledger import changes
 from vstorefs.ledger.input_check import InputCheck, Paths, is_asked
 from vstorefs.ledger.ledger import Ledger
-from vstorefs.ledger.manifest import Manifest, Run
+from vstorefs.ledger.manifest import ChangeWarning, Manifest, Run
 from vstorefs.ledger.opening import Chosen, choose
 from vstorefs.logs import visible
 from vstorefs.model import Key, StoreId
-from vstorefs.state import control, mounts
+from vstorefs.state import mounts
 from vstorefs.state.env import State
 from vstorefs.state.fingerprints import Fingerprints
 from vstorefs.state.probes import Probes
@@ -59,16 +61,17 @@ def run(options: argparse.Namespace) -> int:
         whole = ledger.manifest(against)
         asked = [_asked(found, whole, path) for path in options.paths]
         if found.mount is not None:
-            warnings = _by_mount(found, against, options.paths)
+            changed = _by_mount(found, against, options.paths)
         else:
-            warnings = _here(found, ledger, state, whole, tuple(itertools.chain(*asked)))
+            changed = _here(found, ledger, state, whole, tuple(itertools.chain(*asked)))
+    warnings = [changes.as_dict(one) for one in changed]
     if options.json:
         show_json(warnings)
     else:
         for one in warnings:
             print(f"{visible(one['path'])}: warning: {one['text']}")
-        changed = f"{len(warnings)} of " if warnings else "none of "
-        print(f"{changed}{units.count(against.inputs, 'input')} changed since run {against.label}")
+        count = f"{len(warnings)} of " if warnings else "none of "
+        print(f"{count}{units.count(against.inputs, 'input')} changed since run {against.label}")
     return errors.EXIT_FAILURE if options.strict and warnings else 0
 
 
@@ -82,7 +85,7 @@ def _asked(found: Chosen, whole: Manifest, path: str) -> Paths:
     """What a path names. Raises: UsageError for one outside the project, NotFound where the run used nothing there."""
     inside = path
     if found.mount is not None:
-        if control.mount_of(path).mount_point != found.mount.mount_point:
+        if mounts.mount_of(path).mount_point != found.mount.mount_point:
             raise errors.UsageError(f"{path} is not in the mount on {found.mount.mount_point}")
         inside = mounts.inside(found.mount, path)
     if not inside and not found.project.single:
@@ -93,19 +96,16 @@ def _asked(found: Chosen, whole: Manifest, path: str) -> Paths:
     return ((spec.id, key),)
 
 
-def _by_mount(found: Chosen, against: Run, paths: list[str]) -> list[dict[str, Any]]:
+def _by_mount(found: Chosen, against: Run, paths: list[str]) -> Sequence[ChangeWarning]:
     assert found.mount is not None
-    inside = [mounts.inside(found.mount, path) for path in paths]
-    answer = control.answer(
-        found.mount, {"op": "check", "run": against.id, "paths": inside}, timeout_s=_CHECK_S
-    )
-    warnings: list[dict[str, Any]] = answer["warnings"]
-    return warnings
+    inside = tuple(mounts.inside(found.mount, path) for path in paths)
+    request = CheckInputs(against.id, inside)
+    return client.ask(found.mount, request, timeout_s=_CHECK_S).warnings
 
 
 def _here(
     found: Chosen, ledger: Ledger, state: State, whole: Manifest, asked: Paths
-) -> list[dict[str, Any]]:
+) -> Sequence[ChangeWarning]:
     """Without a mount: the stores are asked from here."""
     opened: dict[StoreId, Store] = {}
 
@@ -118,4 +118,4 @@ def _here(
         return opened[wanted]
 
     check = InputCheck(ledger, Fingerprints(state), store_of)
-    return [changes.as_dict(one) for one in check.changed(whole, asked) if one is not None]
+    return [one for one in check.changed(whole, asked) if one is not None]

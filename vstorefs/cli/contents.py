@@ -15,13 +15,23 @@ import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
-from typing import Any, TextIO
+from typing import TextIO
+
+import msgspec
 
 from vstorefs import errors, units
 from vstorefs.cli import folders, histories
 from vstorefs.cli.output import show_json
 from vstorefs.cli.progress import Progress
-from vstorefs.state import control, mounts
+from vstorefs.control import client
+from vstorefs.control.maintenance import (
+    ChosenVersion,
+    CountVerified,
+    VerifyResult,
+    VerifyVersions,
+)
+from vstorefs.model import Mark
+from vstorefs.state import mounts
 from vstorefs.state.mounts import MountRecord
 from vstorefs.versions.history.names import label
 
@@ -29,7 +39,17 @@ _AT_ONCE = 8
 _VERSIONS = 50
 _BYTES = 256 << 20
 
-Row = dict[str, Any]
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A version that is not as recorded, or cannot be read."""
+
+    path: str
+    id: str
+    time: str
+    size: int
+    is_head: bool
+    problem: str
 
 
 @dataclass
@@ -39,7 +59,7 @@ class Tally:
     versions: int = 0
     bytes: int = 0
     recorded: int = 0
-    problems: list[Row] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
 
 
 def verify(options: argparse.Namespace) -> int:
@@ -47,12 +67,12 @@ def verify(options: argparse.Namespace) -> int:
     found = histories.below(options.url, to_purge=False)
     rows = [
         row
-        for row in histories.versions(found, {})
-        if (row["is_head"] or not options.heads) and "purged" not in row["marks"]
+        for row in histories.versions(found)
+        if (row.is_head or not options.heads) and Mark.PURGED.value not in row.marks
     ]
     with _notes(options, found) as notes:
         done = set(_read_notes(notes))
-        rest = [row for row in rows if (row["path"], row["id"]) not in done]
+        rest = [row for row in rows if (row.path, row.id) not in done]
         tally = _read(found.record, rest, notes, quiet=options.json)
         notes.truncate(0)
     earlier = len(rows) - len(rest)
@@ -63,7 +83,7 @@ def verify(options: argparse.Namespace) -> int:
                 "verified_before": earlier,
                 "bytes": tally.bytes,
                 "recorded": tally.recorded,
-                "problems": tally.problems,
+                "problems": msgspec.to_builtins(tally.problems),
             }
         )
     else:
@@ -100,12 +120,14 @@ def _read_notes(notes: TextIO) -> Iterator[tuple[str, str]]:
             yield path, version
 
 
-def _read(record: MountRecord, rows: Sequence[Row], notes: TextIO, *, quiet: bool) -> Tally:
+def _read(
+    record: MountRecord, rows: Sequence[ChosenVersion], notes: TextIO, *, quiet: bool
+) -> Tally:
     tally = Tally()
-    began = control.answer(record, {"op": "verified"}, timeout_s=None)["bytes"]
+    began = client.ask(record, CountVerified(), timeout_s=None).bytes
 
     def how_far() -> str:
-        size = control.answer(record, {"op": "verified"}, timeout_s=None)["bytes"] - began
+        size = client.ask(record, CountVerified(), timeout_s=None).bytes - began
         return f"{tally.versions} of {units.count(len(rows), 'version')} read, {units.size(size)}"
 
     with Progress(how_far) as progress, ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -113,8 +135,8 @@ def _read(record: MountRecord, rows: Sequence[Row], notes: TextIO, *, quiet: boo
         for answer in as_completed(waiting):
             for row, result in zip(waiting[answer], answer.result(), strict=True):
                 _count(tally, row, result)
-                if not result["problem"]:
-                    notes.write(json.dumps([row["path"], row["id"]]) + "\n")
+                if not result.problem:
+                    notes.write(json.dumps([row.path, row.id]) + "\n")
                 elif not quiet:
                     progress.clear()
                     print(_line(tally.problems[-1]), flush=True)
@@ -122,49 +144,49 @@ def _read(record: MountRecord, rows: Sequence[Row], notes: TextIO, *, quiet: boo
     return tally
 
 
-def _batches(rows: Sequence[Row]) -> Iterator[list[Row]]:
+def _batches(rows: Sequence[ChosenVersion]) -> Iterator[list[ChosenVersion]]:
     """Versions of one file each, so many and so large that the mount is not asked for too long."""
-    batch: list[Row] = []
+    batch: list[ChosenVersion] = []
     size = 0
     for row in rows:
-        other = bool(batch) and row["path"] != batch[0]["path"]
-        if batch and (other or len(batch) == _VERSIONS or size + row["size"] > _BYTES):
+        other = bool(batch) and row.path != batch[0].path
+        if batch and (other or len(batch) == _VERSIONS or size + row.size > _BYTES):
             yield batch
             batch, size = [], 0
         batch.append(row)
-        size += row["size"]
+        size += row.size
     if batch:
         yield batch
 
 
-def _ask(record: MountRecord, batch: Sequence[Row]) -> list[Row]:
+def _ask(record: MountRecord, batch: Sequence[ChosenVersion]) -> list[VerifyResult]:
     """What the mount says of each version, whatever it says."""
-    ids = [row["id"] for row in batch]
-    request = {"op": "verify", "path": batch[0]["path"], "ids": ids}
+    ids = tuple(row.id for row in batch)
     try:
-        answer = control.answer(record, request, timeout_s=None)
+        answer = client.ask(record, VerifyVersions(batch[0].path, ids), timeout_s=None)
     except errors.VstorefsError as error:
         return [_unread(one, f"cannot be read: {error}") for one in ids]
-    found = {result["id"]: result for result in answer["results"]}
+    found = {result.id: result for result in answer.results}
     return [found.get(one) or _unread(one, "is not in the store any more") for one in ids]
 
 
-def _unread(version: str, problem: str) -> Row:
-    return {"id": version, "size": 0, "problem": problem, "recorded": False}
+def _unread(version: str, problem: str) -> VerifyResult:
+    return VerifyResult(version, 0, problem, recorded=False)
 
 
-def _count(tally: Tally, row: Row, result: Row) -> None:
+def _count(tally: Tally, row: ChosenVersion, result: VerifyResult) -> None:
     tally.versions += 1
-    tally.bytes += result["size"]
-    tally.recorded += result["recorded"]
-    if result["problem"]:
-        about = {name: row[name] for name in ("path", "id", "time", "size", "is_head")}
-        tally.problems.append(about | {"problem": result["problem"]})
+    tally.bytes += result.size
+    tally.recorded += result.recorded
+    if result.problem:
+        tally.problems.append(
+            Problem(row.path, row.id, row.time, row.size, row.is_head, result.problem)
+        )
 
 
-def _line(problem: Row) -> str:
-    version = f"version {label(problem['id'])} of {units.moment_of(problem['time'])} UTC"
-    return f"{problem['path']}: {version}: {problem['problem']}"
+def _line(problem: Problem) -> str:
+    version = f"version {label(problem.id)} of {units.moment_of(problem.time)} UTC"
+    return f"{problem.path}: {version}: {problem.problem}"
 
 
 def _tell(tally: Tally, earlier: int) -> None:

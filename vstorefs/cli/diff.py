@@ -6,14 +6,18 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass
+
+import msgspec
 
 from vstorefs import errors, units
 from vstorefs.cli import points
 from vstorefs.cli.output import shown_path
 from vstorefs.cli.textdiff import compared
 from vstorefs.cli.versionfiles import version_file
-from vstorefs.state import control, mounts
+from vstorefs.control.client import Pages
+from vstorefs.control.history import DiffRow, Searched, ShowDiff
+from vstorefs.state import mounts
 from vstorefs.state.mounts import MountRecord
 from vstorefs.versions.history.comparison import Change
 
@@ -31,8 +35,16 @@ examples:
 Without --exit-code, the exit status is 0 whether there are differences or not.
 """
 
-_SIGNS = {Change.ADDED.value: "+", Change.REMOVED.value: "-", Change.CHANGED.value: "~"}
-_SIDES = ("before", "after")
+_SIGNS = {Change.ADDED: "+", Change.REMOVED: "-", Change.CHANGED: "~"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """A row, as it was asked for; `lines` are the differing ones, None where they are not compared."""
+
+    path: str
+    row: DiffRow
+    lines: str | None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,62 +62,60 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Ask the mount what differs, and print it as it comes."""
-    record = control.mount_of(options.path)
-    pages = control.Pages(
-        record,
-        {
-            "op": "diff",
-            "path": mounts.inside(record, options.path),
-            "from": points.point(options.one, record),
-            "to": points.point(options.other, record),
-        },
-    )
+    record = mounts.mount_of(options.path)
+    one, other = points.point(options.one, record), points.point(options.other, record)
+    pages = Pages(record, ShowDiff(mounts.inside(record, options.path), one, other))
     rows = _with_lines(record, options.path, pages)
     count = (_print_json if options.json else _print_text)(rows)
-    if not pages.end.get("files"):
+    if not pages.end.files:
         raise errors.VstorefsError(
             f"{options.path} has no versions: no such file or directory, now or earlier"
         )
     return 1 if count and options.exit_code else 0
 
 
-def _with_lines(record: MountRecord, given: str, pages: control.Pages) -> Iterator[dict[str, Any]]:
+def _with_lines(
+    record: MountRecord, given: str, pages: Pages[DiffRow, Searched]
+) -> Iterator[_Shown]:
     for row in pages:
-        row["diff"] = None
-        if not row["path"] and row["change"] == Change.CHANGED.value:
-            before, after = (version_file(record, given, row[side]["id"]) for side in _SIDES)
-            labels = [f"{given}@{row[side]['time']}" for side in _SIDES]
-            row["diff"] = compared(before, after, *labels)
-        row["path"] = shown_path(given, row["path"])
-        yield row
+        lines = None
+        if not row.path and row.before is not None and row.after is not None:
+            before, after = (
+                version_file(record, given, side.id) for side in (row.before, row.after)
+            )
+            labels = [f"{given}@{side.time}" for side in (row.before, row.after)]
+            lines = compared(before, after, *labels)
+        yield _Shown(shown_path(given, row.path), row, lines)
 
 
-def _print_json(rows: Iterator[dict[str, Any]]) -> int:
+def _print_json(rows: Iterator[_Shown]) -> int:
     count = 0
-    for count, row in enumerate(rows, 1):
+    for count, shown in enumerate(rows, 1):
+        row = msgspec.to_builtins(shown.row) | {"path": shown.path, "diff": shown.lines}
         sys.stdout.write(("[\n" if count == 1 else ",\n") + json.dumps(row, sort_keys=True))
     print("\n]" if count else "[]")
     return count
 
 
-def _print_text(rows: Iterator[dict[str, Any]]) -> int:
+def _print_text(rows: Iterator[_Shown]) -> int:
     totals = dict.fromkeys(_SIGNS, 0)
-    for row in rows:
-        totals[row["change"]] += 1
-        print(f"{_SIGNS[row['change']]} {row['path']}  {_about(row)}")
-        if row["diff"] is not None:
-            print(row["diff"], end="")
+    for shown in rows:
+        change = shown.row.change
+        totals[change] += 1
+        print(f"{_SIGNS[change]} {shown.path}  {_about(shown.row)}")
+        if shown.lines is not None:
+            print(shown.lines, end="")
     if sum(totals.values()) > 1:
-        print(", ".join(f"{count} {change}" for change, count in totals.items() if count))
+        print(", ".join(f"{count} {change.value}" for change, count in totals.items() if count))
     return sum(totals.values())
 
 
-def _about(row: dict[str, Any]) -> str:
-    sides = [side for side in (row["before"], row["after"]) if side is not None]
-    sizes = [units.size(side["size"]) for side in sides]
-    if row["change"] != Change.CHANGED.value:
+def _about(row: DiffRow) -> str:
+    sides = [side for side in (row.before, row.after) if side is not None]
+    sizes = [units.size(side.size) for side in sides]
+    if row.change is not Change.CHANGED:
         return sizes[0]
-    hashes = [side["sha256"][:12] for side in sides if side["sha256"]]
+    hashes = [side.sha256[:12] for side in sides if side.sha256]
     told = f"  sha256 {' → '.join(hashes)}" if len(hashes) == 2 else ""
-    unsure = "" if row["certain"] else "  (may have changed: no hashes are known)"
+    unsure = "" if row.certain else "  (may have changed: no hashes are known)"
     return f"{' → '.join(sizes)}{told}{unsure}"

@@ -7,7 +7,9 @@ from typing import Any
 
 from vstorefs import errors, units
 from vstorefs.cli.output import show_json, shown_path
-from vstorefs.state import control, mounts
+from vstorefs.control.client import Pages
+from vstorefs.control.history import ShowCost
+from vstorefs.state import mounts
 from vstorefs.versions.history import selection
 from vstorefs.versions.history.selection import Rule
 
@@ -61,24 +63,19 @@ _COLUMNS = (
 def run(options: argparse.Namespace) -> int:
     """Ask the mount, and print a line for each part."""
     purges = _purges(options)
-    record = control.mount_of(options.path)
-    question = {
-        "op": "cost",
-        "path": mounts.inside(record, options.path),
-        "depth": max(0, options.depth),
-        "purges": purges,
-    }
-    pages = control.Pages(record, question)
-    rows = [row | {"path": shown_path(options.path, row["path"])} for row in pages]
-    if not pages.end.get("files"):
+    record = mounts.mount_of(options.path)
+    inside = mounts.inside(record, options.path)
+    pages = Pages(record, ShowCost(inside, max(0, options.depth), tuple(purges)))
+    rows = list(pages)
+    if not pages.end.files:
         raise errors.VstorefsError(
             f"{options.path} has no versions: no such file or directory, now or earlier"
         )
     columns = _COLUMNS if options.history else _COLUMNS[:2]
     found = [
-        {"path": row["path"]}
-        | {key: row[key] for key, _ in columns}
-        | ({"freed": dict(zip(purges, row["freed"], strict=True))} if purges else {})
+        {"path": shown_path(options.path, row.path)}
+        | {key: getattr(row, key) for key, _ in columns}
+        | ({"freed": dict(zip(purges, row.freed, strict=True))} if purges else {})
         for row in rows
     ]
     if options.json:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 
 from vstorefs import errors
-from vstorefs.state import control, mounts
+from vstorefs.control import client
+from vstorefs.control.status import Drain
+from vstorefs.state import mounts
 
 DESCRIPTION = (
     "Wait until all pending changes (writes, renames, deletions) are uploaded to their stores."
@@ -25,11 +27,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Ask each mount to finish."""
     for record in (
-        [control.mount_of(options.mount)] if options.mount is not None else mounts.living()
+        [mounts.mount_of(options.mount)] if options.mount is not None else mounts.living()
     ):
-        answer = control.ask(record, {"op": "flush"}, timeout_s=None)
-        if not answer["ok"]:
-            left = answer.get("pending", [])
-            why = f"; the first: {left[0]['path']}: {left[0]['error']}" if left else ""
-            raise errors.VstorefsError(f"{record.mount_point}: {answer['error']}{why}")
+        answer = client.ask(record, Drain(), timeout_s=None)
+        if answer.pending:
+            first = answer.pending[0]
+            raise errors.VstorefsError(
+                f"{record.mount_point}: {answer.left}; the first: {first.path}: {first.error}"
+            )
     return 0

@@ -7,7 +7,8 @@ import os
 import shutil
 from pathlib import Path
 
-from vstorefs.project import parse_size, state_home
+from vstorefs.project import state_home
+from vstorefs.projectfile import parse_size
 
 _CACHE_BYTES = 10 << 30
 _SMALLEST_BYTES = 64 << 20

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
+
+import msgspec
 
 from vstorefs import errors, units
 from vstorefs.cli.progress import Progress
-from vstorefs.state import control, mounts
+from vstorefs.control import client
+from vstorefs.control.maintenance import ChooseVersions, ChosenVersion, FindPaths
+from vstorefs.state import mounts
 from vstorefs.state.mounts import MountRecord
+from vstorefs.versions.history.selection import Selection
 
 _REQUEST_BYTES = 40_000
 _PATHS = 50
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,34 +33,35 @@ class Below:
 
 def below(path: str, *, to_purge: bool) -> Below:
     """What is at or below a path, deleted files too. Raises: VstorefsError where nothing ever was."""
-    record = control.mount_of(path)
-    request = {"op": "paths", "path": mounts.inside(record, path), "to_purge": to_purge}
-    answer = control.answer(record, request, timeout_s=None)
-    if not answer["paths"]:
+    record = mounts.mount_of(path)
+    answer = client.ask(
+        record, FindPaths(mounts.inside(record, path), to_purge=to_purge), timeout_s=None
+    )
+    if not answer.paths:
         raise errors.VstorefsError(
             f"{path} has no versions: no such file or directory, now or earlier"
         )
-    return Below(record, tuple(answer["paths"]), tuple(answer["stores"]))
+    return Below(record, answer.paths, answer.stores)
 
 
-def versions(found: Below, request: dict[str, Any]) -> list[dict[str, Any]]:
-    """The versions of all files that a request chooses, as the mount tells of them."""
-    rows: list[dict[str, Any]] = []
+def versions(found: Below, selection: Selection | None = None) -> list[ChosenVersion]:
+    """The versions of all files that a selection chooses; without one, all that have content."""
+    rows: list[ChosenVersion] = []
     looked = 0
     with Progress(lambda: f"{looked} of {units.count(len(found.paths), 'file')} checked"):
         for paths in batches(found.paths, _PATHS):
-            asked = request | {"op": "chosen", "paths": paths}
-            rows += control.answer(found.record, asked, timeout_s=None)["versions"]
+            request = ChooseVersions(tuple(paths), selection)
+            rows += client.ask(found.record, request, timeout_s=None).versions
             looked += len(paths)
     return rows
 
 
-def batches(items: Sequence[Any], most: int) -> Iterator[list[Any]]:
+def batches(items: Sequence[Item], most: int) -> Iterator[list[Item]]:
     """Items in lists of so many at most, each short enough for one request."""
-    batch: list[Any] = []
+    batch: list[Item] = []
     size = 0
     for item in items:
-        length = len(json.dumps(item)) + 2
+        length = len(msgspec.json.encode(item)) + 1
         if batch and (len(batch) == most or size + length > _REQUEST_BYTES):
             yield batch
             batch, size = [], 0

@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from vstorefs import errors, project, projectschema
+from vstorefs import errors, projectfile, projectsources
 from vstorefs.cli.output import show_json
 from vstorefs.stores import registry
 
@@ -74,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Ask, write, and say what comes next."""
     if options.schema:
-        show_json(projectschema.schema())
+        show_json(projectfile.schema())
         return 0
     if options.file.exists():
         raise errors.UsageError(f"{options.file} exists already; choose another name")
@@ -88,7 +88,7 @@ def run(options: argparse.Namespace) -> int:
     except OSError as error:
         raise errors.UsageError(f"cannot write {options.file}: {error.strerror}") from error
     try:
-        project.load(options.file, os.environ)
+        projectsources.load(options.file, os.environ)
     except errors.UsageError:
         options.file.unlink()
         raise

@@ -8,12 +8,16 @@ import json
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import Any
+
+import msgspec
 
 from vstorefs import errors, units
 from vstorefs.cli.output import show_json, shown_path
+from vstorefs.cli.versionfiles import history_of
+from vstorefs.control.client import Pages
+from vstorefs.control.history import LogRow, ShowLog
 from vstorefs.model import VersionKind
-from vstorefs.state import control, mounts
+from vstorefs.state import mounts
 from vstorefs.versions.history.names import label
 from vstorefs.versions.history.texts import marks_text, table
 
@@ -44,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
     if len(options.paths) == 1 and _print_file(options, options.paths[0]):
         return 0
     found = [_Rows(path, options.limit) for path in options.paths]
-    rows: Iterable[dict[str, Any]] = heapq.merge(*found, key=lambda row: str(row["time"]))
+    rows: Iterable[LogRow] = heapq.merge(*found, key=lambda row: row.time)
     if options.limit is not None:
         rows = deque(rows, maxlen=options.limit)
     (_print_json if options.json else _print_lines)(rows)
@@ -55,15 +59,11 @@ def run(options: argparse.Namespace) -> int:
 
 def _print_file(options: argparse.Namespace, path: str) -> bool:
     """Print the history of one file; False where the path is none."""
-    record = control.mount_of(path)
-    inside = mounts.inside(record, path)
-    if not inside:
-        return False
-    versions = control.history(record, inside)[-(options.limit or 0) :]
+    versions = history_of(mounts.mount_of(path), path)[-(options.limit or 0) :]
     if not versions:
         return False
     if options.json:
-        show_json(versions)
+        show_json(msgspec.to_builtins(versions))
     else:
         print(table(versions), end="")
     return True
@@ -74,44 +74,42 @@ class _Rows:
 
     def __init__(self, path: str, limit: int | None) -> None:
         self._path = path
-        record = control.mount_of(path)
-        question = {"op": "log", "path": mounts.inside(record, path), "limit": limit}
-        self._pages = control.Pages(record, question)
+        record = mounts.mount_of(path)
+        self._pages = Pages(record, ShowLog(mounts.inside(record, path), limit))
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
+    def __iter__(self) -> Iterator[LogRow]:
         for row in self._pages:
-            row["path"] = shown_path(self._path, row["path"])
-            yield row
+            yield msgspec.structs.replace(row, path=shown_path(self._path, row.path))
 
     def check(self) -> None:
         """Raises: VstorefsError where there is nothing of that name."""
-        if not self._pages.end.get("files"):
+        if not self._pages.end.files:
             raise errors.VstorefsError(
                 f"{self._path} has no versions: no such file, now or earlier"
             )
 
 
-def _print_json(rows: Iterable[dict[str, Any]]) -> None:
+def _print_json(rows: Iterable[LogRow]) -> None:
     """A list, printed as it comes: it may be long."""
     before = "[\n"
     for row in rows:
-        sys.stdout.write(before + json.dumps(row, sort_keys=True))
+        sys.stdout.write(before + json.dumps(msgspec.to_builtins(row), sort_keys=True))
         before = ",\n"
     print("[]" if before == "[\n" else "\n]")
 
 
-def _print_lines(rows: Iterable[dict[str, Any]]) -> None:
+def _print_lines(rows: Iterable[LogRow]) -> None:
     for number, row in enumerate(rows):
         if number == 0:
             print(f"{'TIME (UTC)':23}  {'SIZE':>12}  {'SHA256':12}  {'ID':12}  PATH")
-        deleted = row["kind"] == VersionKind.TOMBSTONE.value
-        marks = marks_text(row["marks"], is_head=row["is_head"])
+        deleted = row.kind == VersionKind.TOMBSTONE.value
+        marks = marks_text(row.marks, is_head=row.is_head)
         print(
-            f"{units.moment_of(row['time']):23}",
-            f"{'deleted' if deleted else row['size']:>12}",
-            f"{(row['sha256'] or '-')[:12]:12}",
-            f"{label(row['id']):12}",
-            row["path"] + (f"  ({marks})" if marks else ""),
+            f"{units.moment_of(row.time):23}",
+            f"{'deleted' if deleted else row.size:>12}",
+            f"{(row.sha256 or '-')[:12]:12}",
+            f"{label(row.id):12}",
+            row.path + (f"  ({marks})" if marks else ""),
             sep="  ",
         )
 

@@ -43,45 +43,74 @@ examples:
   vstorefs log ~/data/train.csv                 every version of a file
   vstorefs umount ~/data
 
-`vstorefs COMMAND --help` describes each command.
+`vstorefs help COMMAND` describes each command.
 """
 
 
-def parser() -> argparse.ArgumentParser:
-    """The whole command line; each command's module adds its own part."""
+_SHORT = """\
+Object stores as one directory tree that never overwrites and knows what you read.
+
+  vstorefs mount s3://my-bucket ~/data    show a store as a directory; without a URL, the one that comes along
+  vstorefs status                         what is mounted, and what is on its way
+  vstorefs log ~/data/train.csv           every version of a file
+  vstorefs restore ~/data/train.csv       bring back what was, deleted files too
+  vstorefs umount ~/data                  end a mount, when everything is in its store
+
+vstorefs help            all commands
+vstorefs help COMMAND    more about one, with examples
+"""
+_ALSO = {"unmount": "umount"}
+_FORMAT = argparse.RawDescriptionHelpFormatter
+
+
+def parser(*names: str) -> argparse.ArgumentParser:
+    """The commands that are named, complete; without names all of them, each by its purpose alone."""
     top = argparse.ArgumentParser(
         prog="vstorefs",
         description="Object stores as one directory tree that never overwrites and knows what you read.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_FORMAT,
     )
     top.add_argument("--version", action="version", version=f"vstorefs {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name, purpose in COMMANDS.items():
-        command = importlib.import_module(f"vstorefs.cli.{name}")
-        part = commands.add_parser(
-            name,
-            help=purpose,
-            description=command.DESCRIPTION,
-            epilog=command.EXAMPLES,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        command.add_arguments(part)
-        part.set_defaults(run=command.run)
+    for name in names or COMMANDS:
+        part = commands.add_parser(name, help=COMMANDS[name], formatter_class=_FORMAT)
+        if name in names:
+            _complete(part, name)
     return top
+
+
+def _complete(part: argparse.ArgumentParser, name: str) -> None:
+    """Add what a command's module knows. Only that is imported: some take longer than most commands run."""
+    command = importlib.import_module(f"vstorefs.cli.{name}")
+    part.description = command.DESCRIPTION
+    part.epilog = command.EXAMPLES
+    command.add_arguments(part)
+    part.set_defaults(run=command.run)
+
+
+def _led_on(arguments: Sequence[str]) -> list[str]:
+    """The arguments, with words that lead to a command replaced by it. Raises: UsageError for what leads nowhere."""
+    if arguments[0] == "help":
+        return [*_led_on(arguments[1:2]), "--help"] if len(arguments) > 1 else ["--help"]
+    name = _ALSO.get(arguments[0], arguments[0])
+    if name not in COMMANDS and not name.startswith("-"):
+        import difflib  # noqa: PLC0415 — only where something was mistyped
+
+        near = difflib.get_close_matches(name, [*COMMANDS, *_ALSO], 1)
+        hint = f"did you mean {near[0]}?" if near else "vstorefs help lists all"
+        raise errors.UsageError(f"there is no command {name}; {hint}")
+    return [name, *arguments[1:]]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; gives the exit status."""
-    top = parser()
-    options, rest = top.parse_known_args(arguments)
-    # argparse takes what stands behind an option for surplus, where a list of names was begun before it.
-    if rest and (not hasattr(options, "where") or any(one.startswith("-") for one in rest)):
-        top.error(f"unknown arguments: {' '.join(rest)}; see vstorefs {options.command} --help")
-    if rest:
-        options.where += rest
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if not given:
+        print(_SHORT, end="", file=sys.stderr)
+        return errors.EXIT_USAGE
     try:
-        return int(options.run(options) or 0)
+        return _run(_led_on(given))
     except errors.VstorefsError as error:
         print(f"vstorefs: {error}", file=sys.stderr)
         return errors.to_exit_status(error)
@@ -91,6 +120,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever read the output has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _run(arguments: Sequence[str]) -> int:
+    top = parser(*(name for name in arguments[:1] if name in COMMANDS))
+    options, rest = top.parse_known_args(arguments)
+    # argparse takes what stands behind an option for surplus, where a list of names was begun before it.
+    if rest and (not hasattr(options, "where") or any(one.startswith("-") for one in rest)):
+        top.error(f"unknown arguments: {' '.join(rest)}; see vstorefs {options.command} --help")
+    if rest:
+        options.where += rest
+    return int(options.run(options) or 0)
 
 
 if __name__ == "__main__":

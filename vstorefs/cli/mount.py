@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from vstorefs import errors, logs, project
+from vstorefs import errors, logs, projectsources
 from vstorefs.cli import at, folders
 from vstorefs.ledger import lockfile
 from vstorefs.ledger.opening import Chosen
@@ -133,10 +133,10 @@ def _lock(options: argparse.Namespace, what: Project) -> Lock | None:
 
 def _project(options: argparse.Namespace) -> Project:
     if options.config is not None:
-        return project.load(options.config, os.environ, read_only=options.read_only)
+        return projectsources.load(options.config, os.environ, read_only=options.read_only)
     if len(options.where) == 2:
-        return project.for_url(options.where[0], os.environ, read_only=options.read_only)
-    return project.embedded(os.environ, read_only=options.read_only)
+        return projectsources.for_url(options.where[0], os.environ, read_only=options.read_only)
+    return projectsources.embedded(os.environ, read_only=options.read_only)
 
 
 def _check_system() -> None:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
-
-from vstorefs.logs import visible
 
 
 def show_json(value: Any) -> None:
     """Print a value for programs."""
+    import json  # noqa: PLC0415 — most commands print text
+
     print(json.dumps(value, indent=2, sort_keys=True))
 
 
 def show_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print rows in columns, as wide as they need to be."""
+    from vstorefs.logs import visible  # noqa: PLC0415 — brings all of logging along
+
     rows = [[visible(cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
     for row in (header, *rows):

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from vstorefs.control.exchange import exchange
 from vstorefs.ledger.ledger import Ledger
-from vstorefs.ledger.opening import Chosen, choose, exchange, opened_with_state
+from vstorefs.ledger.opening import Chosen, choose, opened_with_state
 from vstorefs.state.env import State
 
 

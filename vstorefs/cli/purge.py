@@ -8,16 +8,16 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from vstorefs import errors, files, units
 from vstorefs.cli import histories, projects
 from vstorefs.cli.progress import Progress
 from vstorefs.clock import SystemClock
+from vstorefs.control import client
+from vstorefs.control.maintenance import ChosenVersion, Named, PurgeOutcome, PurgeVersions
 from vstorefs.ledger.manifest import Input, Output, Seen
 from vstorefs.ledger.opening import choose
 from vstorefs.model import Key, StoreId, Token, VersionId
-from vstorefs.state import control
 from vstorefs.state.mounts import MountRecord
 from vstorefs.versions.history import selection
 from vstorefs.versions.history.names import label
@@ -42,7 +42,6 @@ or a legal hold protects them.
 
 _VERSIONS = 200
 
-Row = dict[str, Any]
 Needed = Callable[[StoreId, Key, VersionId, Token], str | None]
 """Why a version is still needed, None where nothing is known to need it."""
 
@@ -72,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
     """Say what goes, ask, and remove it."""
     wanted = selection.parse(options.versions)
     found = histories.below(options.path, to_purge=True)
-    rows = histories.versions(found, _request(wanted))
+    rows = histories.versions(found, wanted)
     _see_that_ids_are_clear(rows, wanted)
     if not rows:
         print("nothing to purge")
@@ -108,18 +107,9 @@ def _needed(mount_point: str) -> Needed:
     return why
 
 
-def _request(wanted: Selection) -> Row:
-    return {
-        "rule": wanted.rule.value,
-        "keep": wanted.keep,
-        "older_ns": wanted.older_ns,
-        "ids": list(wanted.ids),
-    }
-
-
-def _see_that_ids_are_clear(rows: Sequence[Row], wanted: Selection) -> None:
+def _see_that_ids_are_clear(rows: Sequence[ChosenVersion], wanted: Selection) -> None:
     for word in wanted.ids if wanted.rule is Rule.NAMED else ():
-        named = [row for row in rows if row["id"].startswith(word) or _label(row).startswith(word)]
+        named = [row for row in rows if row.id.startswith(word) or _label(row).startswith(word)]
         if len(named) != 1:
             why = "no version" if not named else units.count(len(named), "version")
             raise errors.UsageError(
@@ -127,14 +117,16 @@ def _see_that_ids_are_clear(rows: Sequence[Row], wanted: Selection) -> None:
             )
 
 
-def _see_that_nothing_is_needed(rows: Sequence[Row], needed: Needed, *, allowed: bool) -> None:
+def _see_that_nothing_is_needed(
+    rows: Sequence[ChosenVersion], needed: Needed, *, allowed: bool
+) -> None:
     reasons = 0
     for row in rows:
-        key, store = Key(row["key"]), StoreId(row["store"])
-        why = needed(store, key, VersionId(row["id"]), Token(row["token"]))
+        key, store = Key(row.key), StoreId(row.store)
+        why = needed(store, key, VersionId(row.id), Token(row.token or ""))
         if why is not None:
             reasons += 1
-            print(f"{row['path']}: version {_label(row)} is protected: {why}", file=sys.stderr)
+            print(f"{row.path}: version {_label(row)} is protected: {why}", file=sys.stderr)
     if reasons and not allowed:
         raise errors.VstorefsError(
             f"{units.count(reasons, 'version is', 'versions are')} protected; nothing was deleted; "
@@ -142,17 +134,15 @@ def _see_that_nothing_is_needed(rows: Sequence[Row], needed: Needed, *, allowed:
         )
 
 
-def _show(rows: Sequence[Row]) -> None:
-    width = max(len(row["path"]) for row in rows)
+def _show(rows: Sequence[ChosenVersion]) -> None:
+    width = max(len(row.path) for row in rows)
     for row in rows:
-        time = units.moment_of(row["time"])
-        print(
-            f"{row['path']:{width}}  {time}  {_label(row)}  {row['size']:>14}{_remarks(row)}".rstrip()
-        )
-    files = len({row["path"] for row in rows})
-    size = sum(row["size"] for row in rows)
+        time = units.moment_of(row.time)
+        print(f"{row.path:{width}}  {time}  {_label(row)}  {row.size:>14}{_remarks(row)}".rstrip())
+    files = len({row.path for row in rows})
+    size = sum(row.size for row in rows)
     print(f"{_count(rows)} of {units.count(files, 'file')}, {units.size(size)}")
-    heads = sum(bool(row["is_head"]) for row in rows)
+    heads = sum(bool(row.is_head) for row in rows)
     if heads:
         print(
             f"including {units.count(heads, 'current version, whose file is', 'current versions, whose files are')} "
@@ -160,10 +150,10 @@ def _show(rows: Sequence[Row]) -> None:
         )
 
 
-def _remarks(row: Row) -> str:
-    remarks = ["current"] if row["is_head"] else []
-    remarks += ["hashes unknown"] if row["sha256"] is None else []
-    remarks += ["purge unfinished"] if row["purging"] else []
+def _remarks(row: ChosenVersion) -> str:
+    remarks = ["current"] if row.is_head else []
+    remarks += ["hashes unknown"] if row.sha256 is None else []
+    remarks += ["purge unfinished"] if row.purging else []
     return f"  {', '.join(remarks)}"
 
 
@@ -176,21 +166,17 @@ def _ask() -> None:
         raise errors.VstorefsError("aborted; nothing was deleted")
 
 
-def _purge(record: MountRecord, rows: Sequence[Row]) -> int:
-    outcomes: list[Row] = []
-    request = {
-        "op": "purge",
-        "by": f"{files.user_name()}@{socket.gethostname()}",
-        "at": SystemClock().wall_ns(),
-    }
-    wanted = [{"path": row["path"], "id": row["id"]} for row in rows]
+def _purge(record: MountRecord, rows: Sequence[ChosenVersion]) -> int:
+    outcomes: list[PurgeOutcome] = []
+    by, at = f"{files.user_name()}@{socket.gethostname()}", SystemClock().wall_ns()
+    wanted = [Named(row.path, row.id) for row in rows]
     with Progress(lambda: f"{len(outcomes)} of {_count(rows)} purged"):
         for row in rows:
-            if row["is_head"]:
-                _delete(Path(record.mount_point) / row["path"])
+            if row.is_head:
+                _delete(Path(record.mount_point) / row.path)
         for batch in histories.batches(wanted, _VERSIONS):
-            asked = request | {"versions": batch}
-            outcomes += control.answer(record, asked, timeout_s=None)["outcomes"]
+            request = PurgeVersions(tuple(batch), by, at)
+            outcomes += client.ask(record, request, timeout_s=None).outcomes
     return _tell(rows, outcomes)
 
 
@@ -204,21 +190,21 @@ def _delete(path: Path) -> None:
         print(f"{path}: cannot delete: {error.strerror}", file=sys.stderr)
 
 
-def _tell(rows: Sequence[Row], outcomes: Sequence[Row]) -> int:
-    failed = {(one["path"], one["id"]) for one in outcomes if one["error"]}
+def _tell(rows: Sequence[ChosenVersion], outcomes: Sequence[PurgeOutcome]) -> int:
+    failed = {(one.path, one.id) for one in outcomes if one.error}
     for one in outcomes:
-        if one["error"]:
-            print(f"{one['path']}: {label(one['id'])}: not purged: {one['error']}", file=sys.stderr)
-        elif one["kept"]:
-            print(f"{one['path']}: {label(one['id'])}: content kept, {one['kept']} shares it")
-    gone = [row for row in rows if (row["path"], row["id"]) not in failed]
-    print(f"purged {_count(gone)}, {units.size(sum(row['size'] for row in gone))}")
+        if one.error:
+            print(f"{one.path}: {label(one.id)}: not purged: {one.error}", file=sys.stderr)
+        elif one.kept:
+            print(f"{one.path}: {label(one.id)}: content kept, {one.kept} shares it")
+    gone = [row for row in rows if (row.path, row.id) not in failed]
+    print(f"purged {_count(gone)}, {units.size(sum(row.size for row in gone))}")
     return errors.EXIT_FAILURE if failed else 0
 
 
-def _count(rows: Sequence[Row]) -> str:
+def _count(rows: Sequence[ChosenVersion]) -> str:
     return units.count(len(rows), "version")
 
 
-def _label(row: Row) -> str:
-    return label(row["id"])
+def _label(row: ChosenVersion) -> str:
+    return label(row.id)

@@ -10,13 +10,16 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from vstorefs import errors, units
 from vstorefs.cli import points
 from vstorefs.cli.output import shown_path
 from vstorefs.cli.versionfiles import history_of, version_file
-from vstorefs.state import control, mounts
+from vstorefs.control.client import Pages
+from vstorefs.control.history import Restore, RestoreRow
+from vstorefs.state import mounts
 from vstorefs.state.mounts import MountRecord
 from vstorefs.versions.history.names import label
 from vstorefs.versions.history.restore import Action
@@ -62,33 +65,32 @@ def run(options: argparse.Namespace) -> int:
     """Ask the mount to restore, and tell what it does."""
     if options.delete and options.at is None:
         raise errors.UsageError("--delete needs --at: it deletes files that did not exist then")
-    record = control.mount_of(options.path)
+    record = mounts.mount_of(options.path)
     at = points.moment(options.at, record) if options.at is not None else None
     place = _place(record, options.path, options.to)
     if place.inside is None and options.delete:
         raise errors.UsageError("--delete works within one store only, and --to is outside of it")
-    pages = control.Pages(
+    pages = Pages(
         record,
-        {
-            "op": "restore",
-            "path": mounts.inside(record, options.path),
-            "to": place.inside,
-            "version": options.version,
-            "at": at,
-            "delete": options.delete,
-            "dry_run": options.dry_run,
-            "pid": os.getpid(),
-        },
+        Restore(
+            path=mounts.inside(record, options.path),
+            to=place.inside,
+            version=options.version,
+            at=at,
+            delete=options.delete,
+            dry_run=options.dry_run,
+            pid=os.getpid(),
+        ),
     )
-    rows: Iterator[dict[str, Any]] = iter(pages)
+    rows = iter(pages)
     if place.inside is None and not options.dry_run:
         rows = _copied(record, options.path, place.shown, rows)
     counts = _tell(rows, place.shown)
-    if not pages.end.get("files"):
+    if not pages.end.files:
         raise errors.VstorefsError(
             f"{options.path} has no versions: no such file or directory, now or earlier"
         )
-    counts[Action.SAME.value] = pages.end["counts"].get(Action.SAME.value, 0)
+    counts[Action.SAME.value] = pages.end.counts.get(Action.SAME.value, 0)
     _summary(counts, dry_run=options.dry_run)
     return 1 if counts["failed"] or counts[Action.LOST.value] else 0
 
@@ -118,17 +120,18 @@ def _place(record: MountRecord, path: str, to: str | None) -> _Place:
 
 
 def _copied(
-    record: MountRecord, path: str, to: str, rows: Iterator[dict[str, Any]]
-) -> Iterator[dict[str, Any]]:
+    record: MountRecord, path: str, to: str, rows: Iterator[RestoreRow]
+) -> Iterator[RestoreRow]:
     """Copy what comes back to a place that its store cannot copy to."""
     for row in rows:
-        if row["action"] == Action.CREATE.value:
-            target = Path(shown_path(to, row["path"])).expanduser()
+        if row.action == Action.CREATE.value and row.id is not None:
+            target = Path(shown_path(to, row.path)).expanduser()
             try:
-                source = version_file(record, shown_path(path, row["path"]), row["id"])
+                source = version_file(record, shown_path(path, row.path), row.id)
                 _copy(source, target)
             except (errors.VstorefsError, OSError) as error:
-                row |= {"outcome": "failed", "error": str(error)}
+                yield msgspec.structs.replace(row, outcome="failed", error=str(error))
+                continue
         yield row
 
 
@@ -144,29 +147,29 @@ def _copy(source: Path, target: Path) -> None:
     os.utime(target, ns=(about.st_mtime_ns, about.st_mtime_ns))
 
 
-def _tell(rows: Iterator[dict[str, Any]], to: str) -> Counter[str]:
+def _tell(rows: Iterator[RestoreRow], to: str) -> Counter[str]:
     counts: Counter[str] = Counter()
     size = 0
     for number, row in enumerate(rows, 1):
-        counts[row["outcome"]] += 1
-        size += row["size"] or 0
-        path = shown_path(to, row["path"])
-        if row["error"]:
-            print(f"{path}: not restored: {row['error']}", file=sys.stderr)
-        elif row["outcome"] == Action.LOST.value:
+        counts[row.outcome] += 1
+        size += row.size or 0
+        path = shown_path(to, row.path)
+        if row.error:
+            print(f"{path}: not restored: {row.error}", file=sys.stderr)
+        elif row.outcome == Action.LOST.value:
             print(f"{path}: its content is no longer in the store", file=sys.stderr)
         else:
-            print(f"{row['outcome']:11}  {path}{_origin(row)}")
+            print(f"{row.outcome:11}  {path}{_origin(row)}")
         if number % _EVERY == 0:
             print(f"{units.count(number, 'file')}, {units.size(size)}", file=sys.stderr)
     return counts
 
 
-def _origin(row: dict[str, Any]) -> str:
-    if row["id"] is None:
+def _origin(row: RestoreRow) -> str:
+    if row.id is None or row.time is None or row.size is None:
         return ""
-    time = datetime.fromisoformat(row["time"])
-    return f"  {units.size(row['size'])}, version {label(row['id'])} of {units.moment(time)} UTC"
+    time = datetime.fromisoformat(row.time)
+    return f"  {units.size(row.size)}, version {label(row.id)} of {units.moment(time)} UTC"
 
 
 def _summary(counts: Counter[str], *, dry_run: bool) -> None:

@@ -10,11 +10,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from vstorefs import errors, project, units
+from vstorefs import errors, projectsources, units
 from vstorefs.cli import supervising
-from vstorefs.ledger import recording
+from vstorefs.control import recording
+from vstorefs.control.runs import RunEnded
 from vstorefs.ledger.opening import PROJECT_FILE, choose
 from vstorefs.state import mounts
 from vstorefs.state.mounts import MountRecord
@@ -76,19 +76,19 @@ def _end(record: MountRecord, run_id: str, status: int) -> None:
     _tell(answer)
 
 
-def _tell(answer: dict[str, Any]) -> None:
-    for warning in answer["warnings"]:
+def _tell(answer: RunEnded) -> None:
+    for warning in answer.warnings:
         print(f"vstorefs: {warning}", file=sys.stderr)
-    about = answer["run"]
+    about = answer.run
     print(
-        f"vstorefs: run {about['id'][:12]}: {units.count(about['inputs'], 'input')}, "
-        f"{units.count(about['outputs'], 'output')}, {units.count(about['warnings'], 'warning')}; "
-        f"vstorefs show {about['name'] or about['id'][:12]}",
+        f"vstorefs: run {about.id[:12]}: {units.count(about.inputs, 'input')}, "
+        f"{units.count(about.outputs, 'output')}, {units.count(about.warnings, 'warning')}; "
+        f"vstorefs show {about.name or about.id[:12]}",
         file=sys.stderr,
     )
-    if answer["waiting"]:
+    if answer.waiting:
         print(
-            f"vstorefs: the record is on this host only, so far: {answer['why']}",
+            f"vstorefs: the record is on this host only, so far: {answer.why}",
             file=sys.stderr,
         )
 
@@ -131,7 +131,7 @@ def _present(options: argparse.Namespace) -> MountRecord | None:
 def _of_config(record: MountRecord | None, config: Path | None) -> MountRecord | None:
     """The mount, which must be of the project that was named, if one was."""
     if record is not None and config is not None:
-        named = project.load(config, os.environ)
+        named = projectsources.load(config, os.environ)
         if named.default_store.id != record.project.default_store.id:
             raise errors.UsageError(
                 f"the mount on {record.mount_point} belongs to another project than {config}; give only one of them"

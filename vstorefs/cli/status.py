@@ -5,9 +5,14 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+import msgspec
+
 from vstorefs import errors, units
 from vstorefs.cli.output import show_json
-from vstorefs.state import control, mounts
+from vstorefs.control import client
+from vstorefs.control.status import LedgerStatus, MountStatus, ShowStatus, Unshown
+from vstorefs.state import mounts
+from vstorefs.state.mounts import MountRecord
 from vstorefs.versions.history.texts import marks_text
 
 DESCRIPTION = "Show mounts, the state of their stores, cache usage and pending changes."
@@ -28,78 +33,85 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Ask every mount and print what it says."""
-    records = [control.mount_of(options.mount)] if options.mount is not None else mounts.living()
-    found = []
-    for record in records:
-        try:
-            answer = control.ask(record, {"op": "status"})
-        except errors.VstorefsError as error:
-            answer = {
-                "ok": False,
-                "mount_point": record.mount_point,
-                "pid": record.pid,
-                "error": str(error),
-            }
-        found.append(answer | {"log_file": record.log_file})
+    records = [mounts.mount_of(options.mount)] if options.mount is not None else mounts.living()
+    found = [(record, _ask(record)) for record in records]
     if options.json:
-        show_json(found)
+        show_json([_object(record, status) for record, status in found])
     elif not found:
         print("no mounts")
-    for status in [] if options.json else found:
-        print(_text(status))
-    return 0 if all(status["ok"] for status in found) else errors.EXIT_FAILURE
+    for record, status in [] if options.json else found:
+        print(f"{record.mount_point}  (process {record.pid})")
+        print("\n".join(f"  {line}" for line in _lines(record, status)))
+    return errors.EXIT_FAILURE if any(isinstance(one, str) for _, one in found) else 0
 
 
-def _text(status: dict[str, Any]) -> str:
-    lines = [f"{status['mount_point']}  (process {status['pid']})"]
-    if not status["ok"]:
-        return "\n".join([*lines, f"  {status['error']}"])
-    if status.get("at"):
-        lines.append(f"  read-only, as of {status['at']}")
-    for store in status["stores"]:
-        why = f": {store['why']}" if store["why"] else ""
-        lines.append(f"  store {store['alias']}: {store['url']}  {store['state']}{why}")
-    cache = status["cache"]
+def _ask(record: MountRecord) -> MountStatus | str:
+    """What a mount says of itself, or why it says nothing."""
+    try:
+        return client.ask(record, ShowStatus())
+    except errors.VstorefsError as error:
+        return str(error)
+
+
+def _object(record: MountRecord, status: MountStatus | str) -> dict[str, Any]:
+    """What programs are told of a mount."""
+    about: dict[str, Any] = {"mount_point": record.mount_point, "pid": record.pid}
+    if isinstance(status, str):
+        about |= {"ok": False, "error": status}
+    else:
+        about |= {"ok": True} | msgspec.to_builtins(status)
+    return about | {"log_file": record.log_file}
+
+
+def _lines(record: MountRecord, status: MountStatus | str) -> list[str]:
+    if isinstance(status, str):
+        return [status]
+    lines = [f"read-only, as of {status.at}"] if status.at else []
+    for store in status.stores:
+        why = f": {store.why}" if store.why else ""
+        lines.append(f"store {store.alias}: {store.url}  {store.state}{why}")
+    cache, transfers = status.cache, status.transfers
     lines.append(
-        f"  cache {cache['dir']}: {units.size(cache['used_bytes'])} of {units.size(cache['limit_bytes'])}, "
-        f"{units.count(cache['chunks'], 'chunk')}"
+        f"cache {cache.dir}: {units.size(cache.used_bytes)} of {units.size(cache.limit_bytes)}, "
+        f"{units.count(cache.chunks, 'chunk')}"
     )
-    transfers = status["transfers"]
     lines.append(
-        f"  active transfers: {units.count(transfers['downloads'], 'download')}, "
-        f"{units.count(transfers['uploads'], 'upload')}; "
-        f"{units.size(transfers['downloaded_bytes'])} downloaded"
+        f"active transfers: {units.count(transfers.downloads, 'download')}, "
+        f"{units.count(transfers.uploads, 'upload')}; {units.size(transfers.downloaded_bytes)} downloaded"
     )
-    lines += [f"  {one['path']}: {marks_text(one['marks'])}" for one in status["marked"]]
-    lines += _ledger(status["ledger"])
-    lines += _unshown(status["unshown"])
-    lines.append(f"  log {status['log_file'] or 'to the terminal'}")
-    lines.append(f"  pending: {len(status['pending'])}")
-    for change in status["pending"]:
-        error = f": {change['error']}" if change["error"] else ""
+    lines += [f"{one.path}: {marks_text(one.marks)}" for one in status.marked]
+    lines += _ledger(status.ledger)
+    lines += _unshown(status.unshown)
+    lines.append(f"log {record.log_file or 'to the terminal'}")
+    lines.append(f"pending: {len(status.pending)}")
+    if status.held_back:
+        names = units.count(status.held_back, "file")
+        lines.append(f"  {names} with a temporary name, uploaded soon unless renamed")
+    for change in status.pending:
+        error = f": {change.error}" if change.error else ""
         lines.append(
-            f"    {change['operation']} {change['path']}, pending for {units.duration(change['waiting_s'])}{error}"
+            f"  {change.operation} {change.path}, pending for {units.duration(change.waiting_s)}{error}"
         )
-    return "\n".join(lines)
-
-
-def _ledger(ledger: dict[str, Any]) -> list[str]:
-    """What stands in the way of the ledger; nothing where nothing does."""
-    lines = [f"  ledger: {one}" for one in ledger["skewed"]]
-    if ledger["why"]:
-        what = (
-            f"{units.count(ledger['waiting'], 'record is', 'records are')} on this host only"
-            if ledger["waiting"]
-            else ""
-        )
-        lines.append(f"  ledger: {what or 'cannot sync with other hosts'}: {ledger['why']}")
     return lines
 
 
-def _unshown(names: list[dict[str, str]]) -> list[str]:
+def _ledger(ledger: LedgerStatus) -> list[str]:
+    """What stands in the way of the ledger; nothing where nothing does."""
+    lines = [f"ledger: {one}" for one in ledger.skewed]
+    if ledger.why:
+        what = (
+            f"{units.count(ledger.waiting, 'record is', 'records are')} on this host only"
+            if ledger.waiting
+            else ""
+        )
+        lines.append(f"ledger: {what or 'cannot sync with other hosts'}: {ledger.why}")
+    return lines
+
+
+def _unshown(names: tuple[Unshown, ...]) -> list[str]:
     """Names that no directory can show: how many, and the first few."""
     if not names:
         return []
-    rest = [f"    … and {len(names) - _FEW} more; --json lists all"] if len(names) > _FEW else []
-    shown = [f"    {one['name']!r}: {one['why']}" for one in names[:_FEW]]
-    return [f"  invalid names, not shown in the mount: {len(names)}", *shown, *rest]
+    rest = [f"  … and {len(names) - _FEW} more; --json lists all"] if len(names) > _FEW else []
+    shown = [f"  {one.name!r}: {one.why}" for one in names[:_FEW]]
+    return [f"invalid names, not shown in the mount: {len(names)}", *shown, *rest]

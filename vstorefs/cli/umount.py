@@ -11,7 +11,9 @@ import time
 from pathlib import Path
 
 from vstorefs import errors, files
-from vstorefs.state import control, mounts
+from vstorefs.control import client
+from vstorefs.control.status import Drain
+from vstorefs.state import mounts
 from vstorefs.state.mounts import MountRecord
 
 DESCRIPTION = "Unmount. Waits until pending changes are uploaded."
@@ -60,10 +62,9 @@ def run(options: argparse.Namespace) -> int:
 def _drain(record: MountRecord, seconds: float) -> str:
     """Wait for uploads; gives what is left, in words."""
     try:
-        answer = control.ask(record, {"op": "drain", "seconds": seconds}, timeout_s=seconds + 30)
+        return client.ask(record, Drain(seconds), timeout_s=seconds + 30).left
     except errors.VstorefsError as error:
-        return str(error)
-    return "" if answer["ok"] else str(answer["error"])
+        return f"{error}; perhaps not all changes are in their stores yet"
 
 
 def _await_end(record: MountRecord) -> None:

@@ -12,18 +12,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from vstorefs import errors, project
+from vstorefs import errors, projectsources
 from vstorefs.clock import SystemClock
 from vstorefs.ledger.archive import Archive, open_archive
 from vstorefs.ledger.ledger import Ledger
 from vstorefs.model import StoreSpec
-from vstorefs.project import Project
-from vstorefs.state import control, mounts
+from vstorefs.project import Project, state_home
+from vstorefs.state import mounts
 from vstorefs.state.env import State
 from vstorefs.state.mounts import MountRecord
 
 PROJECT_FILE = "vstorefs.toml"
-_EXCHANGE_S = 90.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +44,9 @@ def choose(
 ) -> Chosen:
     """The project that is meant: of a project file, of one store, or of a path. Raises: UsageError."""
     if config is not None:
-        return _of_project(project.load(config, environ), state_dir, environ)
+        return _of_project(projectsources.load(config, environ), state_dir, environ)
     if url is not None:
-        return _of_project(project.for_url(url, environ), state_dir, environ)
+        return _of_project(projectsources.for_url(url, environ), state_dir, environ)
     if path is not None:
         record = mounts.find(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100 — not through links
         if record is None:
@@ -61,13 +60,13 @@ def choose(
     if record is not None or len(living) == 1:
         return _of_mount(record or living[0])
     if Path(PROJECT_FILE).is_file():
-        return _of_project(project.load(Path(PROJECT_FILE), environ), state_dir, environ)
+        return _of_project(projectsources.load(Path(PROJECT_FILE), environ), state_dir, environ)
     if living:
         points = ", ".join(one.mount_point for one in living)
         raise errors.UsageError(
             f"there are several mounts ({points}); name one of them with --mount, or a project file with -c"
         )
-    return _of_project(project.embedded(environ), state_dir, environ)
+    return _of_project(projectsources.embedded(environ), state_dir, environ)
 
 
 def _of_mount(record: MountRecord) -> Chosen:
@@ -78,7 +77,7 @@ def _of_project(found: Project, state_dir: Path | None, environ: Mapping[str, st
     same = [one for one in mounts.living() if one.project.stores == found.stores]
     if same:
         return Chosen(found, same[0], Path(same[0].state_dir))
-    folder = state_dir if state_dir is not None else project.state_home(environ)
+    folder = state_dir if state_dir is not None else state_home(environ)
     return Chosen(found, None, folder)
 
 
@@ -102,18 +101,6 @@ def opened_with_state(chosen: Chosen) -> Iterator[tuple[Ledger, State]]:
 def ledger_of(state: State, default: StoreSpec) -> Ledger:
     """The ledger of the project whose default store this is; the store is opened when it is first needed."""
     return Ledger(state, default.id, _once(default), SystemClock())
-
-
-def exchange(chosen: Chosen, ledger: Ledger) -> str:
-    """Send what waits and take in what others wrote; gives why that could not be. A mount has what it needs for it."""
-    if chosen.mount is not None:
-        try:
-            answer = control.ask(chosen.mount, {"op": "exchange"}, timeout_s=_EXCHANGE_S)
-        except errors.VstorefsError as error:
-            return str(error)
-        return str(answer.get("why") or answer.get("error") or "")
-    _, why = ledger.exchange()
-    return why
 
 
 def _once(default: StoreSpec) -> Callable[[], Archive]:

@@ -284,7 +284,7 @@ class Front:
                 pid,
                 files.process_start(pid) or 0,
                 str(mounts.socket_path(self._mount_point)),
-                self._options.project,
+                mounts.encoded(self._options.project),
                 str(self._options.cache_dir),
                 str(self._options.state_dir),
                 self._options.log_file,

@@ -6,35 +6,54 @@ One small file per mount, in the user's runtime folder.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from vstorefs import errors, files
-from vstorefs.project import Project
+
+if TYPE_CHECKING:
+    from vstorefs.project import Project
 
 
-@dataclass(frozen=True, slots=True)
-class MountRecord:
+class MountRecord(msgspec.Struct, frozen=True):
     """One mount, and what it shows. Holds no credentials.
 
-    `start` is the start time of process `pid`, so that a reused number is told apart.
+    `start` is the start time of process `pid`, so that a reused number is told apart. `encoded_project` is read when it
+    is first needed: a mount whose project this release cannot read is a mount all the same.
     """
 
     mount_point: str
     pid: int
     start: int
     socket: str
-    project: Project
+    encoded_project: msgspec.Raw = msgspec.field(name="project")
     cache_dir: str
     state_dir: str
     log_file: str | None
     read_only: bool
+
+    @property
+    def project(self) -> Project:
+        """What it shows. Raises: VstorefsError where another release wrote it."""
+        from vstorefs.project import Project  # noqa: PLC0415 — the words of stores, which most commands need not wait for
+
+        try:
+            return msgspec.json.decode(self.encoded_project, type=Project)
+        except msgspec.ValidationError as error:
+            raise errors.VstorefsError(
+                f"the mount on {self.mount_point} was started by another vstorefs, which describes its stores "
+                f"otherwise: unmount and mount again, or use the matching vstorefs ({error})"
+            ) from error
+
+
+def encoded(project: Project) -> msgspec.Raw:
+    """A project as a record has it."""
+    return msgspec.Raw(msgspec.json.encode(project))
 
 
 def runtime_dir() -> Path:
@@ -113,6 +132,17 @@ def find(path: str) -> MountRecord | None:
     return max(holding, key=lambda record: len(record.mount_point), default=None)
 
 
+def mount_of(path: str) -> MountRecord:
+    """The mount that is on a path or holds it. Raises: VstorefsError where there is none."""
+    absolute = os.path.abspath(Path(path).expanduser())  # noqa: PTH100 — without following links into a mount
+    record = find(absolute)
+    if record is None:
+        raise errors.VstorefsError(
+            f"{absolute} is not in a vstorefs mount of yours; `vstorefs status` lists those that there are"
+        )
+    return record
+
+
 def inside(record: MountRecord, path: str) -> str:
     """A path relative to the mount that holds it; empty for the mount itself."""
     absolute = os.path.abspath(Path(path).expanduser())  # noqa: PTH100 — without following links into a mount
@@ -120,6 +150,8 @@ def inside(record: MountRecord, path: str) -> str:
 
 
 def _file(mount_point: str) -> Path:
+    import hashlib  # noqa: PLC0415 — brings OpenSSL along, and most commands name no file
+
     name = hashlib.blake2b(
         mount_point.encode("utf-8", "surrogateescape"), digest_size=8
     ).hexdigest()

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from vstorefs import errors
+from vstorefs.control.exchange import exchange
 from vstorefs.ledger import opening
 from vstorefs.ledger.opening import Chosen
 from vstorefs.state import mounts
@@ -37,7 +38,7 @@ class LedgerSync:
         with opening.opened(self._chosen) as ledger:
             while not self._stop.is_set():
                 try:
-                    problem = opening.exchange(replace(self._chosen, mount=self._mount()), ledger)
+                    problem = exchange(replace(self._chosen, mount=self._mount()), ledger)
                 except errors.VstorefsError as error:
                     problem = str(error)
                 if not problem:

@@ -1,18 +1,12 @@
-"""What the control socket answers about runs: begin and end them, check inputs, exchange, warnings.
-
-{"op": "run-begin", "name", "command", "folder", "commit", "pid", "start", "inherited"}    the new run's id
-{"op": "run-end", "run", "exit_status"}                                                    the run, its warnings
-{"op": "exchange"}                  sends what waits, takes in what other hosts wrote
-{"op": "accept", "path", "why", "user"}     what a path has now is what it should have
-{"op": "check", "run", "paths"}     what of a run's inputs is not what it was; paths relative to the mount point
-"""
+"""What the control socket answers about runs: begin and end them, check inputs, exchange, warnings."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
+from vstorefs import errors
+from vstorefs.control import runs as asked
+from vstorefs.control.protocol import Request
 from vstorefs.ledger import changes
 from vstorefs.ledger.manifest import RunStatus
 from vstorefs.model import Key, RunId
@@ -56,34 +50,35 @@ class LedgerCalls:
         self._commits = commits
         self._forgetting = forgetting
 
-    def handlers(self) -> dict[str, Handler]:
+    def handlers(self) -> dict[type[Request[Any]], Handler]:
         """What the control socket serves."""
         return {
-            "run-begin": self._begin,
-            "run-end": self._end,
-            "exchange": self._exchange,
-            "check": self._check,
-            "accept": self._accept,
+            asked.BeginRun: self._begin,
+            asked.EndRun: self._end,
+            asked.Exchange: self._exchange,
+            asked.CheckInputs: self._check,
+            asked.AcceptChange: self._accept,
         }
 
-    async def _begin(self, request: dict[str, Any]) -> dict[str, Any]:
+    async def _begin(self, request: asked.BeginRun) -> asked.RunBegun:
         about = {
-            "name": str(request.get("name", "")),
-            "command": tuple(str(one) for one in request.get("command", ())),
-            "folder": str(request.get("folder", "")),
-            "commit": request.get("commit"),
+            "name": request.name,
+            "command": request.command,
+            "folder": request.folder,
+            "commit": request.commit,
         }
-        run = await self._runs.begin(about, (int(request["pid"]), int(request["start"])))
+        run = await self._runs.begin(about, (request.pid, request.start))
         # A folder that a hung store keeps busy is not waited for long.
         await self._forgetting.forget(self._absences.take(), _FORGET_S)
-        self._readings.note_inherited([int(one) for one in request.get("inherited", ())], run.id)
-        return {"run": run.id}
+        self._readings.note_inherited(list(request.inherited), run.id)
+        return asked.RunBegun(run.id)
 
-    async def _end(self, request: dict[str, Any]) -> dict[str, Any]:
-        with self._runs.ending(RunId(str(request["run"]))):
-            return await self._end_one(RunId(str(request["run"])), int(request["exit_status"]))
+    async def _end(self, request: asked.EndRun) -> asked.RunEnded:
+        run = RunId(request.run)
+        with self._runs.ending(run):
+            return await self._end_one(run, request.exit_status)
 
-    async def _end_one(self, run: RunId, exit_status: int) -> dict[str, Any]:
+    async def _end_one(self, run: RunId, exit_status: int) -> asked.RunEnded:
         self._readings.note_all(run)
         # What the run wrote becomes its outputs when the store has it.
         await self._commits.drain(_DRAIN_S)
@@ -91,43 +86,36 @@ class LedgerCalls:
         await self._uses.settle()
         status = RunStatus.FINISHED if exit_status == 0 else RunStatus.FAILED
         ended = await self._runs.end(run, status, exit_status)
+        if ended.run is None:
+            raise errors.NotFound("that run has ended already", key=run)
         await self._runs.exchange(whole=False)
-        return {
-            "run": msgspec.to_builtins(ended.run),
-            "warnings": [changes.line(one) for one in ended.warnings],
-            "waiting": self._runs.state.waiting,
-            "why": self._runs.state.why,
-        }
+        warnings = tuple(changes.line(one) for one in ended.warnings)
+        state = self._runs.state
+        return asked.RunEnded(ended.run, warnings, state.waiting, state.why)
 
-    async def _exchange(self, request: dict[str, Any]) -> dict[str, Any]:
+    async def _exchange(self, request: asked.Exchange) -> asked.Exchanged:
         del request
         await self._uses.settle()
         await self._runs.exchange(whole=False)
-        return {"waiting": self._runs.state.waiting, "why": self._runs.state.why}
+        return asked.Exchanged(self._runs.state.waiting, self._runs.state.why)
 
-    async def _accept(self, request: dict[str, Any]) -> dict[str, Any]:
-        spec, path = self._project.locate(str(request["path"]))
+    async def _accept(self, request: asked.AcceptChange) -> asked.Accepted:
+        spec, path = self._project.locate(request.path)
         await self._uses.settle()
-        answer = await self._pool.ask(
-            messages.Accept(spec.id, path, str(request["why"]), str(request["user"]))
-        )
+        answer = await self._pool.ask(messages.Accept(spec.id, path, request.why, request.user))
         await self._runs.exchange(whole=False)
-        return {
-            "paths": answer.paths,
-            "ended": answer.ended,
-            "waiting": self._runs.state.waiting,
-            "why": self._runs.state.why,
-        }
+        state = self._runs.state
+        return asked.Accepted(answer.paths, answer.ended, state.waiting, state.why)
 
-    async def _check(self, request: dict[str, Any]) -> dict[str, Any]:
+    async def _check(self, request: asked.CheckInputs) -> asked.InputsChecked:
         paths = []
-        for path in request.get("paths", ()):
+        for path in request.paths:
             if not path and not self._project.single:
                 paths += [(spec.id, Key("")) for spec in self._project.stores]
             else:
-                spec, key = self._project.locate(str(path))
+                spec, key = self._project.locate(path)
                 paths.append((spec.id, key))
         answer = await self._pool.ask(
-            messages.CheckInputs(RunId(str(request["run"])), tuple(paths)), bound_s=_CHECK_S
+            messages.CheckInputs(RunId(request.run), tuple(paths)), bound_s=_CHECK_S
         )
-        return {"warnings": [changes.as_dict(one) for one in answer.warnings]}
+        return asked.InputsChecked(answer.warnings)

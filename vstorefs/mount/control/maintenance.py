@@ -10,8 +10,12 @@ import logging
 import os
 from typing import Any
 
+import msgspec
+
 from vstorefs import errors
 from vstorefs.clock import Clock
+from vstorefs.control import maintenance as asked
+from vstorefs.control.protocol import Request
 from vstorefs.model import Key, Mark, Purger, Version, VersionId, VersionKind, name_of
 from vstorefs.mount.control.paths import Places
 from vstorefs.mount.control.server import Handler
@@ -21,7 +25,6 @@ from vstorefs.mount.tree.invalidation import Forgetting, Name
 from vstorefs.mount.tree.remote import Remote
 from vstorefs.mount.writing.uploads import Uploads
 from vstorefs.versions.history import selection, texts
-from vstorefs.versions.history.selection import Rule, Selection
 from vstorefs.workers import messages
 
 log = logging.getLogger(__name__)
@@ -52,27 +55,27 @@ class Upkeep:
         self._read_only = read_only
         self._verified_bytes = 0
 
-    def handlers(self) -> dict[str, Handler]:
+    def handlers(self) -> dict[type[Request[Any]], Handler]:
         """What the control socket serves."""
         return {
-            "paths": self._paths,
-            "chosen": self._chosen,
-            "purge": self._purge,
-            "verify": self._verify,
-            "verified": self._verified,
+            asked.FindPaths: self._paths,
+            asked.ChooseVersions: self._chosen,
+            asked.PurgeVersions: self._purge,
+            asked.VerifyVersions: self._verify,
+            asked.CountVerified: self._verified,
         }
 
-    async def _paths(self, request: dict[str, Any]) -> dict[str, Any]:
-        wanted = self._places.find_all(str(request["path"]))
+    async def _paths(self, request: asked.FindPaths) -> asked.FoundPaths:
+        wanted = self._places.find_all(request.path)
         found: list[str] = []
         for remote, key in wanted:
             await self._places.settle(remote, key, _WAIT_S)
-            if request["to_purge"]:
+            if request.to_purge:
                 self._see_that_it_may_go(remote, key)
-            asked = messages.PathsBelow(remote.spec.id, key)
-            answer = await remote.ask(asked, bound_s=_BATCH_S)
+            question = messages.PathsBelow(remote.spec.id, key)
+            answer = await remote.ask(question, bound_s=_BATCH_S)
             found += [self._places.shown(remote, one) for one in answer.keys]
-        return {"paths": found, "stores": [remote.spec.id for remote, _ in wanted]}
+        return asked.FoundPaths(tuple(found), tuple(remote.spec.id for remote, _ in wanted))
 
     def _see_that_it_may_go(self, remote: Remote, key: Key) -> None:
         """What is on its way may be made of the very versions that would go. Raises: a StoreError."""
@@ -89,18 +92,12 @@ class Upkeep:
                     key=path,
                 )
 
-    async def _chosen(self, request: dict[str, Any]) -> dict[str, Any]:
-        rule = request.get("rule")
-        wanted = (
-            Selection(Rule(rule), request["keep"], request["older_ns"], tuple(request["ids"]))
-            if rule is not None
-            else None
-        )
-        now_ns = self._clock.wall_ns()
-        found: list[dict[str, Any]] = []
-        for remote, keys in self._by_store(request["paths"]).items():
-            asked = messages.Histories(remote.spec.id, tuple(keys))
-            answer = await remote.ask(asked, bound_s=_BATCH_S)
+    async def _chosen(self, request: asked.ChooseVersions) -> asked.ChosenVersions:
+        wanted, now_ns = request.selection, self._clock.wall_ns()
+        found: list[asked.ChosenVersion] = []
+        for remote, keys in self._by_store(request.paths).items():
+            question = messages.Histories(remote.spec.id, tuple(keys))
+            answer = await remote.ask(question, bound_s=_BATCH_S)
             of_key: dict[Key, list[Version]] = {key: [] for key in keys}
             for one in answer.versions:
                 of_key[one.key].append(one)
@@ -111,55 +108,48 @@ class Upkeep:
                     else selection.chosen(whole, wanted, now_ns)
                 )
                 found += self._rows(remote, key, whole, {one.id for one in chosen})
-        return {"versions": found}
+        return asked.ChosenVersions(tuple(found))
 
     def _rows(
         self, remote: Remote, key: Key, whole: list[Version], ids: set[VersionId]
-    ) -> list[dict[str, Any]]:
-        rows = texts.items(name_of(key), whole)
+    ) -> list[asked.ChosenVersion]:
         return [
-            row
-            | {
-                "path": self._places.shown(remote, key),
-                "store": remote.spec.id,
-                "key": key,
-                "token": version.token,
-                "purging": Mark.PURGING in version.marks,
-            }
-            for row, version in zip(rows, whole, strict=True)
+            asked.ChosenVersion(
+                **msgspec.structs.asdict(item),
+                path=self._places.shown(remote, key),
+                store=remote.spec.id,
+                key=key,
+                purging=Mark.PURGING in version.marks,
+            )
+            for item, version in zip(texts.items(name_of(key), whole), whole, strict=True)
             if version.id in ids
         ]
 
-    async def _purge(self, request: dict[str, Any]) -> dict[str, Any]:
-        purger = Purger(str(request["by"]), int(request["at"]))
+    async def _purge(self, request: asked.PurgeVersions) -> asked.PurgeOutcomes:
+        purger = Purger(request.by, request.at)
         wanted: dict[Remote, list[tuple[Key, VersionId]]] = {}
-        for one in request["versions"]:
-            remote, key = self._places.find(one["path"])
-            wanted.setdefault(remote, []).append((key, VersionId(one["id"])))
-        found = []
+        for one in request.versions:
+            remote, key = self._places.find(one.path)
+            wanted.setdefault(remote, []).append((key, VersionId(one.id)))
+        found: list[asked.PurgeOutcome] = []
         for remote, versions in wanted.items():
             found += await self._purge_in(remote, versions, purger)
-        return {"outcomes": found}
+        return asked.PurgeOutcomes(tuple(found))
 
     async def _purge_in(
         self, remote: Remote, versions: list[tuple[Key, VersionId]], purger: Purger
-    ) -> list[dict[str, Any]]:
+    ) -> list[asked.PurgeOutcome]:
         for key in {key for key, _ in versions}:
             await self._uploads.settled_at(remote.spec.id, key, _WAIT_S)
             self._see_that_it_may_go(remote, key)
-        asked = messages.Purge(remote.spec.id, tuple(versions), purger)
-        answer = await remote.ask(asked, bound_s=_BATCH_S)
+        question = messages.Purge(remote.spec.id, tuple(versions), purger)
+        answer = await remote.ask(question, bound_s=_BATCH_S)
         done = {(one.key, one.id) for one in answer.outcomes if not one.error}
         for key, version in done:
             log.info("%s:%s: version %s purged by %s", remote.spec.alias, key, version, purger.by)
         await self._forgetting.forget(self._taken_away(remote, done))
         return [
-            {
-                "path": self._places.shown(remote, one.key),
-                "id": one.id,
-                "error": one.error,
-                "kept": one.kept,
-            }
+            asked.PurgeOutcome(self._places.shown(remote, one.key), one.id, one.error, one.kept)
             for one in answer.outcomes
         ]
 
@@ -177,34 +167,29 @@ class Upkeep:
                         names.append((node.number, os.fsencode(name)))
         return names
 
-    async def _verify(self, request: dict[str, Any]) -> dict[str, Any]:
-        remote, key = self._places.find(str(request["path"]))
+    async def _verify(self, request: asked.VerifyVersions) -> asked.VerifyResults:
+        remote, key = self._places.find(request.path)
         answer = await remote.ask(
-            messages.Verify(remote.spec.id, key, tuple(map(VersionId, request["ids"]))),
+            messages.Verify(remote.spec.id, key, tuple(map(VersionId, request.ids))),
             on_report=self._note_read,
             bound_s=_LONGEST_S,
         )
-        return {
-            "results": [
-                {
-                    "id": one.id,
-                    "size": one.size,
-                    "problem": one.problem,
-                    "recorded": one.recorded,
-                }
+        return asked.VerifyResults(
+            tuple(
+                asked.VerifyResult(one.id, one.size, one.problem, one.recorded)
                 for one in answer.outcomes
-            ]
-        }
+            )
+        )
 
     def _note_read(self, report: messages.Report) -> None:
         if isinstance(report, messages.Read):
             self._verified_bytes += report.size
 
-    async def _verified(self, request: dict[str, Any]) -> dict[str, Any]:
+    async def _verified(self, request: asked.CountVerified) -> asked.VerifiedBytes:
         del request
-        return {"bytes": self._verified_bytes}
+        return asked.VerifiedBytes(self._verified_bytes)
 
-    def _by_store(self, paths: list[str]) -> dict[Remote, list[Key]]:
+    def _by_store(self, paths: tuple[str, ...]) -> dict[Remote, list[Key]]:
         found: dict[Remote, list[Key]] = {}
         for path in paths:
             remote, key = self._places.find(path)

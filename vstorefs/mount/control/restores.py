@@ -1,29 +1,27 @@
 """`vstorefs restore`: a worker says what is to be done, and here it is done, many files at a time.
 
-    {"op": "restore", "path": "a", "to": "a", "version": null, "at": POINT, "delete": false, "dry_run": false,
-     "pid": 123}
-
-`to` is null where the command itself copies the content to a place outside this store; then nothing
-is done here. Each change is one entry of the journal, so that a restore that is cut off is finished
-up to a file, and the same command goes on.
+Each change is one entry of the journal, so that a restore that is cut off is finished up to a file,
+and the same command goes on.
 """
 
 from __future__ import annotations
 
 import errno
-import json
 import os
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import pyfuse3
 import trio
 
 from vstorefs import errors
+from vstorefs.control import history as asked
+from vstorefs.control.protocol import Request
 from vstorefs.model import DEFAULT_FOLDER_MODE, Key, RunId, StoreId, Version, name_of, parent_of
 from vstorefs.mount.control.paths import Places
-from vstorefs.mount.control.server import Answer, Pager, Send
-from vstorefs.mount.control.surveys import follow, to_point
+from vstorefs.mount.control.server import Pager, Send
+from vstorefs.mount.control.surveys import follow
 from vstorefs.mount.provenance.runs import Runs
 from vstorefs.mount.tree.inodes import DirectoryNode
 from vstorefs.mount.tree.invalidation import Forgetting
@@ -79,28 +77,27 @@ class Restores:
         self._making = trio.Lock()
         self._forgetting = forgetting
 
-    def pagers(self) -> dict[str, Pager]:
+    def pagers(self) -> dict[type[Request[Any]], Pager]:
         """What the control socket serves."""
-        return {"restore": self._restore}
+        return {asked.Restore: self._restore}
 
-    async def _restore(self, request: dict[str, Any], send: Send) -> Answer:
-        remote, key = await self._places.settled(str(request["path"]))
+    async def _restore(self, request: asked.Restore, send: Send) -> asked.Restored:
+        remote, key = await self._places.settled(request.path)
         to, base = None, key
-        if request["to"] is not None:
-            other, to = await self._places.settled(str(request["to"]))
+        if request.to is not None:
+            other, to = await self._places.settled(request.to)
             if other is not remote:
                 raise errors.NotSupported("that is another store", key=to, operation="restore")
             base = to
-        inside = to is not None and not request["dry_run"]
+        inside = to is not None and not request.dry_run
         if inside:
             self._check_writable(remote)
-        at = to_point(request["at"]) if request["at"] is not None else None
-        wanted = Wanted(request["version"], at)
-        question = messages.PlanRestore(remote.spec.id, key, to, wanted, bool(request["delete"]))
-        run = self._runs.run_of(int(request["pid"]))
+        wanted = Wanted(request.version, request.at)
+        question = messages.PlanRestore(remote.spec.id, key, to, wanted, request.delete)
+        run = self._runs.run_of(request.pid)
         job = Job(remote, base, run, not inside, send)
         files = await self._carry_out(job, question)
-        return {"files": files, "counts": job.counts, "bytes": job.bytes_restored}
+        return asked.Restored(files, job.counts, job.bytes_restored)
 
     def _check_writable(self, remote: Remote) -> None:
         why = "mounted read-only" if self._read_only else remote.read_only
@@ -138,9 +135,9 @@ class Restores:
         if step.version is not None and step.action in _DONE_HERE and not error:
             job.bytes_restored += step.version.size
         if step.action not in _QUIET:
-            row = _row(job.base, step) | {"outcome": outcome, "error": error or None}
+            row = _row(job.base, step, outcome, error)
             async with job.sending:
-                await job.send(json.dumps([row]).encode())
+                await job.send(msgspec.json.encode([row]))
 
     async def _attempt(self, job: Job, step: Step) -> str:
         """Do one step; gives why it could not be done."""
@@ -195,12 +192,14 @@ _WHY = {
 }
 
 
-def _row(base: Key, step: Step) -> dict[str, Any]:
+def _row(base: Key, step: Step, outcome: str, error: str) -> asked.RestoreRow:
     shown = step.version or step.head
-    return {
-        "path": step.target[len(base) :].lstrip("/"),
-        "action": step.action.value,
-        "id": step.version.id if step.version is not None else None,
-        "time": texts.iso(shown.time_ns) if shown is not None else None,
-        "size": shown.size if shown is not None else None,
-    }
+    return asked.RestoreRow(
+        path=step.target[len(base) :].lstrip("/"),
+        action=step.action.value,
+        id=step.version.id if step.version is not None else None,
+        time=texts.iso(shown.time_ns) if shown is not None else None,
+        size=shown.size if shown is not None else None,
+        outcome=outcome,
+        error=error or None,
+    )

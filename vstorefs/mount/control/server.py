@@ -1,41 +1,33 @@
-"""The mount's ear for the command line: a Unix socket, one JSON object a line each way.
+"""The control socket's server: a Unix socket, one JSON object a line each way (`vstorefs/control/protocol.py`).
 
-    {"op": "status"}                          all that `vstorefs status` shows
-    {"op": "flush"}                           answers when the stores have everything, or refuse
-    {"op": "drain", "seconds": 30}            the same, for so long at most
-    {"op": "history", "path": "a/b"}          all versions of a path, relative to the mount point
-    {"op": "paths", "path": "a"}              files at or below a path that have, or had, versions
-    {"op": "chosen", "paths": […], "rule": …} the versions that a purge or a verify is about
-    {"op": "purge", "versions": […]}          remove versions for good
-    {"op": "verify", "path": …, "ids": […]}   read versions of a path and compare hashes
-    {"op": "verified"}                        how many bytes that has read so far
-
-Every answer has `ok`, and `error` where that is false. A long one comes in pages before it, each a line
-that holds a list: what is asked of all histories below a path (`surveys.py`).
+Each kind of request has a handler, which answers it, or a pager, which sends pages of rows before its answer. An error
+of ours goes out whole, any other as a line that leads to the log.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Union
 
+import msgspec
 import trio
 
 from vstorefs import errors
+from vstorefs.control import protocol
+from vstorefs.control.protocol import Call, Request
 from vstorefs.state import mounts
 
 log = logging.getLogger(__name__)
 
-Answer = dict[str, Any]
-Handler = Callable[[dict[str, Any]], Awaitable[Answer]]
+Handler = Callable[[Any], Awaitable[msgspec.Struct]]
+"""Takes a request, and gives what that names as its answer."""
 Send = Callable[[bytes], Awaitable[None]]
-"""Sends one page: a list in JSON, on one line."""
-Pager = Callable[[dict[str, Any], Send], Awaitable[Answer]]
+"""Sends one page: a list of rows in JSON."""
+Pager = Callable[[Any, Send], Awaitable[msgspec.Struct]]
 """Answers in pages, and then says how it ended."""
 
 _LINE_BYTES = 1 << 24
@@ -43,12 +35,19 @@ _LINE_BYTES = 1 << 24
 
 
 class Control:
-    """Serves the socket; `handlers` and `pagers` by the name of the operation."""
+    """Serves the socket; `handlers` and `pagers` by the kind of request."""
 
-    def __init__(self, path: Path, handlers: dict[str, Handler], pagers: dict[str, Pager]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        handlers: dict[type[Request[Any]], Handler],
+        pagers: dict[type[Request[Any]], Pager],
+    ) -> None:
         self._path = path
         self._handlers = handlers
         self._pagers = pagers
+        kinds = (*handlers, *pagers)
+        self._decoder = msgspec.json.Decoder(Union[kinds])  # noqa: UP007 — known at run time only
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Listen until cancelled."""
@@ -74,8 +73,7 @@ class Control:
                 buffer += data
                 while b"\n" in buffer:
                     line, _, buffer = buffer.partition(b"\n")
-                    answer = await self._answer(line, stream)
-                    await stream.send_all(json.dumps(answer).encode() + b"\n")
+                    await stream.send_all(await self._answer(line, stream))
                 if len(buffer) > _LINE_BYTES:
                     return
         except trio.BrokenResourceError:
@@ -83,39 +81,44 @@ class Control:
         finally:
             await trio.aclose_forcefully(stream)
 
-    async def _answer(self, line: bytes, stream: trio.SocketStream) -> Answer:
+    async def _answer(self, line: bytes, stream: trio.SocketStream) -> bytes:
+        """The line that answers a line, whatever that is."""
         try:
-            request = json.loads(line)
-            handler = self._handlers.get(request["op"]) or _paged(
-                self._pagers[request["op"]], stream
+            call = msgspec.json.decode(line, type=Call)
+            if not call.matches:
+                return protocol.refusal_line(call)
+            request = self._decoder.decode(call.request)
+        except msgspec.MsgspecError as error:
+            return protocol.failure_line(
+                errors.UsageError(f"not a request that this mount knows: {error}")
             )
-        except (ValueError, KeyError, TypeError):
-            return {"ok": False, "error": "not a request that this version knows"}
         try:
-            return {"ok": True, **await handler(request)}
+            return protocol.answer_line(await self._handle(request, stream))
         except errors.VstorefsError as error:
-            return {"ok": False, "error": str(error)}
+            return protocol.failure_line(error)
+        except trio.BrokenResourceError:
+            raise
         except Exception as error:
             log.exception("an error inside vstorefs, in the control socket")
-            return {
-                "ok": False,
-                "error": f"an error inside vstorefs: {type(error).__name__}; the log has the details",
-            }
+            return protocol.failure_line(
+                errors.VstorefsError(
+                    f"an error inside vstorefs: {type(error).__name__}; the log has the details"
+                )
+            )
 
-
-def _paged(pager: Pager, stream: trio.SocketStream) -> Handler:
-    async def handler(request: dict[str, Any]) -> Answer:
+    async def _handle(self, request: Request[Any], stream: trio.SocketStream) -> msgspec.Struct:
+        handler = self._handlers.get(type(request))
+        if handler is not None:
+            return await handler(request)
         with trio.CancelScope() as scope:
 
-            async def send(page: bytes) -> None:
+            async def send(rows: bytes) -> None:
                 try:
-                    await stream.send_all(page + b"\n")
+                    await stream.send_all(protocol.page_line(rows))
                 except trio.BrokenResourceError:
                     # Nobody listens any more; what is under way is given up.
                     scope.cancel()
                     await trio.lowlevel.checkpoint()
 
-            return await pager(request, send)
-        return {}
-
-    return handler
+            return await self._pagers[type(request)](request, send)
+        raise trio.BrokenResourceError("nobody listens any more")

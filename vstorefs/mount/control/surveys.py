@@ -1,11 +1,6 @@
 """Questions of the command line about all histories below a path, answered in pages.
 
-    {"op": "log", "path": "a", "limit": 100}
-    {"op": "diff", "path": "a", "from": POINT, "to": POINT}
-    {"op": "cost", "path": "a", "depth": 1, "purges": ["keep:5"]}
-
-A point is `{"text": "k3v9x0", "moment_ns": null}`: what was typed, and the moment that it says, if
-any. A worker goes through the histories and writes the rows; here they only pass by.
+A worker goes through the histories and writes the rows; here they only pass by.
 """
 
 from __future__ import annotations
@@ -18,11 +13,12 @@ from typing import Any
 import trio
 
 from vstorefs import errors
+from vstorefs.control import history as asked
+from vstorefs.control.protocol import Request
 from vstorefs.mount.control.paths import Places
-from vstorefs.mount.control.server import Answer, Pager, Send
+from vstorefs.mount.control.server import Pager, Send
 from vstorefs.mount.tree.remote import Remote
 from vstorefs.versions.history import selection
-from vstorefs.versions.history.points import Point
 from vstorefs.workers import messages
 
 _BOUND_S = 24 * 3600.0
@@ -34,30 +30,23 @@ class Surveys:
     def __init__(self, places: Places) -> None:
         self._places = places
 
-    def pagers(self) -> dict[str, Pager]:
+    def pagers(self) -> dict[type[Request[Any]], Pager]:
         """What the control socket serves."""
-        return {"log": self._log, "diff": self._diff, "cost": self._cost}
+        return {asked.ShowLog: self._log, asked.ShowDiff: self._diff, asked.ShowCost: self._cost}
 
-    async def _log(self, request: dict[str, Any], send: Send) -> Answer:
-        remote, key = await self._places.settled(str(request["path"]))
-        limit = request.get("limit")
-        return await _relay(remote, messages.Log(remote.spec.id, key, limit), send)
+    async def _log(self, request: asked.ShowLog, send: Send) -> asked.Searched:
+        remote, key = await self._places.settled(request.path)
+        return await _relay(remote, messages.Log(remote.spec.id, key, request.limit), send)
 
-    async def _diff(self, request: dict[str, Any], send: Send) -> Answer:
-        remote, key = await self._places.settled(str(request["path"]))
-        one, other = to_point(request["from"]), to_point(request["to"])
-        return await _relay(remote, messages.Compare(remote.spec.id, key, one, other), send)
-
-    async def _cost(self, request: dict[str, Any], send: Send) -> Answer:
-        remote, key = await self._places.settled(str(request["path"]))
-        purges = tuple(selection.parse([str(word)]) for word in request["purges"])
-        question = messages.Cost(remote.spec.id, key, int(request["depth"]), purges)
+    async def _diff(self, request: asked.ShowDiff, send: Send) -> asked.Searched:
+        remote, key = await self._places.settled(request.path)
+        question = messages.Compare(remote.spec.id, key, request.one, request.other)
         return await _relay(remote, question, send)
 
-
-def to_point(raw: dict[str, Any]) -> Point:
-    """A point as the command line sent it."""
-    return Point(str(raw["text"]), raw.get("moment_ns"))
+    async def _cost(self, request: asked.ShowCost, send: Send) -> asked.Searched:
+        remote, key = await self._places.settled(request.path)
+        purges = tuple(selection.parse([word]) for word in request.purges)
+        return await _relay(remote, messages.Cost(remote.spec.id, key, request.depth, purges), send)
 
 
 @dataclass(slots=True)
@@ -99,11 +88,11 @@ async def follow(
     return ended
 
 
-async def _relay(remote: Remote, question: messages.Survey, send: Send) -> Answer:
+async def _relay(remote: Remote, question: messages.Survey, send: Send) -> asked.Searched:
     """Pass on what a worker says, while it says it. Raises: a StoreError."""
 
     async def take(report: messages.Report) -> None:
         if isinstance(report, messages.Rows):
             await send(report.rows)
 
-    return {"files": (await follow(remote, question, take)).files()}
+    return asked.Searched((await follow(remote, question, take)).files())

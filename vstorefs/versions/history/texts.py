@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
+import msgspec
+
 from vstorefs import units
 from vstorefs.model import Mark, Version, VersionKind
 from vstorefs.versions.history.names import label, version_names
@@ -29,39 +31,62 @@ _CURRENT = "current"
 _HEADER = ("TIME (UTC)", "SIZE", "WHO", "SHA256", "ID", "USES", "RUN", "MARKS")
 
 
-def items(name: str, versions: Sequence[Version]) -> list[dict[str, object]]:
-    """What history.json holds.
+class VersionItem(msgspec.Struct, frozen=True, kw_only=True):
+    """One version, as history.json and commands tell of it. Times are ISO 8601, sizes bytes.
 
-    One object per version, oldest first. Times are ISO 8601, sizes bytes.
+    `name` is that of its file in `.versions`; None where its content is kept nowhere.
     """
+
+    id: str
+    name: str | None
+    kind: str
+    time: str
+    size: int
+    mtime: str | None
+    md5: str | None
+    sha1: str | None
+    sha256: str | None
+    token: str | None
+    base: str | None
+    write_id: str | None
+    run: str | None
+    uses: int
+    marks: tuple[str, ...]
+    is_head: bool
+    purged_by: str | None
+    purged_at: str | None
+
+
+def items(name: str, versions: Sequence[Version]) -> list[VersionItem]:
+    """What history.json holds: one item per version, oldest first."""
     return [
-        {
-            "id": version.id,
-            "name": shown,
-            "kind": version.kind.value,
-            "time": iso(version.time_ns),
-            "size": version.size,
-            "mtime": iso(version.mtime_ns) if version.mtime_ns else None,
-            "md5": version.hashes.md5 if version.hashes else None,
-            "sha1": version.hashes.sha1 if version.hashes else None,
-            "sha256": version.hashes.sha256 if version.hashes else None,
-            "token": version.token or None,
-            "base": version.base,
-            "write_id": version.write_id,
-            "run": version.run,
-            "uses": version.uses,
-            "marks": [mark.value for mark in version.marks],
-            "is_head": version.is_head,
-            "purged_by": version.purged.by if version.purged else None,
-            "purged_at": iso(version.purged.time_ns) if version.purged else None,
-        }
+        VersionItem(
+            id=version.id,
+            name=shown,
+            kind=version.kind.value,
+            time=iso(version.time_ns),
+            size=version.size,
+            mtime=iso(version.mtime_ns) if version.mtime_ns else None,
+            md5=version.hashes.md5 if version.hashes else None,
+            sha1=version.hashes.sha1 if version.hashes else None,
+            sha256=version.hashes.sha256 if version.hashes else None,
+            token=version.token or None,
+            base=version.base,
+            write_id=version.write_id,
+            run=version.run,
+            uses=version.uses,
+            marks=tuple(mark.value for mark in version.marks),
+            is_head=version.is_head,
+            purged_by=version.purged.by if version.purged else None,
+            purged_at=iso(version.purged.time_ns) if version.purged else None,
+        )
         for version, shown in zip(versions, version_names(name, versions), strict=True)
     ]
 
 
 def to_json(name: str, versions: Sequence[Version]) -> bytes:
     """The file history.json."""
-    return json.dumps(items(name, versions), indent=2).encode() + b"\n"
+    return json.dumps(msgspec.to_builtins(items(name, versions)), indent=2).encode() + b"\n"
 
 
 def to_table(name: str, versions: Sequence[Version]) -> bytes:
@@ -69,7 +94,7 @@ def to_table(name: str, versions: Sequence[Version]) -> bytes:
     return table(items(name, versions)).encode()
 
 
-def table(history: Sequence[dict[str, object]]) -> str:
+def table(history: Sequence[VersionItem]) -> str:
     """A history as text, oldest first, one line a version."""
     rows = [_HEADER, *(_row(item) for item in history)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADER))]
@@ -86,22 +111,19 @@ def marks_text(values: Iterable[str], *, is_head: bool = False) -> str:
     return ", ".join([*words, _CURRENT] if is_head else words)
 
 
-def _row(item: dict[str, object]) -> tuple[str, ...]:
-    deleted = item["kind"] == VersionKind.TOMBSTONE.value
-    sha256 = item["sha256"]
-    raw = item["marks"]
-    marks = [str(mark) for mark in raw] if isinstance(raw, list) else []
-    outside = Mark.OUTSIDE.value in marks or item["write_id"] is None
-    told = [mark for mark in marks if mark != Mark.OUTSIDE.value]
+def _row(item: VersionItem) -> tuple[str, ...]:
+    deleted = item.kind == VersionKind.TOMBSTONE.value
+    outside = Mark.OUTSIDE.value in item.marks or item.write_id is None
+    told = [mark for mark in item.marks if mark != Mark.OUTSIDE.value]
     return (
-        units.moment_of(str(item["time"])),
-        "deleted" if deleted else str(item["size"]),
+        units.moment_of(item.time),
+        "deleted" if deleted else str(item.size),
         "other program" if outside else "vstorefs",
-        str(sha256)[:12] if sha256 else "-",
-        label(str(item["id"])),
-        str(item["uses"] or "-"),
-        str(item["run"] or "-")[:12],
-        marks_text(told, is_head=bool(item["is_head"])),
+        item.sha256[:12] if item.sha256 else "-",
+        label(item.id),
+        str(item.uses or "-"),
+        (item.run or "-")[:12],
+        marks_text(told, is_head=item.is_head),
     )
 
 

@@ -10,15 +10,15 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from vstorefs import errors, units
+from vstorefs.control import client
+from vstorefs.control.history import ShowHistory
 from vstorefs.ledger.index import OfContent, OfPath
 from vstorefs.ledger.manifest import ChangeWarning, Place, Seen
-from vstorefs.model import VERSIONS_FOLDER, Hashes, Mark, Token, VersionKind
-from vstorefs.state import control
+from vstorefs.model import VERSIONS_FOLDER, Hashes, Mark, Token, VersionId, VersionKind
 from vstorefs.versions.history.names import label, quote
-from vstorefs.versions.history.texts import marks_text
+from vstorefs.versions.history.texts import VersionItem, marks_text
 from vstorefs.web import differences, paging, texts
 from vstorefs.web.differences import TextDiff
 from vstorefs.web.pages.warnings import acknowledge
@@ -117,37 +117,42 @@ def _versions(site: Site, place: Place, mounted: Mounted | None) -> list[Version
             "Its store is not mounted on this host. To see versions, mount it with vstorefs mount."
         )
     try:
-        versions = control.history(mounted.record, mounted.inside, timeout_s=_ASK_S)
+        found = client.ask(mounted.record, ShowHistory(mounted.inside), timeout_s=_ASK_S)
     except errors.VstorefsError as error:
         raise _NotSaid(str(error)) from error
-    items = list(reversed(versions))
+    items = list(reversed(found.versions))
     known = site.ledger.of_contents((place, _seen(item)) for item in items)
     return [_row(mounted, item, about) for item, about in zip(items, known, strict=True)]
 
 
-def _seen(item: dict[str, Any]) -> Seen:
-    return Seen(token=Token(item.get("token") or ""), size=item["size"], version=item["id"])
+def _seen(item: VersionItem) -> Seen:
+    return Seen(token=Token(item.token or ""), size=item.size, version=VersionId(item.id))
 
 
-def _row(mounted: Mounted, item: dict[str, Any], known: OfContent) -> VersionRow:
-    marks = [mark for mark in item["marks"] if mark != Mark.OUTSIDE.value]
-    outside = len(marks) < len(item["marks"]) or item["write_id"] is None
-    sums = item["md5"], item["sha1"], item["sha256"]
-    is_content = item["kind"] == VersionKind.CONTENT.value
+def _row(mounted: Mounted, item: VersionItem, known: OfContent) -> VersionRow:
+    marks = [mark for mark in item.marks if mark != Mark.OUTSIDE.value]
+    outside = len(marks) < len(item.marks) or item.write_id is None
+    is_content = item.kind == VersionKind.CONTENT.value
     return VersionRow(
-        id=item["id"],
-        short=label(item["id"]),
-        name=item["name"] or "",
-        time=units.moment_of(item["time"]),
-        size=item["size"] if is_content else -1,
+        id=item.id,
+        short=label(item.id),
+        name=item.name or "",
+        time=units.moment_of(item.time),
+        size=item.size if is_content else -1,
         who="another program" if outside else "vstorefs",
-        run=item.get("run") or known.made_by or "",
+        run=item.run or known.made_by or "",
         marks=[marks_text([mark]) for mark in marks],
-        is_head=item["is_head"],
-        hashes=Hashes(*sums) if all(sums) else None,
+        is_head=item.is_head,
+        hashes=_hashes(item),
         known=known,
-        restore=texts.command_line(("vstorefs", "restore", mounted.path, "--version", item["id"])),
+        restore=texts.command_line(("vstorefs", "restore", mounted.path, "--version", item.id)),
     )
+
+
+def _hashes(item: VersionItem) -> Hashes | None:
+    if item.md5 and item.sha1 and item.sha256:
+        return Hashes(item.md5, item.sha1, item.sha256)
+    return None
 
 
 def _named(rows: Sequence[VersionRow], version: str) -> VersionRow:

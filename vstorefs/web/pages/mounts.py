@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from vstorefs import errors
-from vstorefs.state import control, mounts
+from vstorefs.control import client
+from vstorefs.control.status import ChangeStatus, MountStatus, ShowStatus
+from vstorefs.state import mounts
 from vstorefs.state.mounts import MountRecord
 
 _ASK_S = 5.0
@@ -18,14 +19,13 @@ class MountRow:
     """One mount: what it says of itself, or why it says nothing."""
 
     record: MountRecord
-    status: dict[str, Any]
+    status: MountStatus | None
     problem: str
 
     @property
-    def pending(self) -> list[dict[str, Any]]:
+    def pending(self) -> tuple[ChangeStatus, ...]:
         """The first changes that are on their way."""
-        found: list[dict[str, Any]] = self.status["pending"]
-        return found[:_SHOWN]
+        return self.status.pending[:_SHOWN] if self.status is not None else ()
 
 
 def show() -> list[MountRow]:
@@ -35,7 +35,6 @@ def show() -> list[MountRow]:
 
 def _row(record: MountRecord) -> MountRow:
     try:
-        answer = control.ask(record, {"op": "status"}, timeout_s=_ASK_S)
+        return MountRow(record, client.ask(record, ShowStatus(), timeout_s=_ASK_S), "")
     except errors.VstorefsError as error:
-        return MountRow(record, {}, str(error))
-    return MountRow(record, answer, "" if answer["ok"] else str(answer["error"]))
+        return MountRow(record, None, str(error))

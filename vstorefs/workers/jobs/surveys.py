@@ -10,12 +10,13 @@ import heapq
 import itertools
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import asdict
 from typing import Any
 
 import msgspec
+from msgspec.structs import asdict
 
 from vstorefs import errors
+from vstorefs.control.history import CostRow, DiffRow, LogRow, Side
 from vstorefs.model import Key, StoreId, Version, name_of
 from vstorefs.versions.history import texts
 from vstorefs.versions.history.comparison import Difference, differences
@@ -128,32 +129,32 @@ def cost(context: WorkerContext, request: Cost, call: Call) -> Surveyed:
     return Surveyed(histories.files)
 
 
-def _log(histories: Histories, request: Log) -> Iterable[dict[str, Any]]:
+def _log(histories: Histories, request: Log) -> Iterable[LogRow]:
     """The rows of all versions, oldest first."""
     rows = (
-        (version.time_ns, number, {**item, "path": _below(request.path, key)})
+        (version.time_ns, number, LogRow(**asdict(item), path=_below(request.path, key)))
         for key, versions in histories
         for number, (version, item) in enumerate(
             zip(versions, texts.items(name_of(key), versions), strict=True)
         )
     )
 
-    def order(row: tuple[int, int, dict[str, Any]]) -> tuple[int, str, int]:
-        return row[0], row[2]["path"], row[1]
+    def order(row: tuple[int, int, LogRow]) -> tuple[int, str, int]:
+        return row[0], row[2].path, row[1]
 
     if request.limit is None:
         return (row for _, _, row in sorted(rows, key=order))
     return (row for _, _, row in reversed(heapq.nlargest(request.limit, rows, key=order)))
 
 
-def _difference(path: Key, found: Difference) -> dict[str, Any]:
-    return {
-        "path": _below(path, found.key),
-        "change": found.change.value,
-        "certain": found.certain,
-        "before": _side(found.before),
-        "after": _side(found.after),
-    }
+def _difference(path: Key, found: Difference) -> DiffRow:
+    return DiffRow(
+        path=_below(path, found.key),
+        change=found.change,
+        certain=found.certain,
+        before=_side(found.before),
+        after=_side(found.after),
+    )
 
 
 def _plan(
@@ -175,20 +176,31 @@ def _plan(
         call.report(Planned(tuple(page)))
 
 
-def _cost(histories: Histories, request: Cost, now_ns: int) -> Iterable[dict[str, Any]]:
+def _cost(histories: Histories, request: Cost, now_ns: int) -> Iterable[CostRow]:
     found = costs(histories, request.path, request.depth, request.purges, now_ns)
-    return ({"path": path, **asdict(cost)} for path, cost in found)
+    return (
+        CostRow(
+            path=path,
+            files=cost.files,
+            deleted=cost.deleted,
+            versions=cost.versions,
+            head_bytes=cost.head_bytes,
+            history_bytes=cost.history_bytes,
+            freed=tuple(cost.freed),
+        )
+        for path, cost in found
+    )
 
 
-def _side(version: Version | None) -> dict[str, Any] | None:
+def _side(version: Version | None) -> Side | None:
     if version is None:
         return None
-    return {
-        "id": version.id,
-        "time": texts.iso(version.time_ns),
-        "size": version.size,
-        "sha256": version.hashes.sha256 if version.hashes is not None else None,
-    }
+    return Side(
+        id=version.id,
+        time=texts.iso(version.time_ns),
+        size=version.size,
+        sha256=version.hashes.sha256 if version.hashes is not None else None,
+    )
 
 
 def _below(path: Key, key: Key) -> str:
@@ -196,7 +208,7 @@ def _below(path: Key, key: Key) -> str:
     return key[len(path) :].lstrip("/")
 
 
-def _tell_rows(rows: Iterable[dict[str, Any]], call: Call) -> None:
+def _tell_rows(rows: Iterable[msgspec.Struct], call: Call) -> None:
     for page in _pages(rows):
         call.report(Rows(_encode(page)))
 

@@ -6,11 +6,11 @@ import os
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from vstorefs import errors, files
+from vstorefs.control import client
+from vstorefs.control.runs import BeginRun, EndRun, RunEnded
 from vstorefs.ledger.masking import mask_arguments
-from vstorefs.state import control
 from vstorefs.state.mounts import MountRecord
 
 _BEGIN_S = 60.0
@@ -21,35 +21,31 @@ _GIT_S = 10.0
 def begin(record: MountRecord, name: str, command: Sequence[str]) -> str:
     """From now on this process and its children are a run; gives its id. Raises: VstorefsError."""
     pid = os.getpid()
-    request = {
-        "op": "run-begin",
-        "name": name,
-        "command": mask_arguments(command, os.environ),
-        "folder": _printable(str(Path.cwd())),
-        "commit": _commit(),
-        "pid": pid,
-        "start": files.process_start(pid),
-        "inherited": _inherited(record.mount_point),
-    }
-    answer = control.ask(record, request, timeout_s=_BEGIN_S)
-    if not answer["ok"]:
-        raise errors.VstorefsError(f"the run cannot be recorded: {answer['error']}")
-    return str(answer["run"])
-
-
-def end(record: MountRecord, run: str, exit_status: int) -> dict[str, Any]:
-    """The run has ended; gives what the mount says of it. Raises: VstorefsError, and the next mount ends it."""
-    request = {"op": "run-end", "run": run, "exit_status": exit_status}
+    start = files.process_start(pid)
+    assert start is not None
+    request = BeginRun(
+        name=name,
+        command=mask_arguments(command, os.environ),
+        folder=_printable(str(Path.cwd())),
+        commit=_commit(),
+        pid=pid,
+        start=start,
+        inherited=_inherited(record.mount_point),
+    )
     try:
-        answer = control.ask(record, request, timeout_s=_END_S)
-        error = answer.get("error")
-    except errors.VstorefsError as failure:
-        answer, error = {}, str(failure)
-    if error:
+        return client.ask(record, request, timeout_s=_BEGIN_S).run
+    except errors.VstorefsError as error:
+        raise errors.VstorefsError(f"the run cannot be recorded: {error}") from error
+
+
+def end(record: MountRecord, run: str, exit_status: int) -> RunEnded:
+    """The run has ended; gives what the mount says of it. Raises: VstorefsError, and the next mount ends it."""
+    try:
+        return client.ask(record, EndRun(run, exit_status), timeout_s=_END_S)
+    except errors.VstorefsError as error:
         raise errors.VstorefsError(
             f"the record of run {run[:12]} cannot be closed now, the next mount does that: {error}"
-        )
-    return answer
+        ) from error
 
 
 def _commit() -> str | None:
@@ -78,7 +74,7 @@ def _printable(text: str) -> str:
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def _inherited(mount_point: str) -> list[int]:
+def _inherited(mount_point: str) -> tuple[int, ...]:
     """Inode numbers of files of a mount that this process has open for reading.
 
     The descriptors' links are not followed: that would call into the mount.
@@ -99,4 +95,4 @@ def _inherited(mount_point: str) -> list[int]:
         readable = int(about.get("flags", "0").strip(), 8) & os.O_ACCMODE != os.O_WRONLY
         if about.get("mnt_id", "").strip() in ours and readable and "ino" in about:
             found.append(int(about["ino"]))
-    return found
+    return tuple(found)

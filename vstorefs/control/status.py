@@ -1,0 +1,115 @@
+"""Asking a mount what it is doing, and to bring what it has to its stores."""
+
+from __future__ import annotations
+
+import msgspec
+
+from vstorefs import units
+from vstorefs.control.protocol import Request
+
+
+class StoreStatus(msgspec.Struct, frozen=True):
+    """One store: `state` is `ok`, `read-only` or `down`, `why` empty for `ok`."""
+
+    alias: str
+    url: str
+    id: str
+    state: str
+    why: str
+    layout: str
+
+
+class CacheStatus(msgspec.Struct, frozen=True):
+    """The cache that the mount uses, and others too."""
+
+    dir: str
+    limit_bytes: int
+    used_bytes: int
+    file_bytes: int
+    chunks: int
+
+
+class TransferStatus(msgspec.Struct, frozen=True):
+    """What moves now, and how much has."""
+
+    downloads: int
+    uploads: int
+    downloaded_bytes: int
+
+
+class ChangeStatus(msgspec.Struct, frozen=True):
+    """A change that its store does not have yet; `error` is what the last attempt met."""
+
+    path: str
+    operation: str
+    attempts: int
+    error: str | None
+    size: int
+    waiting_s: float
+
+
+class Marked(msgspec.Struct, frozen=True):
+    """A version of this mount that was published with marks."""
+
+    path: str
+    marks: tuple[str, ...]
+
+
+class Unshown(msgspec.Struct, frozen=True):
+    """A name that no directory can show."""
+
+    name: str
+    why: str
+
+
+class LedgerStatus(msgspec.Struct, frozen=True):
+    """The mount's own run; how many records wait to be sent, and why; hosts whose clocks are off."""
+
+    run: str
+    waiting: int
+    why: str
+    skewed: tuple[str, ...]
+
+
+class MountStatus(msgspec.Struct, frozen=True):
+    """All that `vstorefs status` shows; `at` is the moment of a mount of the past.
+
+    `held_back`: closed files with temporary names, which wait some seconds for their rename.
+    """
+
+    mount_point: str
+    pid: int
+    stores: tuple[StoreStatus, ...]
+    cache: CacheStatus
+    transfers: TransferStatus
+    pending: tuple[ChangeStatus, ...]
+    held_back: int
+    marked: tuple[Marked, ...]
+    unshown: tuple[Unshown, ...]
+    read_only: bool
+    ledger: LedgerStatus
+    at: str | None
+
+
+class ShowStatus(Request[MountStatus], frozen=True, tag="status"):
+    """What is the mount doing?"""
+
+
+class Drained(msgspec.Struct, frozen=True):
+    """How many changes waited when it was asked; `pending` are those that wait still."""
+
+    flushed: int
+    pending: tuple[ChangeStatus, ...] = ()
+
+    @property
+    def left(self) -> str:
+        """What waits still, in words; empty where nothing does."""
+        return (
+            f"{units.count(len(self.pending), 'change')} not uploaded yet" if self.pending else ""
+        )
+
+
+class Drain(Request[Drained], frozen=True, tag="drain"):
+    """Bring everything to its store; answered when that is done, or `seconds` later."""
+
+    seconds: float = 600.0
