@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,6 +49,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.user_properties.append(("number", number))
 
 
+def _about(report: pytest.TestReport) -> dict[str, Any]:
+    return dict(report.user_properties)
+
+
 class _Table:
     """Which kind has which property, by the reports of the tests."""
 
@@ -55,14 +60,14 @@ class _Table:
         self._reports: list[pytest.TestReport] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.when == "call" and "kind" in dict(report.user_properties):
+        if report.when == "call" and "kind" in _about(report):
             self._reports.append(report)
 
     def rows(self) -> dict[str, dict[str, dict[str, str]]]:
         """Module, property, kind, cell."""
         found: dict[str, dict[str, dict[str, str]]] = defaultdict(lambda: defaultdict(dict))
-        for report in sorted(self._reports, key=lambda one: dict(one.user_properties)["number"]):
-            about = dict(report.user_properties)
+        for report in sorted(self._reports, key=lambda one: _about(one)["number"]):
+            about = _about(report)
             file, _, test = report.nodeid.partition("::")
             name = test.partition("[")[0].rpartition("::")[2]
             cell = "yes" if report.passed else "no"

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from vstorefs import errors
 from vstorefs.model import StoreId, StoreSpec, Token, VersionId
@@ -54,10 +55,10 @@ class Shelf:
 
 
 #: Called with what a request does and the request itself; may leave it out, put it off, or raise.
-Step = Callable[[str, Callable[[], object]], object]
+Step = Callable[[str, Callable[[], Any]], Any]
 
 
-def at_once(_label: str, request: Callable[[], object]) -> object:
+def at_once(_label: str, request: Callable[[], Any]) -> Any:
     return request()
 
 
@@ -114,7 +115,7 @@ class MemoryBucket:
             one = self._get(name)
             return Stat(name, len(one.data), one.modified_ns, one.token, None, one.metadata)
 
-        return self.step(f"stat {name}", request)  # type: ignore[return-value]
+        return self.step(f"stat {name}", request)
 
     def _get(self, name: str) -> Stored:
         if name not in self.shelf.objects:
@@ -138,7 +139,7 @@ class MemoryBucket:
         yield one.data[start:end]
 
     def get(self, name: str) -> bytes:
-        return self.step(f"get {name}", lambda: self._get(name).data)  # type: ignore[return-value]
+        return self.step(f"get {name}", lambda: self._get(name).data)
 
     def put(
         self,

@@ -36,7 +36,7 @@ class Host:
         self.points: list[Path] = []
         self.urls: set[str] = set()
 
-    def run(self, *arguments: str | Path, check: bool = True) -> subprocess.CompletedProcess:
+    def run(self, *arguments: str | Path, check: bool = True) -> subprocess.CompletedProcess[str]:
         return vstorefs(*arguments, env=self.env, check=check)
 
     def mount(self, *what: str | Path, name: str = "mnt", cache_size: str = "256MiB") -> Mount:
