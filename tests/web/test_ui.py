@@ -19,7 +19,9 @@ from tests.support.processes import ROOT, free_port, vstorefs, wait_until
 
 
 @contextlib.contextmanager
-def ui(host: Host, *arguments: str | Path, **more: str) -> Iterator[tuple[subprocess.Popen, str]]:
+def ui(
+    host: Host, *arguments: str | Path, **more: str
+) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """The page of a host, and the address that was printed first."""
     output = host.folder / "ui.out"
     with output.open("wb") as file:

@@ -8,13 +8,15 @@ import threading
 
 import pytest
 
+from tests.workers.fakes import FakeStore
 from vstorefs import errors
 from vstorefs.cache.keys import chunk_key, content_prefix
-from vstorefs.model import CHUNK_BYTES, Hashes
+from vstorefs.model import CHUNK_BYTES, Content, Hashes
 from vstorefs.state.fingerprints import Fingerprint
 from vstorefs.workers.jobs import hashing
 from vstorefs.workers.jobs.fetch import fetch
-from vstorefs.workers.messages import Fetch, Hash, Hashed
+from vstorefs.workers.jobs.setting import Setting
+from vstorefs.workers.messages import Fetch, Hash, HashDone, Hashed, Report
 
 CHUNKS = 10
 SIZE = (CHUNKS - 1) * CHUNK_BYTES + 777
@@ -24,33 +26,38 @@ def _hashes(data: bytes) -> Hashes:
     return Hashes(*(hashlib.new(name, data).hexdigest() for name in ("md5", "sha1", "sha256")))
 
 
-def _pinned(setting) -> int:
+def _pinned(setting: Setting) -> int:
     with setting.cache.reading() as txn:
         return txn.stat(setting.cache.pinned)["entries"]
 
 
-def _bring(setting, content, first: int, last: int) -> None:
+def _bring(setting: Setting, content: Content, first: int, last: int) -> None:
     fetch(setting, Fetch(content, first, last, pin=True), lambda _: None, threading.Event())
 
 
-def _hash(setting, content, progress=None):
-    reports: list[Hashed] = []
+def _hash(
+    setting: Setting, content: Content, progress: hashing.Progress | None = None
+) -> tuple[HashDone, list[Report]]:
+    reports: list[Report] = []
     progress = progress or hashing.Progress(CHUNKS)
     return hashing.hash_content(setting, Hash(content, 0), reports.append, progress), reports
 
 
 @pytest.mark.parametrize("size", [0, 1, 64 << 10, CHUNK_BYTES, CHUNK_BYTES + 1, SIZE])
-def test_hashes_are_those_of_the_whole_content(setting, fake, size):
+def test_hashes_are_those_of_the_whole_content(
+    setting: Setting, fake: FakeStore, size: int
+) -> None:
     data = os.urandom(size)
     content = fake.holds("a", data)
     _bring(setting, content, 0, -(-size // CHUNK_BYTES))
     done, _ = _hash(setting, content)
     assert (done.hashes, done.reread, done.mismatch) == (_hashes(data), 0, False)
     known = setting.fingerprints.get(content.store, content.key, content.token)
+    assert known is not None
     assert (known.hashes, known.read) == (_hashes(data), True)
 
 
-def test_chunks_are_let_go_in_order_once_passed(setting, fake):
+def test_chunks_are_let_go_in_order_once_passed(setting: Setting, fake: FakeStore) -> None:
     content = fake.holds("a", os.urandom(SIZE))
     _bring(setting, content, 0, CHUNKS)
     assert _pinned(setting) == CHUNKS
@@ -59,7 +66,9 @@ def test_chunks_are_let_go_in_order_once_passed(setting, fake):
     assert _pinned(setting) == 0
 
 
-def test_what_is_missing_or_damaged_is_read_again_and_counted(setting, fake):
+def test_what_is_missing_or_damaged_is_read_again_and_counted(
+    setting: Setting, fake: FakeStore
+) -> None:
     data = os.urandom(SIZE)
     content = fake.holds("a", data)
     _bring(setting, content, 0, CHUNKS)
@@ -72,7 +81,9 @@ def test_what_is_missing_or_damaged_is_read_again_and_counted(setting, fake):
     assert (done.hashes, done.reread) == (_hashes(data), 2 * CHUNK_BYTES + 777)
 
 
-def test_an_abandoned_hash_keeps_nothing_and_knows_nothing(setting, fake):
+def test_an_abandoned_hash_keeps_nothing_and_knows_nothing(
+    setting: Setting, fake: FakeStore
+) -> None:
     content = fake.holds("a", os.urandom(SIZE))
     _bring(setting, content, 0, CHUNKS)
     progress = hashing.Progress(4)
@@ -83,7 +94,7 @@ def test_an_abandoned_hash_keeps_nothing_and_knows_nothing(setting, fake):
     assert setting.fingerprints.get(content.store, content.key, content.token) is None
 
 
-def test_a_hash_that_fails_keeps_nothing(setting, fake):
+def test_a_hash_that_fails_keeps_nothing(setting: Setting, fake: FakeStore) -> None:
     content = fake.holds("a", os.urandom(SIZE))
     _bring(setting, content, 0, CHUNKS)
     setting.chunks.drop(chunk_key(content_prefix(content), 2))
@@ -93,7 +104,7 @@ def test_a_hash_that_fails_keeps_nothing(setting, fake):
     assert _pinned(setting) == 0
 
 
-def test_other_hashes_than_it_was_written_with_are_told(setting, fake):
+def test_other_hashes_than_it_was_written_with_are_told(setting: Setting, fake: FakeStore) -> None:
     data = os.urandom(1000)
     content = fake.holds("a", data)
     setting.fingerprints.put(

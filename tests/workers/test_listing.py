@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from tests.workers.fakes import FakeStore
 from vstorefs import errors
 from vstorefs.model import Entry, EntryKind, Key, Token
 from vstorefs.state.fingerprints import Fingerprint
 from vstorefs.workers.jobs.listing import list_directory
-from vstorefs.workers.messages import ListDirectory
+from vstorefs.workers.jobs.setting import Setting
+from vstorefs.workers.messages import ListDirectory, Listed
 
 NEVER = float("inf")
 ALWAYS = float("-inf")
 
 
-def _entry(name: str, **about) -> Entry:
+def _entry(name: str, **about: Any) -> Entry:
     return Entry(Key(name), EntryKind.FILE, 3, 5, Token(f"t-{name}"), **about)
 
 
-def _list(setting, fake, not_before):
+def _list(setting: Setting, fake: FakeStore, not_before: float) -> Listed:
     return list_directory(setting, ListDirectory(fake.spec.id, Key("d"), not_before))
 
 
-def test_all_pages_are_joined_and_the_time_is_from_before_the_question(setting, fake):
+def test_all_pages_are_joined_and_the_time_is_from_before_the_question(
+    setting: Setting, fake: FakeStore
+) -> None:
     fake.lists(_entry("d/a"), _entry("d/b"))
-    asked_at = []
+    asked_at: list[float] = []
     fake.on_list = lambda: asked_at.append(setting.clock.monotonic_s())
     listed = _list(setting, fake, NEVER)
     assert [entry.key for entry in listed.entries] == ["d/a", "d/b"]
@@ -32,7 +38,9 @@ def test_all_pages_are_joined_and_the_time_is_from_before_the_question(setting, 
     assert not listed.stale
 
 
-def test_a_listing_that_is_young_enough_comes_from_the_cache(setting, fake):
+def test_a_listing_that_is_young_enough_comes_from_the_cache(
+    setting: Setting, fake: FakeStore
+) -> None:
     fake.lists(_entry("d/a"))
     first = _list(setting, fake, ALWAYS)
     fake.lists(_entry("d/b"))
@@ -41,7 +49,9 @@ def test_a_listing_that_is_young_enough_comes_from_the_cache(setting, fake):
 
 
 @pytest.mark.parametrize("error", [errors.Unavailable("away"), errors.Throttled("busy")])
-def test_a_store_that_is_away_leaves_what_the_cache_knows(setting, fake, error):
+def test_a_store_that_is_away_leaves_what_the_cache_knows(
+    setting: Setting, fake: FakeStore, error: errors.StoreError
+) -> None:
     fake.lists(_entry("d/a"))
     first = _list(setting, fake, ALWAYS)
     fake.fails = [error]
@@ -50,14 +60,16 @@ def test_a_store_that_is_away_leaves_what_the_cache_knows(setting, fake, error):
     assert (listed.entries, listed.listed_at) == (first.entries, first.listed_at)
 
 
-def test_unknown_is_never_empty(setting, fake):
+def test_unknown_is_never_empty(setting: Setting, fake: FakeStore) -> None:
     fake.fails = [errors.Unavailable("away")]
     with pytest.raises(errors.Unavailable):
         _list(setting, fake, NEVER)
 
 
 @pytest.mark.parametrize("kind", [errors.NotFound, errors.Denied])
-def test_an_answer_of_the_store_is_not_covered_by_the_cache(setting, fake, kind):
+def test_an_answer_of_the_store_is_not_covered_by_the_cache(
+    setting: Setting, fake: FakeStore, kind: type[errors.StoreError]
+) -> None:
     fake.lists(_entry("d/a"))
     _list(setting, fake, ALWAYS)
     fake.fails = [kind("no")]
@@ -65,7 +77,9 @@ def test_an_answer_of_the_store_is_not_covered_by_the_cache(setting, fake, kind)
         _list(setting, fake, NEVER)
 
 
-def test_attributes_that_this_host_knows_complete_a_bare_listing(setting, fake):
+def test_attributes_that_this_host_knows_complete_a_bare_listing(
+    setting: Setting, fake: FakeStore
+) -> None:
     fake.lists(_entry("d/a"), _entry("d/b"), _entry("d/c", mode=0o600))
     for name in ("d/a", "d/c"):
         setting.fingerprints.put(

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import pytest
 
+from tests.workers.fakes import FakeStore
 from vstorefs import errors
 from vstorefs.model import JournalEntry, Key, Operation, VersionId, Write, WriteId
+from vstorefs.versions.publish import Publisher
 from vstorefs.workers.jobs.publish import publish
+from vstorefs.workers.jobs.setting import Setting
 from vstorefs.workers.messages import Publish
 
 
@@ -17,12 +22,14 @@ class _Unclear:
         raise errors.Unavailable("no answer; it may have happened")
 
 
-def test_after_an_unclear_answer_the_listing_is_asked_for_again(setting, fake):
+def test_after_an_unclear_answer_the_listing_is_asked_for_again(
+    setting: Setting, fake: FakeStore
+) -> None:
     write = Write(WriteId("w"), VersionId("v"), 1, None)
     entry = JournalEntry(1, setting.session, fake.spec.id, Operation.REMOVE, Key("d/a"), write)
     setting.listings.put(fake.spec.id, Key("d"), (), 1.0)
     setting.listings.put(fake.spec.id, Key("other"), (), 1.0)
     with pytest.raises(errors.Unavailable):
-        publish(setting, _Unclear(), Publish(entry, look=False))
+        publish(setting, cast("Publisher", _Unclear()), Publish(entry, look=False))
     assert setting.listings.get(fake.spec.id, Key("d")) is None
     assert setting.listings.get(fake.spec.id, Key("other")) is not None
