@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 
 from hypothesis import given
@@ -73,7 +74,9 @@ steps = st.tuples(
 
 
 @given(st.lists(steps, max_size=14), st.randoms(use_true_random=False))
-def test_nothing_overtakes_what_concerns_it_and_all_is_done(todo, chance) -> None:
+def test_nothing_overtakes_what_concerns_it_and_all_is_done(
+    todo: list[tuple[Operation, str, str, bool]], chance: random.Random
+) -> None:
     queue = Queue()
     entries = []
     for seq, (operation, path, target, folder) in enumerate(todo, 1):

@@ -6,10 +6,14 @@ import logging
 import re
 from pathlib import Path
 
+import pytest
+
 from vstorefs import logs
 
 
-def test_lines_have_a_time_and_no_credentials(tmp_path: Path, monkeypatch) -> None:
+def test_lines_have_a_time_and_no_credentials(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "the-secret-itself")
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
