@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from tests.support import measuring
 from tests.support.processes import vstorefs, wait_until
 from vstorefs import files
 
@@ -30,6 +31,7 @@ class Host:
             "XDG_RUNTIME_DIR": str(runtime),
             "PYTHONDONTWRITEBYTECODE": "1",
             "LANG": "C.UTF-8",
+            **measuring.environment(),
             **self.reach,
         }
         (folder / "home").mkdir()
