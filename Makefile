@@ -8,13 +8,16 @@ COVERAGE := $(PYTHON) -m coverage
 KIND ?= all
 
 .DEFAULT_GOAL := help
-.PHONY: help setup format check test coverage test-unit test-stores conformance screenshots test-mount test-faults bench docs clean
+.PHONY: help setup hooks format check test coverage test-unit test-stores conformance screenshots test-mount test-faults bench docs clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
 setup: ## install what running, testing and checking need
 	@bin/setup dev
+
+hooks: setup ## run the checks on every commit, by pre-commit
+	.venv/bin/pre-commit install
 
 format: setup ## format the code
 	$(PYTHON) -m ruff format .
