@@ -8,7 +8,7 @@ COVERAGE := $(PYTHON) -m coverage
 KIND ?= all
 
 .DEFAULT_GOAL := help
-.PHONY: help setup hooks format check test coverage test-unit test-stores conformance screenshots test-mount test-faults bench docs clean
+.PHONY: help setup hooks format check test coverage test-unit test-stores conformance screenshots test-mount test-faults bench docs build clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -71,6 +71,9 @@ bench: setup ## speed beside rclone mount, as ratios
 docs: setup ## check that every command and setting has its page, and run the README
 	$(TESTS) tests/docs
 
+build: setup ## wheel and source archive of a tagged commit, into dist/
+	@bin/build
+
 clean: ## remove what was set up and built
-	rm -rf .venv .setup .mypy_cache .ruff_cache .hypothesis .coverage bench/results
+	rm -rf .venv .setup .mypy_cache .ruff_cache .hypothesis .coverage build dist bench/results
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
