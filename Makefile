@@ -4,16 +4,20 @@ export PYTHONPATH := $(CURDIR)
 JOBS ?= 3
 TESTS := $(PYTHON) -m pytest
 PARALLEL := -n $(JOBS) --dist worksteal
+COVERAGE := $(PYTHON) -m coverage
 KIND ?= all
 
 .DEFAULT_GOAL := help
-.PHONY: help setup format check test test-unit test-stores conformance screenshots test-mount test-faults bench docs clean
+.PHONY: help setup hooks format check test coverage test-unit test-stores conformance screenshots test-mount test-faults bench docs build clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
 setup: ## install what running, testing and checking need
 	@bin/setup dev
+
+hooks: setup ## run the checks on every commit, by pre-commit
+	.venv/bin/pre-commit install
 
 format: setup ## format the code
 	$(PYTHON) -m ruff format .
@@ -25,8 +29,18 @@ check: setup ## lint, types, imports
 	$(PYTHON) -m mypy
 	.venv/bin/lint-imports
 
-test: setup ## all tests, against real servers and real mounts, JOBS at a time (3)
-	$(TESTS) $(PARALLEL)
+test: setup ## all tests, against real servers and real mounts, JOBS at a time (3); coverage of those without
+	rm -rf .coverage
+	$(COVERAGE) run -m pytest $(PARALLEL)
+	@$(COVERAGE) combine --quiet
+	@$(COVERAGE) report
+
+coverage: setup ## all tests, measured in every process: slower; pages in .coverage/html
+	rm -rf .coverage
+	VSTOREFS_TEST_MEASURE=all $(COVERAGE) run -m pytest $(PARALLEL)
+	@$(COVERAGE) combine --quiet
+	@$(COVERAGE) report
+	@$(COVERAGE) html --quiet
 
 test-unit: setup ## tests without servers and mounts
 	$(TESTS) -m "not mount and not stores"
@@ -58,6 +72,9 @@ bench: setup ## speed beside rclone mount, as ratios
 docs: setup ## check that every command and setting has its page, and run the README
 	$(TESTS) tests/docs
 
+build: setup ## wheel and source archive of a tagged commit, into dist/
+	@bin/build
+
 clean: ## remove what was set up and built
-	rm -rf .venv .setup .mypy_cache .ruff_cache .hypothesis bench/results
+	rm -rf .venv .setup .mypy_cache .ruff_cache .hypothesis .coverage build dist bench/results
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

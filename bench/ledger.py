@@ -73,7 +73,7 @@ def measured(runs: int) -> dict[str, float]:
 def _opens(host: LedgerHost) -> dict[str, float]:
     """Opens of inputs: known ones, changed ones that are warned of, and paths that nobody used."""
     run = host.begin("bench")
-    newest = {
+    newest: dict[str, Callable[[int], object]] = {
         "the same": lambda n: host.use(run, f"f/{n}", _content(n, 0)),
         "changed": lambda n: host.use(run, f"f/{n}", _content(n, 1)),
         "new": lambda n: host.use(run, f"other/{n}", _content(n, 0)),

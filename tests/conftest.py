@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
+from tests.support import measuring
 from tests.support.azureserver import AzureServer, azurite
 from tests.support.gcsserver import GcsServer, gcs
 from tests.support.memory.server import MemoryServer
@@ -18,6 +20,17 @@ from tests.support.radosgw import CountedServer, radosgw
 from tests.support.s3server import S3Server, moto
 from tests.support.swiftserver import SwiftServer, swift
 from tests.support.webservers import nginx
+
+# How long an example takes says something of the machine only.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Leave out of coverage what would take too long with it."""
+    with contextlib.nullcontext() if measuring.is_measured(item) else measuring.paused():
+        return (yield)
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

@@ -7,7 +7,9 @@ import random
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 from hypothesis import given, settings
@@ -48,19 +50,24 @@ def key(number: int) -> bytes:
 
 
 @pytest.fixture
-def cache(tmp_path: Path):
+def cache(tmp_path: Path) -> Iterator[Cache]:
     one = Cache.open(tmp_path / "cache", LIMIT)
     yield one
     one.close()
 
 
-def writer(folder: Path, seed: int, size: int) -> subprocess.Popen:
+def writer(folder: Path, seed: int, size: int) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", _WRITER, folder, str(seed), str(size)],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         text=True,
     )
+
+
+def output(process: subprocess.Popen[str]) -> IO[str]:
+    assert process.stdout is not None
+    return process.stdout
 
 
 def test_two_processes_fill_it_many_times_over(cache: Cache) -> None:
@@ -72,11 +79,11 @@ def test_two_processes_fill_it_many_times_over(cache: Cache) -> None:
         writer(cache.directory, 1, 3 * LIMIT) as one,
         writer(cache.directory, 2, 3 * LIMIT) as other,
     ):
-        assert one.stdout.readline() == "going\n"
+        assert output(one).readline() == "going\n"
         assert bytes(held.data) == b"held"
         held.close()
         for process in (one, other):
-            process.stdout.read()
+            output(process).read()
     assert (one.returncode, other.returncode) == (0, 0)
     info = cache.info()
     assert info.used_bytes <= LIMIT
@@ -95,7 +102,7 @@ def test_two_processes_fill_it_many_times_over(cache: Cache) -> None:
 
 def test_a_killed_writer_leaves_nothing_half_done(cache: Cache) -> None:
     with writer(cache.directory, 3, 100 * LIMIT) as process:
-        assert process.stdout.readline() == "going\n"
+        assert output(process).readline() == "going\n"
         process.send_signal(signal.SIGKILL)
     assert ChunkWriter(cache).put(key(1), b"next")
     for number in range(3):
@@ -276,7 +283,9 @@ names = st.text(max_size=8)
 
 
 @given(st.tuples(names, names, names), st.tuples(names, names, names))
-def test_keys_differ_where_contents_do(one, other) -> None:
+def test_keys_differ_where_contents_do(
+    one: tuple[str, str, str], other: tuple[str, str, str]
+) -> None:
     contents = [
         Content(StoreId(store), Key(name), Token(token), 1) for store, name, token in (one, other)
     ]
@@ -292,7 +301,9 @@ def test_random_operations_against_a_model(
 ) -> None:
     chance = random.Random(seed)
     cache = Cache.open(tmp_path_factory.mktemp("cache"), LIMIT)
-    chunks, model, pinned = ChunkWriter(cache), {}, set()
+    chunks = ChunkWriter(cache)
+    model: dict[int, bytes] = {}
+    pinned: set[int] = set()
     try:
         for _ in range(150):
             number = chance.randrange(80)

@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.mounts import Host
 from tests.support.processes import ROOT, free_port
+from tests.support.s3server import S3Server
 
 
 def refused(host: Host, *arguments: str | Path, status: int, says: str) -> None:
@@ -46,7 +47,7 @@ def test_missing_folder(one_host: Host, point: Path) -> None:
     )
 
 
-def test_missing_bucket(one_host: Host, point: Path, moto_server) -> None:
+def test_missing_bucket(one_host: Host, point: Path, moto_server: S3Server) -> None:
     one_host.env.update(moto_server.env)
     refused(
         one_host,
@@ -58,7 +59,7 @@ def test_missing_bucket(one_host: Host, point: Path, moto_server) -> None:
     )
 
 
-def test_no_credentials(one_host: Host, point: Path, moto_server) -> None:
+def test_no_credentials(one_host: Host, point: Path, moto_server: S3Server) -> None:
     one_host.env.update(
         {"AWS_ENDPOINT_URL": moto_server.endpoint, "AWS_EC2_METADATA_DISABLED": "true"}
     )
@@ -215,7 +216,7 @@ def test_no_cache_yet(one_host: Host) -> None:
     )
 
 
-def test_credentials_stay_out_of_sight(one_host: Host, moto_server, bucket: str) -> None:
+def test_credentials_stay_out_of_sight(one_host: Host, moto_server: S3Server, bucket: str) -> None:
     secret = "a-very-secret-value-indeed"
     one_host.env.update(moto_server.env | {"AWS_SECRET_ACCESS_KEY": secret})
     mount = one_host.mount(f"s3://{bucket}", "-v")

@@ -56,7 +56,12 @@ def test_bad_input(case: str, mount: Mount, tmp_path: Path) -> None:
     garbage, new = tmp_path / "garbage", tmp_path / "new"
     garbage.write_text("format = 'x'\n")
     store = (mount.host.folder.parent / "store").as_uri()
-    known = {"MNT": mount.path, "GARBAGE": garbage, "NEW": new, "STORE": store}
+    known: dict[str, str | Path] = {
+        "MNT": mount.path,
+        "GARBAGE": garbage,
+        "NEW": new,
+        "STORE": store,
+    }
     arguments = [
         known.get(word, word.replace("MNT/", f"{mount.path}/"))
         if word in known or word.startswith("MNT/")

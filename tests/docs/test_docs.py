@@ -14,7 +14,9 @@ from tests.support.processes import ROOT
 from vstorefs import projectfile, projectsources
 from vstorefs.cli.main import COMMANDS
 
-DOCS = sorted([*ROOT.glob("docs/**/*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
+DOCS = sorted(
+    [*ROOT.glob("docs/**/*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"]
+)
 
 
 @pytest.mark.mount

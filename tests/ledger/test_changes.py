@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +18,7 @@ from vstorefs.ledger.manifest import (
     Seen,
     WarningKind,
 )
-from vstorefs.model import RunId, Token
+from vstorefs.model import RunId, StoreId, Token
 
 # Contents as they are in truth; what is known of each is drawn apart.
 _TRUTHS = st.sampled_from(["", "x", "y", "long"])
@@ -97,11 +98,11 @@ def test_an_input_is_compared_with_its_newest_use_and_with_what_was_made_since(
 
 
 def _ack(
-    content: Seen | None, sequence: int = 1, *, minutes: int = 0, **more: object
+    content: Seen | None, sequence: int = 1, *, minutes: int = 0, **more: Any
 ) -> Acknowledgement:
     return Acknowledgement(
         id=f"ack{sequence}{minutes}",
-        project="p",
+        project=StoreId("p"),
         place=place("x"),
         content=content,
         time=START + timedelta(minutes=minutes),

@@ -14,7 +14,7 @@ from tests.ledger import values
 from tests.ledger.hosts import LedgerHost, seen
 from vstorefs import errors
 from vstorefs.ledger import bundles, manifest
-from vstorefs.ledger.manifest import Acknowledgement, Manifest
+from vstorefs.ledger.manifest import Acknowledgement, Input, Manifest, Output
 
 _ACKS = st.builds(
     Acknowledgement,
@@ -62,10 +62,12 @@ def test_a_bundle_tells_of_every_use_that_counts(whole: list[Manifest]) -> None:
             if not use.pinned
         ]
     for item in found.items:
+        uses: list[Input | Output] = []
+        for one in whole:
+            uses += [*(use for use in one.inputs if not use.pinned), *one.outputs]
         contents = [
             use.content
-            for one in whole
-            for use in (*(use for use in one.inputs if not use.pinned), *one.outputs)
+            for use in uses
             if (use.place.path, use.content.token) == (item.place.path, item.content.token)
         ]
         assert (item.content.hashes is None) == all(one.hashes is None for one in contents)

@@ -11,8 +11,8 @@ import pytest
 from tests.ledger.hosts import STORE, LedgerHost, World, hashes, place, seen
 from vstorefs import errors
 from vstorefs.ledger.ledger import Note
-from vstorefs.ledger.manifest import RunKind, RunStatus, WarningKind
-from vstorefs.model import Key, StoreId
+from vstorefs.ledger.manifest import RunKind, RunStatus, Seen, WarningKind
+from vstorefs.model import Key, RunId, SessionId, StoreId
 
 
 def test_a_changed_input_is_warned_of_once_in_a_run_with_both_hashes_and_the_run_before(
@@ -245,7 +245,7 @@ def test_a_mount_that_ends_late_does_not_bring_back_an_old_use(a: LedgerHost) ->
     mount = a.begin()
     a.use(mount, "x", seen("t1", "one"))
     assert len(a.once("x", seen("t2", "two"))) == 1
-    again = a.ledger.begin(mount, "living", {})
+    again = a.ledger.begin(mount, SessionId("living"), {})
     assert again.sequence > mount.sequence
     a.end(mount)
     assert a.once("x", seen("t2", "two")) == []
@@ -328,11 +328,11 @@ def test_a_mount_in_which_nothing_was_used_leaves_nothing_unless_others_saw_it(
 ) -> None:
     idle = a.begin()
     mount = replace(idle, command=(), kind=RunKind.MOUNT)
-    mount = a.ledger.begin(replace(mount, id="m" * 26), "living", {})
+    mount = a.ledger.begin(replace(mount, id=RunId("m" * 26)), SessionId("living"), {})
     assert not a.ledger.checkpoint(mount.id, 0)
     assert a.ledger.end(mount.id, RunStatus.FINISHED) is None
     assert [run.id for run in a.ledger.runs()] == [idle.id]
-    shown = a.ledger.begin(replace(mount, id="n" * 26), "living", {})
+    shown = a.ledger.begin(replace(mount, id=RunId("n" * 26)), SessionId("living"), {})
     a.make(shown, "scratch", seen("t1"))
     assert a.ledger.checkpoint(shown.id, 0)
     b.meet()
@@ -405,7 +405,7 @@ def test_comparing_a_run_s_inputs_with_what_is_there_now(a: LedgerHost) -> None:
     whole = a.end(run)
     (use,) = whole.inputs
 
-    def kind(now: object) -> str | None:
+    def kind(now: Seen | None) -> str | None:
         found = a.ledger.compare(whole.run, use, now)
         return found.kind.value if found is not None else None
 

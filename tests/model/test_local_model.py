@@ -25,6 +25,7 @@ from vstorefs.model import (
     StoreId,
     StoreSpec,
     Token,
+    Version,
     VersionId,
     VersionKind,
     Write,
@@ -53,6 +54,10 @@ class Clock:
 
     def monotonic_s(self) -> float:
         return 0.0
+
+
+#: What is done, the moment of it, what happens meanwhile, whether its base is stale, whether it is overdue.
+StepTaken = tuple[str, int, str, bool, bool]
 
 
 class World:
@@ -152,7 +157,7 @@ class World:
         for path in (self.folder / "store" / ".vstorefs").rglob("0*-*"):
             self.filed[path] = path.read_bytes()
 
-    def check_kept(self, found: list, content: bytes) -> None:
+    def check_kept(self, found: list[Version], content: bytes) -> None:
         if not found:
             # Only an outside program that deletes or replaces the plain file takes a head away.
             assert self.took_away
@@ -167,7 +172,7 @@ class World:
     took_away = False
 
 
-def run(steps: list) -> None:
+def run(steps: list[StepTaken]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         world = World(Path(folder))
         for action, at, event, stale, overdue in steps:
@@ -209,7 +214,7 @@ moments = st.integers(1, 9)
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(actions, moments, kills, st.booleans(), st.booleans()), max_size=8))
-def test_kills_at_every_step_lose_nothing(steps: list) -> None:
+def test_kills_at_every_step_lose_nothing(steps: list[StepTaken]) -> None:
     run(steps)
 
 
@@ -226,7 +231,7 @@ def test_kills_at_every_step_lose_nothing(steps: list) -> None:
         max_size=8,
     )
 )
-def test_other_programs_in_the_middle_change_no_old_version(steps: list) -> None:
+def test_other_programs_in_the_middle_change_no_old_version(steps: list[StepTaken]) -> None:
     run(steps)
 
 
@@ -234,7 +239,9 @@ def test_other_programs_in_the_middle_change_no_old_version(steps: list) -> None
     max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.lists(st.tuples(actions, moments, kills, st.booleans(), st.booleans()), max_size=8))
-def test_kills_lose_nothing_where_the_file_system_knows_little(poor: Poor, steps: list) -> None:
+def test_kills_lose_nothing_where_the_file_system_knows_little(
+    poor: Poor, steps: list[StepTaken]
+) -> None:
     del poor
     run(steps)
 

@@ -203,6 +203,11 @@ def stop_and_go(mount: Mount, stores: list[str], name: str, gate: Gate) -> None:
     assert {"b.bin", "empty"} <= set(os.listdir(mount / name / f"{inner}sub"))
 
 
+def port_of(place: Place) -> int:
+    assert place.port is not None
+    return place.port
+
+
 def errno_of(path: Path) -> int:
     with pytest.raises(OSError) as caught:
         path.read_bytes()
@@ -212,7 +217,7 @@ def errno_of(path: Path) -> int:
 
 def test_a_store_that_is_away_from_the_start(six: dict[str, Place], tmp_path: Path) -> None:
     text, env = project({name: six[name] for name in ("share", "google")})
-    with host(tmp_path / "host", env) as one, paused(six["google"].port):
+    with host(tmp_path / "host", env) as one, paused(port_of(six["google"])):
         mount = one.project(text)
         (mount / "share/f").write_text("there")
         with pytest.raises(OSError) as caught:
@@ -229,7 +234,7 @@ def test_a_store_that_is_away_from_the_start(six: dict[str, Place], tmp_path: Pa
 def test_it_comes_back_by_itself(six: dict[str, Place], tmp_path: Path) -> None:
     text, env = project({name: six[name] for name in ("share", "google")})
     with host(tmp_path / "host", env) as one:
-        with paused(six["google"].port):
+        with paused(port_of(six["google"])):
             mount = one.project(text)
         mount.wait_for_log("google: the store answers again")
         (mount / "google/f").write_text("there")
@@ -251,7 +256,7 @@ def test_readers_that_hang_do_not_hold_up_other_stores(
         mount.umount()
         mount = one.project(text.replace("listing-seconds = 1", "listing-seconds = 600"))
         assert len(os.listdir(mount / "google")) == 200
-        with paused(six["google"].port):
+        with paused(port_of(six["google"])):
             readers = [
                 subprocess.Popen(
                     ["cat", mount / f"google/{number}"],

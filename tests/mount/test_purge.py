@@ -34,7 +34,7 @@ def write(mount: Mount, name: str, versions: list[bytes]) -> None:
         (mount / name).write_bytes(content)
 
 
-def purge(mount: Mount, name: str, *options: str) -> subprocess.CompletedProcess:
+def purge(mount: Mount, name: str, *options: str) -> subprocess.CompletedProcess[str]:
     return mount.host.run("purge", mount / name, "--yes", *options)
 
 

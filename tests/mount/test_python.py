@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ def mount(one_host: Host, tmp_path: Path) -> Mount:
 
 def program(
     mount: Mount, text: str, *, check: bool = True, cwd: Path | None = None
-) -> subprocess.CompletedProcess:
+) -> subprocess.CompletedProcess[str]:
     """A program of a user's, who has `mount` and vstorefs."""
     head = f"import json, os, subprocess, sys, vstorefs\nmount = {str(mount.path)!r}\n"
     result = subprocess.run(
@@ -40,7 +41,7 @@ def program(
     return result
 
 
-def shown(mount: Mount, name: str) -> dict:
+def shown(mount: Mount, name: str) -> dict[str, Any]:
     return json.loads(mount.host.run("show", name, "--mount", mount.path, "--json").stdout)
 
 

@@ -62,7 +62,7 @@ def project(one: Host, place: Place, name: str = "mnt") -> Mount:
 
 def record(
     mount: Mount, name: str, *command: str | Path, check: bool = True
-) -> subprocess.CompletedProcess:
+) -> subprocess.CompletedProcess[str]:
     return mount.host.run("run", "--name", name, "--mount", mount.path, "--", *command, check=check)
 
 
@@ -479,17 +479,17 @@ def test_a_default_store_that_cannot_be_written_delays_the_ledger(
 
 
 @pytest.fixture
-def command(one_host: Host, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess]:
+def command(one_host: Host, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs something by `vstorefs run`, in a mount that it makes itself."""
 
-    def run(*words: str, check: bool = False) -> subprocess.CompletedProcess:
+    def run(*words: str, check: bool = False) -> subprocess.CompletedProcess[str]:
         return one_host.run("run", "--mount", tmp_path / "made", "--", *words, check=check)
 
     return run
 
 
 def test_the_exit_status_is_the_commands(
-    command: Callable[..., subprocess.CompletedProcess],
+    command: Callable[..., subprocess.CompletedProcess[str]],
 ) -> None:
     assert command("sh", "-c", "echo said; echo told >&2; exit 7").returncode == 7
     assert command("sh", "-c", "kill -TERM $$").returncode == 128 + signal.SIGTERM

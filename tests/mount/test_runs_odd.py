@@ -118,13 +118,14 @@ def test_what_is_not_meant_is_refused(one_host: Host, mount: Mount, tmp_path: Pa
     other = tmp_path / "other.toml"
     other.write_text(f'[stores.data]\nurl = "{tmp_path.as_uri()}"\n')
     record(mount, "one", "cat", mount / "data/input")
-    for says, status, *arguments in (
-        ("another project", 2, "run", "-c", other, "--mount", mount.path, "--", "true"),
-        ("printable", 2, "run", "--name", "a\nb", "--mount", mount.path, "--", "true"),
-        ("is not in a vstorefs mount", 1, "check", "/etc/passwd", "--mount", mount.path),
-        ("used nothing there", 1, "check", "--strict", mount / "data/tpyo"),
-        ("must be 1 or more", 2, "runs", "--limit", "-3", "--mount", mount.path),
-    ):
+    refused: tuple[tuple[str, int, tuple[str | Path, ...]], ...] = (
+        ("another project", 2, ("run", "-c", other, "--mount", mount.path, "--", "true")),
+        ("printable", 2, ("run", "--name", "a\nb", "--mount", mount.path, "--", "true")),
+        ("is not in a vstorefs mount", 1, ("check", "/etc/passwd", "--mount", mount.path)),
+        ("used nothing there", 1, ("check", "--strict", mount / "data/tpyo")),
+        ("must be 1 or more", 2, ("runs", "--limit", "-3", "--mount", mount.path)),
+    )
+    for says, status, arguments in refused:
         result = one_host.run(*arguments, check=False)
         assert (result.returncode, len(result.stderr.splitlines())) == (status, 1), result.stderr
         assert says in result.stderr

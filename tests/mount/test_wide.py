@@ -30,6 +30,7 @@ def test_everything_is_found_once(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     names = names_of(DIRECTORIES, FILES)
+    place: Place
     if kind == "web":
         root = tmp_path / "root"
         root.mkdir()
@@ -43,7 +44,7 @@ def test_everything_is_found_once(
         gate = Gate(tmp_path, place.port)
         gate.open()
         request.addfinalizer(gate.shut)
-        place: Place = place.through(gate.port)
+        place = place.through(gate.port)
     with host(tmp_path / "host", place.env) as one:
         mount = one.mount(place.url)
         before = requests(gate) if gate is not None else 0

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -68,7 +69,7 @@ def entry(
 
 
 @pytest.fixture
-def state(tmp_path: Path):
+def state(tmp_path: Path) -> Iterator[State]:
     one = State.open(tmp_path / "state")
     yield one
     one.close()
@@ -106,6 +107,7 @@ def test_what_a_dead_mount_promised_is_taken_over_once(state: State) -> None:
         text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     ) as owner:
+        assert owner.stdout is not None
         dead = SessionId(owner.stdout.readline().strip())
         mine = Session.open(folder)
         journal = Journal(state)

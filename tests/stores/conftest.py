@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,6 +51,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.user_properties.append(("number", number))
 
 
+def _about(report: pytest.TestReport) -> dict[str, Any]:
+    return dict(report.user_properties)
+
+
 class _Table:
     """Which kind has which property, by the reports of the tests."""
 
@@ -64,8 +69,8 @@ class _Table:
     def rows(self) -> dict[str, dict[str, dict[str, str]]]:
         """Module, property, kind, cell."""
         found: dict[str, dict[str, dict[str, str]]] = defaultdict(lambda: defaultdict(dict))
-        for report in sorted(self._reports, key=lambda one: dict(one.user_properties)["number"]):
-            about = dict(report.user_properties)
+        for report in sorted(self._reports, key=lambda one: _about(one)["number"]):
+            about = _about(report)
             file, _, test = report.nodeid.partition("::")
             name = test.partition("[")[0].rpartition("::")[2]
             cell = "yes" if report.passed else "no"

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -364,7 +365,7 @@ def test_a_large_upload_goes_on_where_it_stopped(
                 cls = getattr(__import__(module_name, fromlist=[class_name]), class_name)
                 patch.setattr(cls, sends, breaking(getattr(cls, sends), limit))
             else:
-                client = bucket._client
+                client: Any = bucket._client  # type: ignore[attr-defined]
                 patch.setattr(client, sends, breaking(getattr(client, sends), limit))
             bucket.put("large", file, metadata={}, content_type=BYTES, md5=md5, in_parts=True)
 

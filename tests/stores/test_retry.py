@@ -11,10 +11,22 @@ from typing import Any
 import pytest
 
 from vstorefs import errors
-from vstorefs.model import Key, StoreId, StoreSpec, Token, VersionId, Write, WriteId
+from vstorefs.model import (
+    Key,
+    StoreId,
+    StoreSpec,
+    Token,
+    Version,
+    VersionId,
+    VersionKind,
+    Write,
+    WriteId,
+)
 from vstorefs.stores.local.store import LocalStore
 from vstorefs.stores.registry import resolve
 from vstorefs.stores.retry import Retrying
+
+FOUND = Version(Key("k"), VersionId("1"), VersionKind.CONTENT, 1)
 
 
 class Shaky:
@@ -35,9 +47,9 @@ class Shaky:
             self.failures -= 1
             raise self.error("no")
 
-    def stat(self, *_: Any) -> str:
+    def stat(self, *_: Any) -> Version:
         self._fail()
-        return "found"
+        return FOUND
 
     def put(self, *_: Any, **__: Any) -> None:
         self._fail()
@@ -67,7 +79,7 @@ def retrying(store: Shaky, deadline_s: float = 20) -> Retrying:
 
 def test_a_question_is_asked_again_until_the_deadline() -> None:
     store = Shaky(5)
-    assert retrying(store).stat(Key("k")) == "found"
+    assert retrying(store).stat(Key("k")) == FOUND
     assert store.calls == 6
     away = Shaky(10**6)
     with pytest.raises(errors.Unavailable):

@@ -14,12 +14,11 @@ from vstorefs.ledger.manifest import (
     Output,
     Place,
     Run,
-    RunId,
     RunKind,
     RunStatus,
     Seen,
 )
-from vstorefs.model import Hashes, Key, SessionId, StoreId, Token
+from vstorefs.model import Hashes, Key, RunId, SessionId, StoreId, Token
 from vstorefs.state.env import State
 from vstorefs.stores.ids import derived_id
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from tests.support import measuring
 from tests.support.processes import vstorefs, wait_until
 from vstorefs import files
 
@@ -36,13 +37,14 @@ class Host:
             "XDG_RUNTIME_DIR": str(runtime),
             "PYTHONDONTWRITEBYTECODE": "1",
             "LANG": "C.UTF-8",
+            **measuring.environment(),
             **self.reach,
         }
         (folder / "home").mkdir()
         self.points: list[Path] = []
         self.urls: set[str] = set()
 
-    def run(self, *arguments: str | Path, check: bool = True) -> subprocess.CompletedProcess:
+    def run(self, *arguments: str | Path, check: bool = True) -> subprocess.CompletedProcess[str]:
         return vstorefs(*arguments, env=self.env, check=check)
 
     def mount(self, *what: str | Path, name: str = "mnt", cache_size: str = "256MiB") -> Mount:

@@ -60,7 +60,7 @@ class Gate:
 
     def open(self) -> None:
         """Let everybody through."""
-        process: subprocess.Popen = self._stack.enter_context(
+        process: subprocess.Popen[bytes] = self._stack.enter_context(
             running(self._command, self._log, cwd=ROOT)
         )
         wait_until(lambda: answers(self.port), "answer of the gate", process=process)

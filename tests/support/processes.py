@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,7 +27,7 @@ def wait_until(
     condition: Callable[[], bool],
     what: str,
     *,
-    process: subprocess.Popen | None = None,
+    process: subprocess.Popen[Any] | None = None,
     seconds: float = 60,
 ) -> None:
     """Wait for a condition while watching the process that should bring it about."""
@@ -49,7 +50,7 @@ def answers(port: int) -> bool:
 @contextlib.contextmanager
 def running(
     command: list[str], log: Path, *, env: dict[str, str] | None = None, cwd: Path | None = None
-) -> Iterator[subprocess.Popen]:
+) -> Iterator[subprocess.Popen[bytes]]:
     """A process with its output in a file, ended by its id on the way out."""
     with log.open("ab") as output:
         process = subprocess.Popen(
@@ -73,7 +74,7 @@ def running(
 
 def vstorefs(
     *arguments: str | Path, env: dict[str, str], check: bool = True, timeout: float = 120
-) -> subprocess.CompletedProcess:
+) -> subprocess.CompletedProcess[str]:
     """Run the command line as a user would."""
     result = subprocess.run(
         [sys.executable, "-m", "vstorefs.cli.main", *map(str, arguments)],

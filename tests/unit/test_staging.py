@@ -15,7 +15,7 @@ ranges = st.tuples(st.integers(0, 40), st.integers(0, 40)).map(sorted)
 
 
 @given(st.lists(st.tuples(st.booleans(), ranges), max_size=20), ranges)
-def test_ranges_are_sets(steps, asked) -> None:
+def test_ranges_are_sets(steps: list[tuple[bool, list[int]]], asked: list[int]) -> None:
     present: tuple[tuple[int, int], ...] = ()
     model: set[int] = set()
     for is_cut, (start, end) in steps:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ from vstorefs.versions.history.selection import Rule, Selection
 F = Key("d/f")
 
 
-def version(at: int, text: str | None, key: Key = F, **more: object) -> Version:
+def version(at: int, text: str | None, key: Key = F, **more: Any) -> Version:
     """A version of time `at` with a content, or a tombstone; equal texts are equal contents."""
     kind = VersionKind.CONTENT if text is not None else VersionKind.TOMBSTONE
     made = Version(

@@ -16,7 +16,16 @@ from tests.support.memory.shelf import Shelf
 from tests.support.memory.store import MemoryBucket
 from vstorefs import errors
 from vstorefs.digests import hash_file
-from vstorefs.model import Capabilities, EntryKind, Key, VersionId, VersionKind, Write, WriteId
+from vstorefs.model import (
+    Capabilities,
+    EntryKind,
+    Key,
+    Token,
+    VersionId,
+    VersionKind,
+    Write,
+    WriteId,
+)
 from vstorefs.stores.ids import new_id
 from vstorefs.versions.layouts.portable import PortableStore
 from vstorefs.versions.layouts.probe import Findings
@@ -54,7 +63,7 @@ class Machine(RuleBasedStateMachine):
         self.now += 1_000_000
         return Write(WriteId(new_id()), VersionId(new_id()), self.now, None)
 
-    def token(self, host: int, path: Key) -> str | None:
+    def token(self, host: int, path: Key) -> Token | None:
         try:
             return self.stores[host].stat(path).token
         except errors.NotFound:

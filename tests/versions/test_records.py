@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import assume, example, given
@@ -68,9 +69,9 @@ def test_what_is_no_summary_is_none(text: str) -> None:
 @pytest.mark.parametrize(
     "wrong", [{"sequence": 36**8}, {"sequence": -1}, {"size": -1}, {"time_ns": -5}, {"id": "short"}]
 )
-def test_a_value_that_the_format_cannot_say_is_refused(wrong: dict[str, object]) -> None:
+def test_a_value_that_the_format_cannot_say_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(errors.NotSupported):
-        Summary(**{**{field: getattr(_SUMMARY, field) for field in Summary.__slots__}, **wrong})  # type: ignore[arg-type]
+        Summary(**{**{field: getattr(_SUMMARY, field) for field in Summary.__slots__}, **wrong})
 
 
 @given(PATHS, SUMMARIES, st.sampled_from(Area), st.integers(0, 300))

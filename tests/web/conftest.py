@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -51,7 +52,7 @@ class Served:
     def url(self, where: str) -> str:
         return f"http://127.0.0.1:{self.port}{where}"
 
-    def get(self, where: str, **more) -> requests.Response:
+    def get(self, where: str, **more: Any) -> requests.Response:
         return self.session.get(self.url(where), **more)
 
     def page(self, where: str) -> Page:

@@ -236,7 +236,9 @@ def test_bad_addresses_get_a_page_that_says_why(served: Served, where: str, stat
     assert "Traceback" not in answer.text
 
 
-def test_a_store_that_is_away_takes_nothing_but_news(served: Served, monkeypatch) -> None:
+def test_a_store_that_is_away_takes_nothing_but_news(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = served.runs.whole("one", "true", used=[("train.csv", seen("a"))])
     shutil.rmtree(served.site.project.default_store.url.removeprefix("file://"))
     sync = served.site.sync

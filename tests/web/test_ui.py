@@ -22,7 +22,9 @@ PRINTED = r"(?m)^Open http://127\.0\.0\.1:\S+ \(valid once\)\. Ctrl-C stops the 
 
 
 @contextlib.contextmanager
-def ui(host: Host, *arguments: str | Path, **more: str) -> Iterator[tuple[subprocess.Popen, str]]:
+def ui(
+    host: Host, *arguments: str | Path, **more: str
+) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """The page of a host, and the address that was printed first."""
     output = host.folder / "ui.out"
     with output.open("wb") as file:

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -141,3 +142,7 @@ class Front:
         finally:
             self.process.kill()
             self.process.wait()
+
+
+#: Starts a worker process.
+BeginWorker = Callable[[messages.Start], Front]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.workers.asking import Front, Place
+from tests.workers.asking import BeginWorker, Front, Place
 from tests.workers.fakes import FakeStore, use
 from vstorefs.workers import messages
 from vstorefs.workers.jobs.context import WorkerContext
@@ -20,7 +20,7 @@ def place(tmp_path: Path) -> Place:
 
 
 @pytest.fixture
-def worker() -> Iterator[Callable[[messages.Start], Front]]:
+def worker() -> Iterator[BeginWorker]:
     """Starts worker processes, ended afterwards."""
     fronts: list[Front] = []
 

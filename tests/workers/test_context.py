@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from tests.workers.fakes import FakeStore
 from vstorefs import errors
 from vstorefs.clock import SystemClock
-from vstorefs.model import StoreId
+from vstorefs.model import StoreId, StoreSpec
+from vstorefs.state.env import State
+from vstorefs.state.probes import Probes
 from vstorefs.stores.registry import resolve
 from vstorefs.workers.jobs import context as module
 from vstorefs.workers.jobs.context import Stores
@@ -19,17 +23,27 @@ SLOW = resolve("slow", "file:///slow", environ={})
 QUICK = resolve("quick", "file:///quick", environ={})
 
 
-def test_a_store_that_opens_slowly_holds_up_no_other_and_is_opened_once(monkeypatch):
-    go_on, opened = threading.Event(), []
+@pytest.fixture
+def probes(tmp_path: Path) -> Iterator[Probes]:
+    state = State.open(tmp_path / "state")
+    yield Probes(state, SystemClock())
+    state.close()
 
-    def opening(spec, _probes):
+
+def test_a_store_that_opens_slowly_holds_up_no_other_and_is_opened_once(
+    monkeypatch: pytest.MonkeyPatch, probes: Probes
+) -> None:
+    go_on = threading.Event()
+    opened: list[str] = []
+
+    def opening(spec: StoreSpec, _probes: Probes) -> FakeStore:
         opened.append(spec.alias)
         if spec is SLOW:
             assert go_on.wait(60)
         return FakeStore(spec)
 
     monkeypatch.setattr(module, "open_store", opening)
-    stores = Stores({SLOW.id: SLOW, QUICK.id: QUICK}, None, SystemClock())
+    stores = Stores({SLOW.id: SLOW, QUICK.id: QUICK}, probes, SystemClock())
     with ThreadPoolExecutor(3) as threads:
         slow = [threads.submit(stores.get, SLOW.id) for _ in range(2)]
         try:
@@ -40,17 +54,19 @@ def test_a_store_that_opens_slowly_holds_up_no_other_and_is_opened_once(monkeypa
     assert sorted(opened) == ["quick", "slow"]
 
 
-def test_a_store_that_the_mount_does_not_have():
+def test_a_store_that_the_mount_does_not_have(probes: Probes) -> None:
     with pytest.raises(errors.NotFound):
-        Stores({SLOW.id: SLOW}, None, SystemClock()).get(StoreId("another"))
+        Stores({SLOW.id: SLOW}, probes, SystemClock()).get(StoreId("another"))
 
 
-def test_a_store_that_denies_is_opened_anew_now_and_then(monkeypatch):
+def test_a_store_that_denies_is_opened_anew_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, probes: Probes
+) -> None:
     now = [100.0]
     clock = SystemClock()
     monkeypatch.setattr(clock, "monotonic_s", lambda: now[0])
     monkeypatch.setattr(module, "open_store", lambda spec, _probes: FakeStore(spec))
-    stores = Stores({SLOW.id: SLOW, QUICK.id: QUICK}, None, clock)
+    stores = Stores({SLOW.id: SLOW, QUICK.id: QUICK}, probes, clock)
     first, other = stores.get(SLOW.id), stores.get(QUICK.id)
     assert not stores.doubt("slow")
     assert stores.get(SLOW.id) is first
