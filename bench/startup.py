@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--against", type=Path, default=os.environ.get("VSTOREFS_AGAINST"))
     against = parser.parse_args().against
     roots = [_ROOT, *([Path(against)] if against else [])]
-    lines = {("python -c pass", None): ["-c", "pass"]}
+    lines: dict[tuple[str, Path | None], list[str]] = {("python -c pass", None): ["-c", "pass"]}
     for words in _COMMANDS:
         for root in roots:
             lines[" ".join(words), root] = ["-m", "vstorefs.cli.main", *words]
@@ -36,12 +36,12 @@ def main() -> None:
                 least[what] = min(least[what], _cpu_s(arguments, what[1], home))
     bare = least["python -c pass", None]
     print("CPU milliseconds, and how many times the start of Python:")
-    for (words, root), seconds in least.items():
-        where = f"  in {root}" if root is not None else ""
-        print(f"{words:15}{seconds * 1000:6.0f}  × {seconds / bare:.1f}{where}")
-    for words in map(" ".join, _COMMANDS) if against else ():
-        ratio = least[words, roots[0]] / least[words, roots[1]]
-        print(f"{words}: {ratio:.2f} of what it costs in {roots[1]}")
+    for (line, where), seconds in least.items():
+        told = f"  in {where}" if where is not None else ""
+        print(f"{line:15}{seconds * 1000:6.0f}  × {seconds / bare:.1f}{told}")
+    for line in map(" ".join, _COMMANDS) if against else ():
+        ratio = least[line, roots[0]] / least[line, roots[1]]
+        print(f"{line}: {ratio:.2f} of what it costs in {roots[1]}")
 
 
 def _cpu_s(arguments: list[str], root: Path | None, home: str) -> float:

@@ -204,7 +204,9 @@ def test_a_damaged_file_is_started_anew(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("left", [MIB, 8192, 4096, 100])
-def test_a_file_that_was_cut_short_is_started_anew(tmp_path: Path, caplog, left: int) -> None:
+def test_a_file_that_was_cut_short_is_started_anew(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, left: int
+) -> None:
     folder = tmp_path / "c"
     first = Cache.open(folder, LIMIT)
     for number in range(20):

@@ -21,15 +21,15 @@ from vstorefs.mount.control.surveys import Surveys
 SHAPE = (2, "23f24b7c68d6ef4f")
 """The protocol's number, and a digest of all that is said in it."""
 
+_HANDLE: tuple[type[Any], ...] = (Report, LedgerCalls, Upkeep)
+_PAGE: tuple[type[Any], ...] = (Surveys, Restores)
 HANDLERS = [
     (request, handler)
-    for kind in (Report, LedgerCalls, Upkeep)
-    for request, handler in kind.__new__(kind).handlers().items()
+    for kind in _HANDLE
+    for request, handler in object.__new__(kind).handlers().items()
 ]
 PAGERS = [
-    (request, pager)
-    for kind in (Surveys, Restores)
-    for request, pager in kind.__new__(kind).pagers().items()
+    (request, pager) for kind in _PAGE for request, pager in object.__new__(kind).pagers().items()
 ]
 
 

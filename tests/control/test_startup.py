@@ -79,6 +79,7 @@ def served(record: MountRecord) -> Iterator[MountRecord]:
             cache=CacheStatus("/c", 1, 0, 0, 0),
             transfers=TransferStatus(0, 0, 0),
             pending=(),
+            held_back=0,
             marked=(),
             unshown=(),
             read_only=False,

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.support.memory.server import MemoryServer
-from vstorefs import errors, projectschema
+from vstorefs import errors, projectfile
 from vstorefs.stores.registry import SCHEMES, Settings, kind_of, open_bucket, resolve
 
 
@@ -89,4 +89,4 @@ def test_a_kind_of_the_tests_own_is_told_to_nobody(memory_server: MemoryServer) 
     with pytest.raises(errors.UsageError, match="begins with one of file://") as caught:
         resolve("a", "ftp://x", environ={})
     assert "memory" not in str(caught.value)
-    assert "memory" not in json.dumps(projectschema.schema())
+    assert "memory" not in json.dumps(projectfile.schema())

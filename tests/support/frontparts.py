@@ -7,7 +7,7 @@ journal that is a list, and publishes an entry when the test says so.
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -92,6 +92,7 @@ class AnsweringPool:
     journal: list[JournalEntry] = field(default_factory=list)
     dropped: list[int] = field(default_factory=list)
     refusal: BaseException | None = None
+    before_record: Callable[[], None] = lambda: None
     under_way: list[Publishing] = field(default_factory=list)
     listings: int = 0
     contents: dict[str, bytes] = field(default_factory=dict)
@@ -100,7 +101,7 @@ class AnsweringPool:
     _seqs: Any = field(default_factory=lambda: itertools.count(1))
 
     async def ask(
-        self, request: messages.Request, *, on_report: OnReport | None = None, **_: Any
+        self, request: messages.AnyRequest, *, on_report: OnReport | None = None, **_: Any
     ) -> messages.Answer:
         await trio.lowlevel.checkpoint()
         match request:
@@ -111,6 +112,7 @@ class AnsweringPool:
                 there = [one for one in self.listed.values() if parent_of(one.key) == directory]
                 return messages.Listed(tuple(there), self.clock.monotonic_s())
             case messages.Record(entries, drop):
+                self.before_record()
                 if self.refusal is not None:
                     raise self.refusal
                 self.journal += entries

@@ -35,7 +35,7 @@ def main(number: int) -> None:
                     channel.send(said)
 
 
-def _answer(number: int, request: messages.Request) -> Iterator[messages.ToFront]:
+def _answer(number: int, request: messages.AnyRequest) -> Iterator[messages.ToFront]:
     if isinstance(request, messages.Fetch):
         until = min(request.first + 2, request.last)
         for chunk in range(request.first, until):
@@ -43,11 +43,11 @@ def _answer(number: int, request: messages.Request) -> Iterator[messages.ToFront
         if until < request.last:
             raise Dying
     if isinstance(request, messages.Check):
-        yield messages.LogLine(30, "that is odd")
+        yield messages.LogLine("mortal", 30, "that is odd")
     yield messages.Reply(number, _last_words(request))
 
 
-def _last_words(request: messages.Request) -> messages.Answer:
+def _last_words(request: messages.AnyRequest) -> messages.Answer:
     match request:
         case messages.Fetch():
             return messages.Fetched(0)

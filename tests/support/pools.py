@@ -15,7 +15,7 @@ import math
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import trio
 
@@ -24,20 +24,21 @@ from vstorefs.model import StoreId
 from vstorefs.mount.backend.pool import Job, OnReport, Pool
 from vstorefs.workers import messages
 
-R = TypeVar("R", bound=messages.Request)
+R = TypeVar("R", bound=messages.AnyRequest)
+A = TypeVar("A")
 
 
 @dataclass(slots=True, eq=False)
 class Call:
     """One request that is being answered."""
 
-    job: Job
+    job: Job[Any]
     _told: tuple[
         trio.MemorySendChannel[messages.Remark], trio.MemoryReceiveChannel[messages.Remark]
     ] = field(default_factory=lambda: trio.open_memory_channel[messages.Remark](math.inf))
 
     @property
-    def request(self) -> messages.Request:
+    def request(self) -> messages.AnyRequest:
         """What was asked."""
         return self.job.request
 
@@ -86,11 +87,11 @@ class ScriptedPool(Pool):
     def __init__(self, nursery: trio.Nursery) -> None:
         self._jobs = nursery
         self._scripts: dict[type, list[Script]] = defaultdict(list)
-        self._calls: dict[Job, Call] = {}
-        self.asked: list[messages.Request] = []
-        self.told: list[tuple[messages.Request, messages.Remark]] = []
+        self._calls: dict[Job[Any], Call] = {}
+        self.asked: list[messages.AnyRequest] = []
+        self.told: list[tuple[messages.AnyRequest, messages.Remark]] = []
 
-    def answers(self, kind: type[messages.Request], *scripts: Script) -> None:
+    def answers(self, kind: type[messages.AnyRequest], *scripts: Script) -> None:
         """From now on, answer requests of a kind so."""
         self._scripts[kind] = list(scripts)
 
@@ -100,19 +101,19 @@ class ScriptedPool(Pool):
 
     async def ask(
         self,
-        request: messages.Request,
+        request: messages.Request[A],
         *,
         on_report: OnReport | None = None,
         store: StoreId | None = None,
         bound_s: float = 60.0,
-    ) -> messages.Answer:
+    ) -> A:
         """See `Pool`."""
         del store
         with trio.move_on_after(bound_s):
             return await self.finish(self.start(request, on_report))
         raise errors.Unavailable(f"no answer within {bound_s:.0f} s")
 
-    def start(self, request: messages.Request, on_report: OnReport | None = None) -> Job:
+    def start(self, request: messages.Request[A], on_report: OnReport | None = None) -> Job[A]:
         """See `Pool`."""
         self.asked.append(request)
         scripts = self._scripts[type(request)]
@@ -125,13 +126,13 @@ class ScriptedPool(Pool):
             del scripts[0]
         return job
 
-    def tell(self, job: Job, remark: messages.Remark) -> None:
+    def tell(self, job: Job[Any], remark: messages.Remark) -> None:
         """See `Pool`."""
         if not job.done.is_set():
             self.told.append((job.request, remark))
             self._calls[job].tell(remark)
 
-    async def _work(self, job: Job, script: Script) -> None:
+    async def _work(self, job: Job[Any], script: Script) -> None:
         try:
             job.answer = await _play(script, self._calls[job])
         except errors.StoreError as error:

@@ -11,7 +11,9 @@ import pytest
 from vstorefs import files
 
 
-def test_a_disk_that_takes_less_is_asked_again(tmp_path: Path, monkeypatch) -> None:
+def test_a_disk_that_takes_less_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real = os.pwrite
     monkeypatch.setattr(os, "pwrite", lambda number, data, at: real(number, data[:3], at))
     number = os.open(tmp_path / "f", os.O_RDWR | os.O_CREAT)
@@ -20,7 +22,9 @@ def test_a_disk_that_takes_less_is_asked_again(tmp_path: Path, monkeypatch) -> N
     assert (tmp_path / "f").read_bytes() == b"\0\0" + b"0123456789"
 
 
-def test_a_disk_that_fills_up_midway_is_an_error(tmp_path: Path, monkeypatch) -> None:
+def test_a_disk_that_fills_up_midway_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real, calls = os.pwrite, []
 
     def filling(number: int, data: bytes, at: int) -> int:

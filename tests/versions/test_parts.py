@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
-from tests.support.memory_bucket import MemoryBucket, Shelf
+from tests.support.memory.shelf import Shelf
+from tests.support.memory.store import MemoryBucket
 from vstorefs import errors
 from vstorefs.model import Hashes, Key, Mark, Token, Version, VersionId, VersionKind, Write, WriteId
 from vstorefs.stores.ids import new_id
@@ -94,7 +96,10 @@ class TestConditions:
         assert asked == [1]
 
     def test_what_could_not_be_found_out_is_asked_again(self, shelf: Shelf) -> None:
-        answers = [errors.Unavailable("nobody answers"), Findings(put=True)]
+        answers: list[errors.Unavailable | Findings] = [
+            errors.Unavailable("nobody answers"),
+            Findings(put=True),
+        ]
 
         def find() -> Findings:
             answer = answers.pop(0)
@@ -190,7 +195,7 @@ class TestRecords:
     def test_a_damaged_body_is_a_version_that_says_so(self, shelf: Shelf, parts: Parts) -> None:
         made = parts.publish(b"one", write(size=3))
         (name,) = heads(shelf)
-        shelf.objects[name].data = b"{"
+        shelf.objects[name] = replace(shelf.objects[name], data=b"{")
         (summary,) = parts.records.of_path(Area.HEADS, F)
         fresh = Parts(shelf).records
         assert fresh.body_or_none(F, summary) is None

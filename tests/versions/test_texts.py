@@ -53,5 +53,5 @@ def test_people_read_words_and_programs_values() -> None:
         "conflict: based on an older version, conflict: written concurrently, current"
     )
     item = texts.items("f", history)[1]
-    assert item["marks"] == ["made from an older head", "written at the same time as another"]
-    assert (item["is_head"], item["time"]) == (True, "2026-09-21T14:13:21.234Z")
+    assert list(item.marks) == ["made from an older head", "written at the same time as another"]
+    assert (item.is_head, item.time) == (True, "2026-09-21T14:13:21.234Z")

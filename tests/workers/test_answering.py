@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import pytest
 
+from tests.workers.asking import Place
 from vstorefs import errors
 from vstorefs.model import JournalEntry, Key, Operation, VersionId, Write, WriteId
-from vstorefs.workers.answering import answer
+from vstorefs.workers.answering import Job, answer
 from vstorefs.workers.call import Call
+from vstorefs.workers.jobs.context import WorkerContext
 from vstorefs.workers.messages import Failure, Publish, Published
 
 CALL = Call(lambda _: None)
 
 
 @pytest.fixture
-def request_(context, place) -> Publish:
+def request_(context: WorkerContext, place: Place) -> Publish:
     write = Write(WriteId("w"), VersionId("v"), 1, None)
     entry = JournalEntry(1, context.session, place.spec.id, Operation.REMOVE, Key("a"), write)
     return Publish(entry, look=False)
 
 
-def _raises(*raised: Exception):
+def _raises(*raised: Exception) -> tuple[Job, list[Publish]]:
     """A job that fails so, time after time, and then succeeds; and what it was asked."""
-    left, asked = list(raised), []
+    left = list(raised)
+    asked: list[Publish] = []
 
-    def job(_context, request, _call):
+    def job(_context: WorkerContext, request: Publish, _call: Call) -> Published:
         asked.append(request)
         if left:
             raise left.pop(0)
@@ -47,20 +50,26 @@ def _raises(*raised: Exception):
         ),
     ],
 )
-def test_a_failure_is_told(context, request_, raised, failure):
+def test_a_failure_is_told(
+    context: WorkerContext, request_: Publish, raised: Exception, failure: Failure
+) -> None:
     job, asked = _raises(raised)
     assert answer(job, context, request_, CALL) == failure
     assert asked == [request_]
 
 
-def test_with_new_credentials_it_looks_first(context, request_, monkeypatch):
+def test_with_new_credentials_it_looks_first(
+    context: WorkerContext, request_: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(context.stores, "doubt", lambda alias: alias == "here")
     job, asked = _raises(errors.Denied("expired", store="here"))
     assert answer(job, context, request_, CALL) == Published()
     assert [one.look for one in asked] == [False, True]
 
 
-def test_what_stays_denied_is_denied(context, request_, monkeypatch):
+def test_what_stays_denied_is_denied(
+    context: WorkerContext, request_: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
     denied = errors.Denied("no permission", store="here")
     job, asked = _raises(denied)
     monkeypatch.setattr(context.stores, "doubt", lambda _alias: False)

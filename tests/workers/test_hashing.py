@@ -7,14 +7,16 @@ import os
 
 import pytest
 
+from tests.workers.fakes import FakeStore
 from vstorefs import errors
 from vstorefs.cache.keys import chunk_key, content_prefix
-from vstorefs.model import CHUNK_BYTES, Hashes
+from vstorefs.model import CHUNK_BYTES, Content, Hashes
 from vstorefs.state.fingerprints import Fingerprint
 from vstorefs.workers.call import Call
 from vstorefs.workers.jobs import hashing
+from vstorefs.workers.jobs.context import WorkerContext
 from vstorefs.workers.jobs.fetch import fetch
-from vstorefs.workers.messages import Abandon, Available, Fetch, Hash, Hashed
+from vstorefs.workers.messages import Abandon, Available, Fetch, Hash, HashDone, Hashed, Report
 
 CHUNKS = 10
 SIZE = (CHUNKS - 1) * CHUNK_BYTES + 777
@@ -24,17 +26,19 @@ def _hashes(data: bytes) -> Hashes:
     return Hashes(*(hashlib.new(name, data).hexdigest() for name in ("md5", "sha1", "sha256")))
 
 
-def _pinned(context) -> int:
+def _pinned(context: WorkerContext) -> int:
     with context.cache.reading() as txn:
         return txn.stat(context.cache.index.pinned)["entries"]
 
 
-def _bring(context, content, first: int, last: int) -> None:
+def _bring(context: WorkerContext, content: Content, first: int, last: int) -> None:
     fetch(context, Fetch(content, first, last, pin=True), Call(lambda _: None))
 
 
-def _hash(context, content, available=CHUNKS, *remarks):
-    reports: list[Hashed] = []
+def _hash(
+    context: WorkerContext, content: Content, available: int = CHUNKS, *remarks: Available | Abandon
+) -> tuple[HashDone, list[Report]]:
+    reports: list[Report] = []
     call = Call(reports.append)
     for remark in remarks:
         call.heed(remark)
@@ -42,17 +46,20 @@ def _hash(context, content, available=CHUNKS, *remarks):
 
 
 @pytest.mark.parametrize("size", [0, 1, 64 << 10, CHUNK_BYTES, CHUNK_BYTES + 1, SIZE])
-def test_hashes_are_those_of_the_whole_content(context, fake, size):
+def test_hashes_are_those_of_the_whole_content(
+    context: WorkerContext, fake: FakeStore, size: int
+) -> None:
     data = os.urandom(size)
     content = fake.holds("a", data)
     _bring(context, content, 0, -(-size // CHUNK_BYTES))
     done, _ = _hash(context, content)
     assert (done.hashes, done.reread, done.mismatch) == (_hashes(data), 0, False)
     known = context.fingerprints.get(content.store, content.key, content.token)
+    assert known is not None
     assert (known.hashes, known.read) == (_hashes(data), True)
 
 
-def test_chunks_are_let_go_in_order_once_passed(context, fake):
+def test_chunks_are_let_go_in_order_once_passed(context: WorkerContext, fake: FakeStore) -> None:
     content = fake.holds("a", os.urandom(SIZE))
     _bring(context, content, 0, CHUNKS)
     assert _pinned(context) == CHUNKS
@@ -61,7 +68,9 @@ def test_chunks_are_let_go_in_order_once_passed(context, fake):
     assert _pinned(context) == 0
 
 
-def test_what_is_missing_or_damaged_is_read_again_and_counted(context, fake):
+def test_what_is_missing_or_damaged_is_read_again_and_counted(
+    context: WorkerContext, fake: FakeStore
+) -> None:
     data = os.urandom(SIZE)
     content = fake.holds("a", data)
     _bring(context, content, 0, CHUNKS)
@@ -74,14 +83,18 @@ def test_what_is_missing_or_damaged_is_read_again_and_counted(context, fake):
     assert (done.hashes, done.reread) == (_hashes(data), 2 * CHUNK_BYTES + 777)
 
 
-def test_what_the_front_says_never_takes_back_what_it_said(context, fake):
+def test_what_the_front_says_never_takes_back_what_it_said(
+    context: WorkerContext, fake: FakeStore
+) -> None:
     content = fake.holds("a", os.urandom(SIZE))
     _bring(context, content, 0, CHUNKS)
     done, _ = _hash(context, content, 0, Available(CHUNKS), Available(1))
     assert done.hashes is not None
 
 
-def test_an_abandoned_hash_keeps_nothing_and_knows_nothing(context, fake):
+def test_an_abandoned_hash_keeps_nothing_and_knows_nothing(
+    context: WorkerContext, fake: FakeStore
+) -> None:
     content = fake.holds("a", os.urandom(SIZE))
     _bring(context, content, 0, CHUNKS)
     done, _ = _hash(context, content, 4, Abandon())
@@ -90,7 +103,7 @@ def test_an_abandoned_hash_keeps_nothing_and_knows_nothing(context, fake):
     assert context.fingerprints.get(content.store, content.key, content.token) is None
 
 
-def test_a_hash_that_fails_keeps_nothing(context, fake):
+def test_a_hash_that_fails_keeps_nothing(context: WorkerContext, fake: FakeStore) -> None:
     content = fake.holds("a", os.urandom(SIZE))
     _bring(context, content, 0, CHUNKS)
     context.chunks.drop(chunk_key(content_prefix(content), 2))
@@ -100,7 +113,9 @@ def test_a_hash_that_fails_keeps_nothing(context, fake):
     assert _pinned(context) == 0
 
 
-def test_other_hashes_than_it_was_written_with_are_told(context, fake):
+def test_other_hashes_than_it_was_written_with_are_told(
+    context: WorkerContext, fake: FakeStore
+) -> None:
     data = os.urandom(1000)
     content = fake.holds("a", data)
     context.fingerprints.put(

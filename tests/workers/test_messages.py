@@ -9,7 +9,7 @@ from vstorefs.workers import messages
 from vstorefs.workers.channel import Decoder, encode
 
 
-def test_the_package_offers_every_request_and_its_answer():
+def test_the_package_offers_every_request_and_its_answer() -> None:
     offered = {getattr(messages, name) for name in messages.__all__}
     requests = {
         one for one in offered if isinstance(one, type) and issubclass(one, messages.Request)
@@ -19,14 +19,14 @@ def test_the_package_offers_every_request_and_its_answer():
 
 
 @pytest.mark.parametrize("kind", messages.REQUESTS)
-def test_a_request_and_its_answer_are_told_from_all_others(kind):
+def test_a_request_and_its_answer_are_told_from_all_others(kind: type[messages.AnyRequest]) -> None:
     config = kind.__struct_config__
     answer = kind.answer_type().__struct_config__
     assert config.frozen
     assert (config.tag, answer.tag) == (kind.__name__, kind.answer_type().__name__)
 
 
-def test_what_is_no_request_is_refused():
+def test_what_is_no_request_is_refused() -> None:
     decoder: Decoder[messages.ToWorker] = Decoder(messages.ToWorker)
     ask = messages.Ask(1, messages.EndAbandoned())
     assert decoder.feed(encode(ask)) == [ask]

@@ -2,52 +2,68 @@
 
 from __future__ import annotations
 
+import functools
 import queue
 import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
 
 from vstorefs import errors
 from vstorefs.model import JournalEntry, Key, Operation, VersionId, Write, WriteId
 from vstorefs.workers.answering import answer
 from vstorefs.workers.call import Call
+from vstorefs.workers.jobs.context import WorkerContext
 from vstorefs.workers.jobs.record import record
 from vstorefs.workers.lanes import Task, do_together, write_journal
-from vstorefs.workers.messages import Failure, Record, Recorded
+from vstorefs.workers.messages import Answer, Failure, Record, Recorded
 
 
-def _entry(context, name: str) -> JournalEntry:
+def _entry(context: WorkerContext, name: str) -> JournalEntry:
     write = Write(WriteId(f"w-{name}"), VersionId(f"v-{name}"), 1, None)
     store = next(iter(context.start.stores)).id
     return JournalEntry(0, context.session, store, Operation.REMOVE, Key(name), write)
 
 
-def _task(context, request: Record, reply) -> Task:
+def _task(context: WorkerContext, request: Record, reply: Callable[[Answer], None]) -> Task:
     call = Call(lambda _: None)
-    return Task(request, lambda asked: answer(record, context, asked, call), reply)
+    return Task(request, lambda _: answer(record, context, request, call), reply)
 
 
-def _waiting(context, requests):
-    answers: dict[int, list] = {}
+def _waiting(
+    context: WorkerContext, requests: list[Record]
+) -> tuple[list[Task], dict[int, list[Any]]]:
+    answers: dict[int, list[Any]] = {}
     batch = [
-        _task(context, request, lambda found, n=n: answers.setdefault(n, []).append(found))
-        for n, request in enumerate(requests)
+        _task(context, request, functools.partial(_keep, answers, number))
+        for number, request in enumerate(requests)
     ]
     return batch, answers
 
 
-def test_each_gets_the_numbers_of_its_own_entries(context):
+def _keep(answers: dict[int, list[Any]], number: int, found: Answer) -> None:
+    answers.setdefault(number, []).append(found)
+
+
+def _put(answers: queue.Queue[tuple[int, Answer]], number: int, found: Answer) -> None:
+    answers.put((number, found))
+
+
+def test_each_gets_the_numbers_of_its_own_entries(context: WorkerContext) -> None:
     names = [["a"], [], ["b", "c"], ["d"]]
     batch, answers = _waiting(
         context, [Record(tuple(_entry(context, name) for name in group)) for group in names]
     )
     do_together(batch)
-    pending = {entry.path: entry.seq for entry in context.journal.pending()}
+    pending = {str(entry.path): entry.seq for entry in context.journal.pending()}
     assert {n: list(given[0].seqs) for n, given in answers.items()} == {
         n: [pending[name] for name in group] for n, group in enumerate(names)
     }
     assert list(pending) == ["a", "b", "c", "d"]
 
 
-def test_what_ends_with_it_ends_in_the_same_transaction(context):
+def test_what_ends_with_it_ends_in_the_same_transaction(context: WorkerContext) -> None:
     (seq,) = context.journal.record([_entry(context, "a")])
     batch, answers = _waiting(context, [Record((_entry(context, "b"),), drop=(seq,))])
     do_together(batch)
@@ -55,13 +71,15 @@ def test_what_ends_with_it_ends_in_the_same_transaction(context):
     assert [entry.path for entry in context.journal.pending()] == ["b"]
 
 
-def test_an_entry_that_cannot_be_written_spoils_no_other_and_not_the_thread(context):
+def test_an_entry_that_cannot_be_written_spoils_no_other_and_not_the_thread(
+    context: WorkerContext,
+) -> None:
     bad = Record((_entry(context, "x" * 5),), drop=("no number",))  # type: ignore[arg-type]
     waiting: queue.Queue[Task] = queue.Queue()
-    answers: queue.Queue = queue.Queue()
+    answers: queue.Queue[tuple[int, Answer]] = queue.Queue()
     good = [Record((_entry(context, name),)) for name in ("a", "b", "c")]
     for n, request in enumerate([good[0], bad, good[1]]):
-        waiting.put(_task(context, request, lambda found, n=n: answers.put((n, found))))
+        waiting.put(_task(context, request, functools.partial(_put, answers, n)))
     thread = threading.Thread(target=write_journal, args=(waiting,), daemon=True)
     thread.start()
     given = dict(answers.get(timeout=30) for _ in range(3))
@@ -69,13 +87,15 @@ def test_an_entry_that_cannot_be_written_spoils_no_other_and_not_the_thread(cont
     assert given[1].kind == "Bug"
     assert isinstance(given[0], Recorded)
     assert isinstance(given[2], Recorded)
-    waiting.put(_task(context, good[2], lambda found: answers.put((3, found))))
+    waiting.put(_task(context, good[2], functools.partial(_put, answers, 3)))
     assert isinstance(answers.get(timeout=30)[1], Recorded)
     assert [entry.path for entry in context.journal.pending()] == ["a", "b", "c"]
 
 
-def test_a_journal_that_takes_nothing_has_promised_nothing(context, monkeypatch):
-    def full(*_arguments):
+def test_a_journal_that_takes_nothing_has_promised_nothing(
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_arguments: object) -> None:
         raise errors.JournalError("the disk is full")
 
     batch, answers = _waiting(context, [Record((_entry(context, name),)) for name in ("a", "b")])

@@ -22,18 +22,18 @@ from vstorefs.model import (
 from vstorefs.workers.call import Call
 from vstorefs.workers.jobs.context import WorkerContext
 from vstorefs.workers.lanes import Lane
-from vstorefs.workers.messages import REQUESTS, Fetch, Publish
+from vstorefs.workers.messages import REQUESTS, AnyRequest, Fetch, Publish
 from vstorefs.workers.registry import JOBS
 
 HERE = StoreId("here")
 
 
-def test_every_request_has_a_job():
+def test_every_request_has_a_job() -> None:
     assert set(JOBS) == set(REQUESTS)
 
 
 @pytest.mark.parametrize("kind", REQUESTS)
-def test_a_job_takes_its_request_and_gives_its_answer(kind):
+def test_a_job_takes_its_request_and_gives_its_answer(kind: type[AnyRequest]) -> None:
     job, _ = JOBS[kind]
     hints = typing.get_type_hints(job)
     taken = [hints[name] for name in inspect.signature(job).parameters]
@@ -41,7 +41,7 @@ def test_a_job_takes_its_request_and_gives_its_answer(kind):
     assert hints["return"] is kind.answer_type()
 
 
-def test_what_waits_for_a_store_says_for_which():
+def test_what_waits_for_a_store_says_for_which() -> None:
     of_store = {kind for kind, (_, lane) in JOBS.items() if lane in {Lane.READS, Lane.WRITES}}
     assert {Fetch, Publish} <= of_store
     assert all(hasattr(kind, "store") for kind in of_store)
@@ -51,7 +51,7 @@ def test_what_waits_for_a_store_says_for_which():
     assert Fetch(Content(HERE, Key("a"), Token("t"), 1), 0, 1, pin=False).store == HERE
 
 
-def test_only_what_may_have_happened_is_asked_again_otherwise():
+def test_only_what_may_have_happened_is_asked_again_otherwise() -> None:
     write = Write(WriteId("w"), VersionId("v"), 1, None)
     entry = JournalEntry(1, SessionId("s"), HERE, Operation.REMOVE, Key("a"), write)
     for overdue in (False, True):

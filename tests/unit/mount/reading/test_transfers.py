@@ -220,8 +220,8 @@ async def test_a_damaged_chunk_is_replaced(
     content = contents.holds("a", b"content")
     ChunkWriter(cache).put(key(content, 0), b"content")
     with cache.writing() as txn:
-        whole = txn.get(key(content, 0), db=cache.chunks)
-        txn.put(key(content, 0), whole[:-1] + b"x", db=cache.chunks)
+        whole = txn.get(key(content, 0), db=cache.index.chunks)
+        txn.put(key(content, 0), whole[:-1] + b"x", db=cache.index.chunks)
     assert await transfers.bytes_of(content, remote, 0, 7) == b"content"
     assert [one.anew for one in pool.asked_for(messages.Fetch)] == [True]
 

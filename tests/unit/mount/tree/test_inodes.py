@@ -14,7 +14,6 @@ from vstorefs.mount.tree.inodes import (
     FileNode,
     Inodes,
     Local,
-    Node,
     SymlinkNode,
     TopNode,
 )
@@ -193,7 +192,7 @@ async def test_a_renamed_folder_takes_what_is_below_along(
 
 async def test_only_files_are_given_as_files(inodes: Inodes, root: DirectoryNode) -> None:
     node = file_in(inodes, folder_in(inodes, root, "a"), "f")
-    inodes.add(Node(inodes.number(), "other"))
+    inodes.add(TopNode(inodes.number(), "other"))
     assert list(inodes.files()) == [node]
 
 

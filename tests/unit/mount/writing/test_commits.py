@@ -10,8 +10,9 @@ import trio
 
 from tests.support.frontparts import NO_JOURNAL, RUN, front, published
 from vstorefs import errors
-from vstorefs.model import Operation, Promise
+from vstorefs.model import Operation, Promise, Token
 from vstorefs.mount.writing.draft import Draft, draft_of
+from vstorefs.mount.writing.pending import Start, start_of
 
 pytestmark = pytest.mark.trio
 
@@ -138,10 +139,10 @@ class TestAClose:
             first, second = parts.pool.journal
             assert (second.write.base, second.write.after) == (None, first.write.write_id)
             await parts.pool.publish(published("f", "t1", 3))
-            assert node.after == second.write.write_id
+            assert start_of(node) == Start(None, second.write.write_id)
             assert await parts.read(node) == b"two"
             await parts.pool.publish(published("f", "t2", 3))
-            assert (node.base, node.after) == ("t2", None)
+            assert start_of(node) == Start(Token("t2"), None)
 
     async def test_that_the_journal_refuses_keeps_what_was_written(self, tmp_path: Path) -> None:
         async with front(tmp_path) as parts:

@@ -99,9 +99,9 @@ class TestAFileVersion:
             node = await listed_file(parts)
             subject = FileVersion(node, WRITE, is_new=False, start=start_of(node))
             subject.begin()
-            assert node.busy
+            assert node.pending == 1
             subject.settle(published("g", "t1", 5), parts.namespace)
-            assert not node.busy
+            assert node.busy is False
             assert (node.base, node.after) == ("t1", None)
             assert node.content == version("g", "t1", 5).content(node.remote.spec.id)
 

@@ -11,9 +11,10 @@ import trio
 
 from tests.support.frontparts import NO_JOURNAL, RUN, Front, front, published
 from vstorefs import errors
-from vstorefs.model import EntryKind, Operation, Promise
+from vstorefs.model import EntryKind, Operation, Promise, Token
 from vstorefs.mount.tree.inodes import DirectoryNode, FileNode
 from vstorefs.mount.writing.draft import draft_of
+from vstorefs.mount.writing.pending import Start, start_of
 from vstorefs.workers.messages import Published
 
 pytestmark = pytest.mark.trio
@@ -90,9 +91,9 @@ class TestAFileOfTheStore:
             assert moved.source.token == ""
             node = await parts.file("b")
             await parts.pool.publish(published("a", "t1", 4))
-            assert node.after == moved.write.write_id
+            assert start_of(node) == Start(None, moved.write.write_id)
             await parts.pool.publish(published("b", "t2", 4))
-            assert (node.base, node.after) == ("t2", None)
+            assert start_of(node) == Start(Token("t2"), None)
 
     async def test_that_is_being_written_is_written_on_from_the_moved_one(
         self, tmp_path: Path
