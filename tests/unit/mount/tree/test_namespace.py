@@ -381,6 +381,23 @@ async def test_no_listing_that_was_asked_for_before_undoes_a_change(
     assert sorted(await names.entries(root)) == ["new"]
 
 
+async def test_a_cached_listing_from_before_it_was_settled_will_not_do(
+    names: Namespace,
+    root: DirectoryNode,
+    store: Store,
+    spec: StoreSpec,
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    await names.entries(root)
+    await trio.sleep(spec.listing_seconds - 10)
+    names.hold(root, "new", file("new"))
+    names.settle(root, "new")
+    settled = TrioClock().monotonic_s()
+    await trio.sleep(10)
+    await names.entries(root)
+    assert store.pool.asked_for(messages.ListDirectory)[-1].not_before == settled
+
+
 async def test_a_name_with_two_changes_on_their_way_waits_for_both(
     names: Namespace,
     root: DirectoryNode,
