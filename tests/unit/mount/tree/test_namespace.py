@@ -9,7 +9,7 @@ import trio.testing
 from tests.support.clocks import TrioClock
 from tests.support.pools import Call, Gate, ScriptedPool
 from vstorefs import errors
-from vstorefs.model import Entry, EntryKind, Key, StoreSpec, Token, Unshown, name_of
+from vstorefs.model import Content, Entry, EntryKind, Key, StoreSpec, Token, Unshown, name_of
 from vstorefs.mount.tree.inodes import DirectoryNode, FileNode, Inodes, StoreNode
 from vstorefs.mount.tree.namespace import Namespace
 from vstorefs.mount.tree.remote import Remote
@@ -492,6 +492,17 @@ async def test_a_file_that_is_written_here_keeps_its_number_whatever_the_store_h
     assert node.size == 3
     node.write_handles -= 1
     assert await names.find(root, "a") is not node
+
+
+async def test_a_file_that_was_made_here_keeps_its_number_when_the_store_has_it(
+    names: Namespace, root: DirectoryNode, store: Store, spec: StoreSpec
+) -> None:
+    await names.entries(root)
+    node = names.new_file(root, "a", 0o600, 7)
+    names.hold(root, "a", node.entry())
+    node.content = Content(spec.id, Key("a"), Token("t1"), 3)
+    names.settle(root, "a")
+    assert await names.find(root, "a") is node
 
 
 async def test_attributes_that_others_set_are_seen_under_the_same_number(
