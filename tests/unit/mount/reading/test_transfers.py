@@ -77,6 +77,7 @@ async def test_a_reader_who_goes_forward_finds_the_next_chunks_on_their_way(
     assert len(fetched(pool)) < 10, "many chunks in one request"
     chunks = [chunk for first, last in fetched(pool) for chunk in range(first, last)]
     assert chunks == list(range(20)), "each one once"
+    await trio.testing.wait_all_tasks_blocked()
     assert transfers.downloaded_bytes == transfer.downloaded == len(data)
 
 

@@ -9,7 +9,7 @@ import trio.testing
 from tests.support.clocks import TrioClock
 from tests.support.pools import Call, Gate, ScriptedPool
 from vstorefs import errors
-from vstorefs.model import Entry, EntryKind, Key, StoreSpec, Token, Unshown, name_of
+from vstorefs.model import Content, Entry, EntryKind, Key, StoreSpec, Token, Unshown, name_of
 from vstorefs.mount.tree.inodes import DirectoryNode, FileNode, Inodes, StoreNode
 from vstorefs.mount.tree.namespace import Namespace
 from vstorefs.mount.tree.remote import Remote
@@ -381,6 +381,23 @@ async def test_no_listing_that_was_asked_for_before_undoes_a_change(
     assert sorted(await names.entries(root)) == ["new"]
 
 
+async def test_a_cached_listing_from_before_it_was_settled_will_not_do(
+    names: Namespace,
+    root: DirectoryNode,
+    store: Store,
+    spec: StoreSpec,
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    await names.entries(root)
+    await trio.sleep(spec.listing_seconds - 10)
+    names.hold(root, "new", file("new"))
+    names.settle(root, "new")
+    settled = TrioClock().monotonic_s()
+    await trio.sleep(10)
+    await names.entries(root)
+    assert store.pool.asked_for(messages.ListDirectory)[-1].not_before == settled
+
+
 async def test_a_name_with_two_changes_on_their_way_waits_for_both(
     names: Namespace,
     root: DirectoryNode,
@@ -475,6 +492,17 @@ async def test_a_file_that_is_written_here_keeps_its_number_whatever_the_store_h
     assert node.size == 3
     node.write_handles -= 1
     assert await names.find(root, "a") is not node
+
+
+async def test_a_file_that_was_made_here_keeps_its_number_when_the_store_has_it(
+    names: Namespace, root: DirectoryNode, store: Store, spec: StoreSpec
+) -> None:
+    await names.entries(root)
+    node = names.new_file(root, "a", 0o600, 7)
+    names.hold(root, "a", node.entry())
+    node.content = Content(spec.id, Key("a"), Token("t1"), 3)
+    names.settle(root, "a")
+    assert await names.find(root, "a") is node
 
 
 async def test_attributes_that_others_set_are_seen_under_the_same_number(

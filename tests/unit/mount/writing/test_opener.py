@@ -34,6 +34,13 @@ def test_a_reader_does_not_count(tmp_path: Path) -> None:
         assert not still_writes(opener_of(os.getpid()), *where(path))
 
 
+def test_a_file_of_another_mount_with_the_same_number_does_not_count(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    with path.open("w"):
+        _, inode = where(path)
+        assert not still_writes(opener_of(os.getpid()), "0:0", inode)
+
+
 def test_a_thread_stands_for_its_process(tmp_path: Path) -> None:
     found = []
     thread = threading.Thread(target=lambda: found.append(opener_of(threading.get_native_id())))

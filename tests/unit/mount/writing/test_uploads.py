@@ -430,6 +430,7 @@ async def test_what_goes_to_a_path_is_found_and_waited_for(
     older = await writer.promise("d/a")
     newer = await writer.promise("d/a")
     await writer.promise("d/b", OTHER)
+    await writer.promise("e2/c")
     assert uploads.latest(spec.id, "d/a") is newer
     assert uploads.latest(spec.id, "d/b") is None
     assert uploads.latest(OTHER, "d/b") is not None
