@@ -18,7 +18,7 @@ from vstorefs.mount.control.restores import Restores
 from vstorefs.mount.control.status import Report
 from vstorefs.mount.control.surveys import Surveys
 
-SHAPE = (2, "23f24b7c68d6ef4f")
+SHAPE = (2, "6e8d95e943d7b075")
 """The protocol's number, and a digest of all that is said in it."""
 
 _HANDLE: tuple[type[Any], ...] = (Report, LedgerCalls, Upkeep)

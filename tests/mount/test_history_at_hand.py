@@ -311,7 +311,9 @@ def test_what_is_not_there_is_said_in_one_line(mount: Mount, tmp_path: Path) -> 
         name, *more = command
         assert "not in a vstorefs mount" in refused(mount, name, tmp_path, *more)
     assert "zzzzzz" in refused(mount, "restore", mount / "f", "--version", "zzzzzz")
-    assert "no version" in refused(mount, "diff", mount / "f", "zzzzzz")
+    assert "zzzzzz is neither the id of a version nor a time" in refused(
+        mount, "diff", mount / "f", "zzzzzz"
+    )
     assert "is not a valid time" in refused(mount, "restore", mount / "f", "--at", "no such time")
     assert "no other version to restore" in refused(mount, "restore", mount / "f")
     assert "--at" in refused(mount, "restore", mount / "d")

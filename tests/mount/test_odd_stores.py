@@ -137,6 +137,6 @@ def test_keys_that_no_file_name_can_say(moto_server: S3Server, tmp_path: Path) -
             assert any(name.startswith(f"store:{key}") for name in told), (key, told)
         assert any(name.startswith("store:/") for name in told), told
         text = one.run("status", mount.path).stdout
-        assert "cannot be shown" in text
+        assert "invalid names, not shown in the mount: " in text
         for name in told:
             mount.wait_for_log(f"{name} cannot be shown")

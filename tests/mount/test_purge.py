@@ -65,7 +65,7 @@ def test_bytes_go_and_hashes_stay(
         history = mount.history("f")
         names = sorted(item for item in os.listdir(mount / ".versions/f") if item[0] == "2")
         said = purge(mount, "f", "--versions", "keep:1").stdout
-        assert "removed 4 versions" in said
+        assert "purged 4 versions" in said
         gone = sum(map(len, versions[:4]))
         assert before - gone - 100 < stored.size(place) < before - gone + 10_000
         for content in versions[:3]:
@@ -104,7 +104,7 @@ def test_a_file_goes_as_a_whole(kind: str, request: pytest.FixtureRequest, tmp_p
         (mount / "d/e/deleted").unlink()
         write(mount, "kept", kept)
         said = purge(mount, "d").stdout
-        assert "removed 3 versions" in said
+        assert "purged 3 versions" in said
         assert "deleted first" in said
         assert [stored.holds(place, one[10:]) for one in (*versions, *deleted, *kept)] == [
             *[False] * 3,
@@ -251,8 +251,8 @@ def test_what_is_locked_stays_and_the_rest_goes(moto_server: Any, tmp_path: Path
         )
         result = one.run("purge", mount / "f", "--yes", "--versions", "keep:1", check=False)
         assert result.returncode == 1
-        assert "not removed: the store keeps it" in result.stderr
-        assert "removed 1 version" in result.stdout
+        assert "not purged: the store keeps it" in result.stderr
+        assert "purged 1 version" in result.stdout
         assert marks(mount, "f") == [False, True, False]
         assert mount.contents("f") == [versions[0], None, versions[2]]
 

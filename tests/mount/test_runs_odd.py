@@ -135,7 +135,7 @@ def test_what_is_not_meant_is_refused(one_host: Host, mount: Mount, tmp_path: Pa
 def test_a_reason_that_is_no_text_is_kept_readable(one_host: Host, mount: Mount) -> None:
     record(mount, "one", "cat", mount / "data/input")
     result = one_host.run("ack", mount / "data/input", "--why", "caf\udce9")
-    assert result.stdout.startswith("accepted: 1 paths")
+    assert result.stdout.startswith("acknowledged: 1 path, ")
 
 
 def test_what_a_lock_file_does_not_name_has_not_disappeared(

@@ -227,14 +227,16 @@ def test_doctor_takes_back_uploads_that_nobody_finished(
         client.create_multipart_upload(Bucket=name, Key=key)
     # moto says of every upload that it was begun in 2010.
     url, env = f"s3://{name}/mine", moto_server.env
-    assert "1 uploads were begun over a week ago" in doctor(url, env, tmp_path)
-    assert "1 unfinished" in doctor(url, env, tmp_path, "--abort-uploads")
+    assert "1 unfinished upload over a week old" in doctor(url, env, tmp_path)
+    assert "aborted 1 unfinished upload\n" in doctor(url, env, tmp_path, "--abort-uploads")
     left = client.list_multipart_uploads(Bucket=name)["Uploads"]
     assert [one["Key"] for one in left] == ["other/large"]
     young = radosgw_server.bucket(name)
     young.create_multipart_upload(Bucket=name, Key="mine/large")
-    assert "begun" not in doctor(url, radosgw_server.env, tmp_path)
-    assert "0 unfinished" in doctor(url, radosgw_server.env, tmp_path, "--abort-uploads")
+    assert "unfinished" not in doctor(url, radosgw_server.env, tmp_path)
+    assert "aborted 0 unfinished uploads" in doctor(
+        url, radosgw_server.env, tmp_path, "--abort-uploads"
+    )
     assert len(young.list_multipart_uploads(Bucket=name)["Uploads"]) == 1
 
 

@@ -170,7 +170,7 @@ def test_an_error_of_ours_is_answered_and_its_traceback_logged(
     object.__setattr__(broken.entry, "staged", None)
     answer = front.do(broken)
     assert answer.kind == "Bug"
-    assert any("Traceback" in line.text for line in front.lines)
+    assert any("Traceback" in line.exception for line in front.lines)
     assert front.do(Check(place.spec.id)).capabilities.writable
 
 
@@ -297,7 +297,7 @@ def test_a_cache_that_cannot_be_opened_is_said_to_the_front(
     assert front.process.wait(20) != 0
     with pytest.raises(AssertionError, match="has ended"):
         front.hear_for_ever()
-    assert any("--cache-dir" in line.text for line in front.lines)
+    assert any("--cache-dir" in line.exception for line in front.lines)
 
 
 def test_an_interrupt_from_the_terminal_is_not_for_workers(

@@ -28,7 +28,7 @@ def _entry(context: WorkerContext, name: str) -> JournalEntry:
 
 def _task(context: WorkerContext, request: Record, reply: Callable[[Answer], None]) -> Task:
     call = Call(lambda _: None)
-    return Task(request, lambda _: answer(record, context, request, call), reply)
+    return Task(request, lambda asked: answer(record, context, asked, call), reply)
 
 
 def _waiting(

@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
     )
     answer = client.ask(record, request, timeout_s=_ACCEPT_S)
     print(
-        f"accepted: {units.count(answer.paths, 'path')}, {units.count(answer.ended, 'warning')} ended"
+        f"acknowledged: {units.count(answer.paths, 'path')}, {units.count(answer.ended, 'warning')} ended"
     )
     if answer.waiting:
         print(f"not yet visible to other hosts: {answer.why}")

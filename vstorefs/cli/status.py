@@ -10,10 +10,9 @@ import msgspec
 from vstorefs import errors, units
 from vstorefs.cli.output import show_json
 from vstorefs.control import client
-from vstorefs.control.status import LedgerStatus, MountStatus, ShowStatus, Unshown
+from vstorefs.control.status import LedgerStatus, Marked, MountStatus, ShowStatus, Unshown
 from vstorefs.state import mounts
 from vstorefs.state.mounts import MountRecord
-from vstorefs.versions.history.texts import marks_text
 
 DESCRIPTION = "Show mounts, the state of their stores, cache usage and pending changes."
 EXAMPLES = """\
@@ -79,7 +78,7 @@ def _lines(record: MountRecord, status: MountStatus | str) -> list[str]:
         f"active transfers: {units.count(transfers.downloads, 'download')}, "
         f"{units.count(transfers.uploads, 'upload')}; {units.size(transfers.downloaded_bytes)} downloaded"
     )
-    lines += [f"{one.path}: {marks_text(one.marks)}" for one in status.marked]
+    lines += _conflicts(status.marked)
     lines += _ledger(status.ledger)
     lines += _unshown(status.unshown)
     lines.append(f"log {record.log_file or 'to the terminal'}")
@@ -93,6 +92,15 @@ def _lines(record: MountRecord, status: MountStatus | str) -> list[str]:
             f"  {change.operation} {change.path}, pending for {units.duration(change.waiting_s)}{error}"
         )
     return lines
+
+
+def _conflicts(marked: tuple[Marked, ...]) -> list[str]:
+    """Versions that came about beside others."""
+    if not marked:
+        return []
+    from vstorefs.versions.history.texts import marks_text  # noqa: PLC0415 — it takes half of a command's start
+
+    return [f"{one.path}: {marks_text(one.marks)}" for one in marked]
 
 
 def _ledger(ledger: LedgerStatus) -> list[str]:

@@ -331,7 +331,7 @@ async def test_bytes_that_are_not_those_that_were_checked_are_never_given(
     contents.drop(content, 1)
     contents.spoil(content)
     assert await read(transfers, transfer, 0, 5) == THREE[:5]
-    with pytest.raises(errors.Corrupt, match="MiB 1"):
+    with pytest.raises(errors.Corrupt, match="chunk 1"):
         await read(transfers, transfer, CHUNK_BYTES, CHUNK_BYTES + 5)
 
 
@@ -344,7 +344,7 @@ async def test_nor_where_they_come_past_the_cache(
     transfer.sums = contents.sums(content)
     assert await read(transfers, transfer, 0, 5) == THREE[:5]
     contents.spoil(content)
-    with pytest.raises(errors.Corrupt, match="MiB 2"):
+    with pytest.raises(errors.Corrupt, match="chunk 2"):
         await read(transfers, transfer, 2 * CHUNK_BYTES, 2 * CHUNK_BYTES + 5)
 
 
