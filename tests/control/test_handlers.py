@@ -13,16 +13,16 @@ import msgspec
 from vstorefs import control
 from vstorefs.control.protocol import PROTOCOL, Paged, Request
 from vstorefs.mount.control.ledger import LedgerCalls
-from vstorefs.mount.control.maintenance import Upkeep
-from vstorefs.mount.control.restores import Restores
-from vstorefs.mount.control.status import Report
-from vstorefs.mount.control.surveys import Surveys
+from vstorefs.mount.control.maintenance import MaintenanceCalls
+from vstorefs.mount.control.restores import RestoreCalls
+from vstorefs.mount.control.status import StatusCalls
+from vstorefs.mount.control.surveys import SurveyCalls
 
 SHAPE = (2, "6e8d95e943d7b075")
 """The protocol's number, and a digest of all that is said in it."""
 
-_HANDLE: tuple[type[Any], ...] = (Report, LedgerCalls, Upkeep)
-_PAGE: tuple[type[Any], ...] = (Surveys, Restores)
+_HANDLE: tuple[type[Any], ...] = (StatusCalls, LedgerCalls, MaintenanceCalls)
+_PAGE: tuple[type[Any], ...] = (SurveyCalls, RestoreCalls)
 HANDLERS = [
     (request, handler)
     for kind in _HANDLE

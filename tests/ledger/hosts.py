@@ -182,7 +182,9 @@ class LedgerHost:
         """The hashing of a content ends; `data` None: in vain."""
         if data is not None:
             self.prints.put(STORE, Key(path), content.token, Fingerprint(hashes(data), read=True))
-        return list(self.ledger.settle(Content(STORE, Key(path), content.token, content.size)))
+        return list(
+            self.ledger.answer_questions(Content(STORE, Key(path), content.token, content.size))
+        )
 
     def end(self, run: Run) -> Manifest:
         whole = self.ledger.end(run.id, RunStatus.FINISHED, 0)

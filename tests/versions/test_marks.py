@@ -23,9 +23,9 @@ def history(*rows: tuple[str, int, str, str | None]) -> dict[str, tuple[Mark, ..
             Summary(sequence, what, number, 0, 0, stat.S_IFREG | 0o644, NO_PLAIN, identity, flags)
         )
         bodies[identity] = Body(store="s", path="f", base=base * 26 if base else None)
-    places = timeline(_PATH, found, None)
-    marks = marks_of(places, [bodies[place.id] for place in places])
-    return {place.id[0]: marks[index] for index, place in enumerate(places)}
+    positions = timeline(_PATH, found, None)
+    marks = marks_of(positions, [bodies[position.id] for position in positions])
+    return {position.id[0]: marks[index] for index, position in enumerate(positions)}
 
 
 def test_a_plain_line_of_versions_has_no_marks() -> None:
@@ -64,9 +64,9 @@ def test_what_came_late_does_not_make_others_look_odd() -> None:
 
 
 def test_nothing_is_said_of_what_is_not_known() -> None:
-    place = timeline(
+    position = timeline(
         _PATH,
         [Summary(1, RecordKind.CONTENT, 1, 0, 0, stat.S_IFREG, NO_PLAIN, "a" * 26)],
         None,
     )
-    assert marks_of(place, [None]) == [()]
+    assert marks_of(position, [None]) == [()]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vstorefs.model import Key, Token
-from vstorefs.versions.order import PlaceKind, Plain, late_sequence, reckon, timeline
+from vstorefs.versions.order import Plain, PositionKind, late_sequence, reckon, timeline
 from vstorefs.versions.records import NO_PLAIN, Flag, RecordKind, Summary
 
 PATH = Key("d/f")
@@ -84,19 +84,23 @@ def test_what_is_superseded_says_nothing_that_others_do_not(
 def test_the_head_stands_last_and_is_never_late(
     records: list[Summary], plain: Plain | None
 ) -> None:
-    places = timeline(PATH, records, plain)
+    positions = timeline(PATH, records, plain)
     state = reckon(records, plain)
-    heads = [place for place in places if place.is_head]
-    assert [place.id for place in heads] == ([state.head_id] if state.head is not None else [])
+    heads = [position for position in positions if position.is_head]
+    assert [position.id for position in heads] == (
+        [state.head_id] if state.head is not None else []
+    )
     in_force = [
-        place for place in places if place.record is None or Flag.LATE not in place.record.flags
+        position
+        for position in positions
+        if position.record is None or Flag.LATE not in position.record.flags
     ]
     if heads:
         assert heads[0] is in_force[-1]
-        assert heads[0] in places
+        assert heads[0] in positions
     elif in_force:
         last = in_force[-1]
-        assert last.kind is PlaceKind.DELETED_OUTSIDE or (
+        assert last.kind is PositionKind.DELETED_OUTSIDE or (
             last.record is not None and last.record.kind is RecordKind.TOMBSTONE
         )
 
@@ -105,13 +109,15 @@ def test_the_head_stands_last_and_is_never_late(
 def test_every_content_and_every_plain_key_has_one_place(
     records: list[Summary], plain: Plain | None
 ) -> None:
-    places = timeline(PATH, records, plain)
-    assert len({place.id for place in places}) == len(places)
+    positions = timeline(PATH, records, plain)
+    assert len({position.id for position in positions}) == len(positions)
     of_file = {
         one.id for one in records if not one.of_directory and one.kind is not RecordKind.ATTRIBUTES
     }
-    assert {place.id for place in places if place.kind is PlaceKind.RECORD} == of_file
-    assert sum(place.kind is PlaceKind.PLAIN for place in places) == (plain is not None)
+    assert {
+        position.id for position in positions if position.kind is PositionKind.RECORD
+    } == of_file
+    assert sum(position.kind is PositionKind.PLAIN for position in positions) == (plain is not None)
 
 
 @given(some_records(), PLAIN, st.integers(0, 8))
@@ -135,11 +141,11 @@ def test_another_tool_s_content_is_newer_than_records_that_did_not_see_it() -> N
     state = reckon([seen], _PLAINS[1])
     assert state.head == _PLAINS[1]
     assert state.sequence == 3
-    places = timeline(PATH, [seen], _PLAINS[1])
-    assert [place.kind for place in places] == [
-        PlaceKind.VANISHED,
-        PlaceKind.RECORD,
-        PlaceKind.PLAIN,
+    positions = timeline(PATH, [seen], _PLAINS[1])
+    assert [position.kind for position in positions] == [
+        PositionKind.VANISHED,
+        PositionKind.RECORD,
+        PositionKind.PLAIN,
     ]
 
 
@@ -148,12 +154,12 @@ def test_another_tool_s_deletion_hides_the_file_until_it_is_written_again() -> N
     assert reckon([seen], None).head is None
     again = record(2, 3, "c", 0, 6, late=False, folder=False)
     assert reckon([seen, again], None).head == again
-    kinds = [place.kind for place in timeline(PATH, [seen, again], None)]
+    kinds = [position.kind for position in timeline(PATH, [seen, again], None)]
     assert kinds == [
-        PlaceKind.VANISHED,
-        PlaceKind.RECORD,
-        PlaceKind.DELETED_OUTSIDE,
-        PlaceKind.RECORD,
+        PositionKind.VANISHED,
+        PositionKind.RECORD,
+        PositionKind.DELETED_OUTSIDE,
+        PositionKind.RECORD,
     ]
 
 
@@ -172,13 +178,13 @@ def test_a_plain_key_that_was_purged_below_the_head_is_not_missed(
         return
     purged = {plain.stamp}
     assert reckon(records, None, purged) == before
-    places, after = timeline(PATH, records, plain), timeline(PATH, records, None, purged)
+    positions, after = timeline(PATH, records, plain), timeline(PATH, records, None, purged)
     ours = [
-        [one.id for one in found if one.kind is not PlaceKind.DELETED_OUTSIDE]
-        for found in (places, after)
+        [one.id for one in found if one.kind is not PositionKind.DELETED_OUTSIDE]
+        for found in (positions, after)
     ]
     assert ours[0] == ours[1]
-    assert [one.id for one in places if one.is_head] == [one.id for one in after if one.is_head]
+    assert [one.id for one in positions if one.is_head] == [one.id for one in after if one.is_head]
     # A note is about one plain key only, and only about one that is gone.
     assert reckon(records, plain, purged) == before
     other = {one.stamp for one in _PLAINS if one != plain}

@@ -37,7 +37,7 @@ class Parts:
         self.bucket = MemoryBucket(shelf, self.step)
         self.records = RecordStore(self.bucket)
         self.agreement = Agreement(self.bucket, Layout.PORTABLE)
-        self.agreement.settle()
+        self.agreement.agree()
         self.lookup = Lookup(self.bucket, self.records)
         self.attributes = AttributeKeeper(
             self.records,

@@ -22,7 +22,7 @@ import msgspec
 from vstorefs import errors, units
 from vstorefs.cli import folders, histories
 from vstorefs.cli.output import show_json
-from vstorefs.cli.progress import Progress
+from vstorefs.cli.progress import ProgressLine
 from vstorefs.control import client
 from vstorefs.control.maintenance import (
     ChosenVersion,
@@ -130,7 +130,7 @@ def _read(
         size = client.ask(record, CountVerified(), timeout_s=None).bytes - began
         return f"{tally.versions} of {units.count(len(rows), 'version')} read, {units.size(size)}"
 
-    with Progress(how_far) as progress, ThreadPoolExecutor(_AT_ONCE) as pool:
+    with ProgressLine(how_far) as progress, ThreadPoolExecutor(_AT_ONCE) as pool:
         waiting = {pool.submit(_ask, record, batch): batch for batch in _batches(rows)}
         for answer in as_completed(waiting):
             for row, result in zip(waiting[answer], answer.result(), strict=True):

@@ -9,7 +9,7 @@ from typing import TypeVar
 import msgspec
 
 from vstorefs import errors, units
-from vstorefs.cli.progress import Progress
+from vstorefs.cli.progress import ProgressLine
 from vstorefs.control import client
 from vstorefs.control.maintenance import ChooseVersions, ChosenVersion, FindPaths
 from vstorefs.state import mounts
@@ -48,7 +48,7 @@ def versions(found: Below, selection: Selection | None = None) -> list[ChosenVer
     """The versions of all files that a selection chooses; without one, all that have content."""
     rows: list[ChosenVersion] = []
     looked = 0
-    with Progress(lambda: f"{looked} of {units.count(len(found.paths), 'file')} checked"):
+    with ProgressLine(lambda: f"{looked} of {units.count(len(found.paths), 'file')} checked"):
         for paths in batches(found.paths, _PATHS):
             request = ChooseVersions(tuple(paths), selection)
             rows += client.ask(found.record, request, timeout_s=None).versions

@@ -12,7 +12,7 @@ _LOG_S = 10.0
 _CLEAR = "\r\x1b[K"
 
 
-class Progress:
+class ProgressLine:
     """Shows what `text` says, again and again, until it is left. `text` is called from a thread of its own."""
 
     def __init__(self, text: Callable[[], str]) -> None:
@@ -21,7 +21,7 @@ class Progress:
         self._terminal = sys.stderr.isatty()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> ProgressLine:
         self._thread.start()
         return self
 

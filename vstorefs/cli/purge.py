@@ -11,7 +11,7 @@ from pathlib import Path
 
 from vstorefs import errors, files, units
 from vstorefs.cli import histories, projects
-from vstorefs.cli.progress import Progress
+from vstorefs.cli.progress import ProgressLine
 from vstorefs.clock import SystemClock
 from vstorefs.control import client
 from vstorefs.control.maintenance import ChosenVersion, Named, PurgeOutcome, PurgeVersions
@@ -170,7 +170,7 @@ def _purge(record: MountRecord, rows: Sequence[ChosenVersion]) -> int:
     outcomes: list[PurgeOutcome] = []
     by, at = f"{files.user_name()}@{socket.gethostname()}", SystemClock().wall_ns()
     wanted = [Named(row.path, row.id) for row in rows]
-    with Progress(lambda: f"{len(outcomes)} of {_count(rows)} purged"):
+    with ProgressLine(lambda: f"{len(outcomes)} of {_count(rows)} purged"):
         for row in rows:
             if row.is_head:
                 _delete(Path(record.mount_point) / row.path)

@@ -101,7 +101,7 @@ class Ledger:
                     warnings += self._note(txn, run.run, one)
         return tuple(warnings)
 
-    def settle(self, content: Content) -> tuple[ChangeWarning, ...]:
+    def answer_questions(self, content: Content) -> tuple[ChangeWarning, ...]:
         """The hashing of a content has ended, with or without hashes: answer the questions about it."""
         warnings: list[ChangeWarning] = []
         place = Place(store=content.store, alias="", path=content.key)

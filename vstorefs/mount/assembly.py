@@ -17,12 +17,12 @@ from vstorefs.clock import Clock
 from vstorefs.model import HIDDEN_FOLDER, VERSIONS_FOLDER, StoreId
 from vstorefs.mount.backend.pool import Pool
 from vstorefs.mount.control.ledger import LedgerCalls
-from vstorefs.mount.control.maintenance import Upkeep
-from vstorefs.mount.control.paths import Places
-from vstorefs.mount.control.restores import Restores
+from vstorefs.mount.control.maintenance import MaintenanceCalls
+from vstorefs.mount.control.paths import MountPaths
+from vstorefs.mount.control.restores import RestoreCalls
 from vstorefs.mount.control.server import Control
-from vstorefs.mount.control.status import Report
-from vstorefs.mount.control.surveys import Surveys
+from vstorefs.mount.control.status import StatusCalls
+from vstorefs.mount.control.surveys import SurveyCalls
 from vstorefs.mount.dotversions.top import Top
 from vstorefs.mount.dotversions.tree import DotVersions
 from vstorefs.mount.handles import Handles
@@ -264,7 +264,7 @@ def _operations(
     device: Device,
 ) -> Operations:
     runs, uses = provenance.runs, provenance.uses
-    versions = DotVersions(tree.inodes, writing.uploads, given.clock, given.pool, uses.settle)
+    versions = DotVersions(tree.inodes, writing.uploads, given.clock, given.pool, uses.send_notes)
     shown = Shown(
         given.mount_point,
         tree.inodes,
@@ -305,8 +305,8 @@ def _control(
     options, pool, clock, uploads = given.options, given.pool, given.clock, writing.uploads
     runs, uses, forgetting = provenance.runs, provenance.uses, tree.forgetting
     read_only = options.read_only
-    places = Places(given.remotes, uploads, options.project)
-    report = Report(
+    paths = MountPaths(given.remotes, uploads, options.project)
+    status = StatusCalls(
         given.mount_point,
         given.remotes,
         uploads,
@@ -316,16 +316,18 @@ def _control(
         given.cache,
         clock,
         runs,
-        places,
+        paths,
         read_only=read_only,
         moment_ns=options.moment_ns,
     )
     calls = LedgerCalls(
         pool, options.project, runs, uses, readings, tree.absences, writing.commits, forgetting
     )
-    upkeep = Upkeep(places, uploads, tree.inodes, clock, forgetting, read_only=read_only)
-    restores = Restores(
-        places,
+    maintenance = MaintenanceCalls(
+        paths, uploads, tree.inodes, clock, forgetting, read_only=read_only
+    )
+    restores = RestoreCalls(
+        paths,
         tree.roots,
         tree.namespace,
         writing.changes,
@@ -336,6 +338,6 @@ def _control(
     )
     return Control(
         mounts.socket_path(given.mount_point),
-        report.handlers() | calls.handlers() | upkeep.handlers(),
-        Surveys(places).pagers() | restores.pagers(),
+        status.handlers() | calls.handlers() | maintenance.handlers(),
+        SurveyCalls(paths).pagers() | restores.pagers(),
     )

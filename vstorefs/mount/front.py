@@ -197,7 +197,7 @@ class Front:
             nursery.start_soon(self._revive, remote)
         nursery.start_soon(parts.writing.commits.run)
         nursery.start_soon(provenance.uses.run)
-        nursery.start_soon(provenance.runs.keep, provenance.uses.settle, adopted)
+        nursery.start_soon(provenance.runs.keep, provenance.uses.send_notes, adopted)
 
     async def _stop(self, parts: Parts) -> None:
         """Give what is on its way a moment; what it does not make is the next mount's."""
@@ -205,7 +205,7 @@ class Front:
         with trio.CancelScope(shield=True):
             self.left_behind = not await writing.commits.drain(_LAST_DRAIN_S)
             with trio.move_on_after(_LAST_NOTES_S):
-                await provenance.uses.settle()
+                await provenance.uses.send_notes()
             await provenance.runs.end_all()
         if self.left_behind:
             log.warning(

@@ -19,7 +19,7 @@ from vstorefs.mount.backend.pool import Pool
 from vstorefs.mount.dotversions.nodes import (
     FileHistory,
     LatestLink,
-    TellingFile,
+    SpecialFile,
     VersionFile,
     VersionsFolder,
     WarningsFile,
@@ -166,7 +166,7 @@ class Operations(pyfuse3.Operations):
         match node:
             case FileNode():
                 return await self._open_file(node, flags, ctx.pid, writing=writing)
-            case VersionFile() | TellingFile() | WarningsFile() | AllWarnings() if writing:
+            case VersionFile() | SpecialFile() | WarningsFile() | AllWarnings() if writing:
                 raise pyfuse3.FUSEError(errno.EROFS)
             case VersionFile():
                 content = self._versions.content(node)
@@ -174,7 +174,7 @@ class Operations(pyfuse3.Operations):
                 path = f"{self._mount_point}/{content.key}"
                 handle = FileHandle(None, node.remote, content, f"{path} ({node.name})")
                 return _info(self._handles.add(handle), keep_cache=True)
-            case TellingFile() | WarningsFile() | AllWarnings():
+            case SpecialFile() | WarningsFile() | AllWarnings():
                 text = await self._shown.text(node)
                 return _info(self._handles.add(TextHandle(text)), direct_io=True)
             case _:
@@ -411,7 +411,7 @@ class Operations(pyfuse3.Operations):
     async def _warning(self, node: Node) -> bytes | None:
         if not isinstance(node, FileNode):
             return None
-        await self._uses.settle()
+        await self._uses.send_notes()
         return await xattrs.warning_of(node.remote.spec.id, node.path, self._pool)
 
     @upcall

@@ -139,4 +139,4 @@ class Readings:
     async def hashed(self, bound_s: float) -> None:
         """Wait until what is being hashed has been, or the time is up."""
         with trio.move_on_after(bound_s):
-            await self._hashing.settled()
+            await self._hashing.finished()

@@ -14,7 +14,7 @@ import pyfuse3
 from vstorefs.model import VERSIONS_FOLDER, Entry
 from vstorefs.mount.dotversions.nodes import (
     FileHistory,
-    TellingFile,
+    SpecialFile,
     VersionsFolder,
     WarningsFile,
 )
@@ -96,7 +96,7 @@ class Shown:
         assert isinstance(folder, DirectoryNode)
         return self._namespace.node(folder, name, row)
 
-    async def text(self, node: TellingFile | WarningsFile | AllWarnings) -> bytes:
+    async def text(self, node: SpecialFile | WarningsFile | AllWarnings) -> bytes:
         """What is in a file that we write. Raises: a StoreError."""
         if isinstance(node, AllWarnings):
             return await self._top.text(node)

@@ -134,7 +134,7 @@ def late_sequence(base: Summary | None, state: Reckoning) -> int:
     return min(wanted, highest)
 
 
-class PlaceKind(Enum):
+class PositionKind(Enum):
     """What stands at one place of a history."""
 
     RECORD = "record"
@@ -144,7 +144,7 @@ class PlaceKind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Position:
     """One place of a history, oldest first.
 
     A record of content or a tombstone; the plain key; a plain key that another tool replaced, of which
@@ -152,7 +152,7 @@ class Place:
     and what came before it (or after it, at the end).
     """
 
-    kind: PlaceKind
+    kind: PositionKind
     id: str
     record: Summary | None = None
     plain: Plain | None = None
@@ -166,9 +166,9 @@ class Place:
     @property
     def is_deletion(self) -> bool:
         """Whether nothing was there from then on."""
-        if self.kind is PlaceKind.RECORD:
+        if self.kind is PositionKind.RECORD:
             return self.record is not None and self.record.kind is RecordKind.TOMBSTONE
-        return self.kind is PlaceKind.DELETED_OUTSIDE
+        return self.kind is PositionKind.DELETED_OUTSIDE
 
 
 def timeline(
@@ -176,7 +176,7 @@ def timeline(
     records: Collection[Summary],
     plain: Plain | None,
     purged: Collection[str] = (),
-) -> tuple[Place, ...]:
+) -> tuple[Position, ...]:
     """The history of a path's file register, from all of its records. `purged` as in `reckon`."""
     of_file = sorted(
         (one for one in _by_id(records).values() if not one.of_directory),
@@ -184,7 +184,7 @@ def timeline(
     )
     state = reckon(of_file, plain, purged)
     plain_is_head = plain is not None and state.head is plain
-    places: list[Place] = []
+    positions: list[Position] = []
     seen: set[str] = set()
     before = NO_PLAIN
     for record in of_file:
@@ -194,44 +194,46 @@ def timeline(
             continue
         if not late and record.stamp != NO_PLAIN and record.stamp not in seen:
             seen.add(record.stamp)
-            place = _plain_place(path, record, plain, plain_is_head=plain_is_head)
-            if place is not None:
-                places.append(place)
+            position = _plain_position(path, record, plain, plain_is_head=plain_is_head)
+            if position is not None:
+                positions.append(position)
         if record.kind not in _CONTENTS:
             continue
         if not late:
             if before not in {NO_PLAIN, *purged} and record.stamp == NO_PLAIN:
-                places.append(
-                    Place(PlaceKind.DELETED_OUTSIDE, _deletion_id(path, record, before), record)
+                positions.append(
+                    Position(
+                        PositionKind.DELETED_OUTSIDE, _deletion_id(path, record, before), record
+                    )
                 )
             before = record.stamp
-        places.append(
-            Place(
-                PlaceKind.RECORD,
+        positions.append(
+            Position(
+                PositionKind.RECORD,
                 record.id,
                 record,
                 is_head=state.head is not None and state.head == record,
             )
         )
     if plain is not None and (plain_is_head or plain.stamp not in seen):
-        places.append(Place(PlaceKind.PLAIN, plain.id, plain=plain, is_head=plain_is_head))
-    newest = next((one for one in reversed(places) if not one.is_late), None)
+        positions.append(Position(PositionKind.PLAIN, plain.id, plain=plain, is_head=plain_is_head))
+    newest = next((one for one in reversed(positions) if not one.is_late), None)
     if state.head is None and newest is not None and not newest.is_deletion:
         assert newest.record is not None
         identity = _deletion_id(path, newest.record, newest.record.stamp)
-        places.append(Place(PlaceKind.DELETED_OUTSIDE, identity, newest.record))
-    return tuple(places)
+        positions.append(Position(PositionKind.DELETED_OUTSIDE, identity, newest.record))
+    return tuple(positions)
 
 
-def _plain_place(
+def _plain_position(
     path: Key, record: Summary, plain: Plain | None, *, plain_is_head: bool
-) -> Place | None:
+) -> Position | None:
     """The plain key stands just before the lowest record that names it, unless it is the head."""
     if plain is None or plain.stamp != record.stamp:
-        return Place(PlaceKind.VANISHED, plain_id(path, record.stamp), record)
+        return Position(PositionKind.VANISHED, plain_id(path, record.stamp), record)
     if plain_is_head:
         return None
-    return Place(PlaceKind.PLAIN, plain.id, record, plain)
+    return Position(PositionKind.PLAIN, plain.id, record, plain)
 
 
 def _deletion_id(path: Key, record: Summary, stamp: str) -> str:

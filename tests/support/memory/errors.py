@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from vstorefs import errors
-from vstorefs.stores.answers import kind_of_status
+from vstorefs.stores.http_errors import kind_of_status
 
 
 class Refused(Exception):

@@ -36,7 +36,7 @@ async def opened(parts: Parts, node: FileNode) -> int:
 async def noted(parts: Parts, pool: Any) -> list[tuple[str, int, int]]:
     """Run, opens, and how much was read at most, of each use that was noted until now."""
     parts.provenance.runs.ready.set()
-    await parts.provenance.uses.settle()
+    await parts.provenance.uses.send_notes()
     return [(one.run, one.use.opens, one.use.read_bytes) for one in pool.notes]
 
 

@@ -83,7 +83,7 @@ class LedgerCalls:
         # What the run wrote becomes its outputs when the store has it.
         await self._commits.drain(_DRAIN_S)
         await self._readings.hashed(_HASHES_S)
-        await self._uses.settle()
+        await self._uses.send_notes()
         status = RunStatus.FINISHED if exit_status == 0 else RunStatus.FAILED
         ended = await self._runs.end(run, status, exit_status)
         if ended.run is None:
@@ -95,13 +95,13 @@ class LedgerCalls:
 
     async def _exchange(self, request: asked.Exchange) -> asked.Exchanged:
         del request
-        await self._uses.settle()
+        await self._uses.send_notes()
         await self._runs.exchange(whole=False)
         return asked.Exchanged(self._runs.state.waiting, self._runs.state.why)
 
     async def _accept(self, request: asked.AcceptChange) -> asked.Accepted:
         spec, path = self._project.locate(request.path)
-        await self._uses.settle()
+        await self._uses.send_notes()
         answer = await self._pool.ask(messages.Accept(spec.id, path, request.why, request.user))
         await self._runs.exchange(whole=False)
         state = self._runs.state

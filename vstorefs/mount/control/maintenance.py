@@ -17,7 +17,7 @@ from vstorefs.clock import Clock
 from vstorefs.control import maintenance as asked
 from vstorefs.control.protocol import Request
 from vstorefs.model import Key, Mark, Purger, Version, VersionId, VersionKind, name_of
-from vstorefs.mount.control.paths import Places
+from vstorefs.mount.control.paths import MountPaths
 from vstorefs.mount.control.server import Handler
 from vstorefs.mount.dotversions.nodes import FileHistory, VersionFile
 from vstorefs.mount.tree.inodes import Inodes
@@ -34,12 +34,12 @@ _BATCH_S = 3600.0
 _LONGEST_S = 7 * 24 * 3600.0
 
 
-class Upkeep:
+class MaintenanceCalls:
     """Answers for stores and their histories; touched by the front's loop only."""
 
     def __init__(
         self,
-        places: Places,
+        paths: MountPaths,
         uploads: Uploads,
         inodes: Inodes,
         clock: Clock,
@@ -47,7 +47,7 @@ class Upkeep:
         *,
         read_only: bool,
     ) -> None:
-        self._places = places
+        self._paths = paths
         self._uploads = uploads
         self._inodes = inodes
         self._clock = clock
@@ -58,23 +58,23 @@ class Upkeep:
     def handlers(self) -> dict[type[Request[Any]], Handler]:
         """What the control socket serves."""
         return {
-            asked.FindPaths: self._paths,
+            asked.FindPaths: self._find_paths,
             asked.ChooseVersions: self._chosen,
             asked.PurgeVersions: self._purge,
             asked.VerifyVersions: self._verify,
             asked.CountVerified: self._verified,
         }
 
-    async def _paths(self, request: asked.FindPaths) -> asked.FoundPaths:
-        wanted = self._places.find_all(request.path)
+    async def _find_paths(self, request: asked.FindPaths) -> asked.FoundPaths:
+        wanted = self._paths.find_all(request.path)
         found: list[str] = []
         for remote, key in wanted:
-            await self._places.settle(remote, key, _WAIT_S)
+            await self._paths.wait_for_uploads(remote, key, _WAIT_S)
             if request.to_purge:
                 self._see_that_it_may_go(remote, key)
             question = messages.PathsBelow(remote.spec.id, key)
             answer = await remote.ask(question, bound_s=_BATCH_S)
-            found += [self._places.shown(remote, one) for one in answer.keys]
+            found += [self._paths.shown(remote, one) for one in answer.keys]
         return asked.FoundPaths(tuple(found), tuple(remote.spec.id for remote, _ in wanted))
 
     def _see_that_it_may_go(self, remote: Remote, key: Key) -> None:
@@ -116,7 +116,7 @@ class Upkeep:
         return [
             asked.ChosenVersion(
                 **msgspec.structs.asdict(item),
-                path=self._places.shown(remote, key),
+                path=self._paths.shown(remote, key),
                 store=remote.spec.id,
                 key=key,
                 purging=Mark.PURGING in version.marks,
@@ -129,7 +129,7 @@ class Upkeep:
         purger = Purger(request.by, request.at)
         wanted: dict[Remote, list[tuple[Key, VersionId]]] = {}
         for one in request.versions:
-            remote, key = self._places.find(one.path)
+            remote, key = self._paths.find(one.path)
             wanted.setdefault(remote, []).append((key, VersionId(one.id)))
         found: list[asked.PurgeOutcome] = []
         for remote, versions in wanted.items():
@@ -149,7 +149,7 @@ class Upkeep:
             log.info("%s:%s: version %s purged by %s", remote.spec.alias, key, version, purger.by)
         await self._forgetting.forget(self._taken_away(remote, done))
         return [
-            asked.PurgeOutcome(self._places.shown(remote, one.key), one.id, one.error, one.kept)
+            asked.PurgeOutcome(self._paths.shown(remote, one.key), one.id, one.error, one.kept)
             for one in answer.outcomes
         ]
 
@@ -168,7 +168,7 @@ class Upkeep:
         return names
 
     async def _verify(self, request: asked.VerifyVersions) -> asked.VerifyResults:
-        remote, key = self._places.find(request.path)
+        remote, key = self._paths.find(request.path)
         answer = await remote.ask(
             messages.Verify(remote.spec.id, key, tuple(map(VersionId, request.ids))),
             on_report=self._note_read,
@@ -192,6 +192,6 @@ class Upkeep:
     def _by_store(self, paths: tuple[str, ...]) -> dict[Remote, list[Key]]:
         found: dict[Remote, list[Key]] = {}
         for path in paths:
-            remote, key = self._places.find(path)
+            remote, key = self._paths.find(path)
             found.setdefault(remote, []).append(key)
         return found

@@ -10,7 +10,7 @@ from vstorefs.project import Project
 _WAIT_S = 5.0
 
 
-class Places:
+class MountPaths:
     """Finds stores and keys; touched by the front's loop only."""
 
     def __init__(self, remotes: list[Remote], uploads: Uploads, project: Project) -> None:
@@ -34,13 +34,13 @@ class Places:
         alias = self._project.alias_of(remote.spec)
         return join(Key(alias), key) if alias else key
 
-    async def settle(self, remote: Remote, key: Key, wait_s: float = _WAIT_S) -> None:
+    async def wait_for_uploads(self, remote: Remote, key: Key, wait_s: float = _WAIT_S) -> None:
         """Return when what is on its way at or below a key is in the store, or some seconds later."""
         await self._uploads.settled_at(remote.spec.id, key, wait_s)
         await self._uploads.settled_below(remote.spec.id, key, wait_s)
 
-    async def settled(self, path: str) -> tuple[Remote, Key]:
+    async def find_uploaded(self, path: str) -> tuple[Remote, Key]:
         """The place, when what is on its way at or below it has settled. Raises: UsageError."""
         remote, key = self.find(path)
-        await self.settle(remote, key)
+        await self.wait_for_uploads(remote, key)
         return remote, key

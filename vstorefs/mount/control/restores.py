@@ -19,7 +19,7 @@ from vstorefs import errors
 from vstorefs.control import history as asked
 from vstorefs.control.protocol import Request
 from vstorefs.model import DEFAULT_FOLDER_MODE, Key, RunId, StoreId, Version, name_of, parent_of
-from vstorefs.mount.control.paths import Places
+from vstorefs.mount.control.paths import MountPaths
 from vstorefs.mount.control.server import Pager, Send
 from vstorefs.mount.control.surveys import follow
 from vstorefs.mount.provenance.runs import Runs
@@ -52,12 +52,12 @@ class Job:
     sending: trio.Lock = field(default_factory=trio.Lock)
 
 
-class Restores:
+class RestoreCalls:
     """Carries out restores; touched by the front's loop only."""
 
     def __init__(
         self,
-        places: Places,
+        paths: MountPaths,
         roots: dict[StoreId, DirectoryNode],
         namespace: Namespace,
         changes: Changes,
@@ -67,7 +67,7 @@ class Restores:
         *,
         read_only: bool,
     ) -> None:
-        self._places = places
+        self._paths = paths
         self._roots = roots
         self._namespace = namespace
         self._changes = changes
@@ -82,10 +82,10 @@ class Restores:
         return {asked.Restore: self._restore}
 
     async def _restore(self, request: asked.Restore, send: Send) -> asked.Restored:
-        remote, key = await self._places.settled(request.path)
+        remote, key = await self._paths.find_uploaded(request.path)
         to, base = None, key
         if request.to is not None:
-            other, to = await self._places.settled(request.to)
+            other, to = await self._paths.find_uploaded(request.to)
             if other is not remote:
                 raise errors.NotSupported("that is another store", key=to, operation="restore")
             base = to

@@ -13,7 +13,7 @@ from vstorefs.control.protocol import Request
 from vstorefs.ledger import changes
 from vstorefs.model import name_of
 from vstorefs.moments import to_text
-from vstorefs.mount.control.paths import Places
+from vstorefs.mount.control.paths import MountPaths
 from vstorefs.mount.control.server import Handler
 from vstorefs.mount.provenance.runs import Runs
 from vstorefs.mount.reading.transfers import Transfers
@@ -26,7 +26,7 @@ from vstorefs.versions.history import texts
 _HISTORY_WAIT_S = 5.0
 
 
-class Report:
+class StatusCalls:
     """Answers from what the front knows; touched by the front's loop only."""
 
     def __init__(
@@ -40,7 +40,7 @@ class Report:
         cache: Cache,
         clock: Clock,
         runs: Runs,
-        places: Places,
+        paths: MountPaths,
         *,
         read_only: bool,
         moment_ns: int | None,
@@ -54,7 +54,7 @@ class Report:
         self._cache = cache
         self._clock = clock
         self._runs = runs
-        self._places = places
+        self._paths = paths
         self._read_only = read_only
         self._moment_ns = moment_ns
 
@@ -112,7 +112,7 @@ class Report:
         return asked.Drained(waiting, self._pending())
 
     async def _history(self, request: ShowHistory) -> Versions:
-        remote, key = self._places.find(request.path)
+        remote, key = self._paths.find(request.path)
         await self._uploads.settled_at(remote.spec.id, key, _HISTORY_WAIT_S)
         versions = await remote.history(key)
         return Versions(tuple(texts.items(name_of(key), versions)))

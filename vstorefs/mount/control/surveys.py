@@ -15,7 +15,7 @@ import trio
 from vstorefs import errors
 from vstorefs.control import history as asked
 from vstorefs.control.protocol import Request
-from vstorefs.mount.control.paths import Places
+from vstorefs.mount.control.paths import MountPaths
 from vstorefs.mount.control.server import Pager, Send
 from vstorefs.mount.tree.remote import Remote
 from vstorefs.versions.history import selection
@@ -24,27 +24,27 @@ from vstorefs.workers import messages
 _BOUND_S = 24 * 3600.0
 
 
-class Surveys:
+class SurveyCalls:
     """Answers about many histories; touched by the front's loop only."""
 
-    def __init__(self, places: Places) -> None:
-        self._places = places
+    def __init__(self, paths: MountPaths) -> None:
+        self._paths = paths
 
     def pagers(self) -> dict[type[Request[Any]], Pager]:
         """What the control socket serves."""
         return {asked.ShowLog: self._log, asked.ShowDiff: self._diff, asked.ShowCost: self._cost}
 
     async def _log(self, request: asked.ShowLog, send: Send) -> asked.Searched:
-        remote, key = await self._places.settled(request.path)
+        remote, key = await self._paths.find_uploaded(request.path)
         return await _relay(remote, messages.Log(remote.spec.id, key, request.limit), send)
 
     async def _diff(self, request: asked.ShowDiff, send: Send) -> asked.Searched:
-        remote, key = await self._places.settled(request.path)
+        remote, key = await self._paths.find_uploaded(request.path)
         question = messages.Compare(remote.spec.id, key, request.one, request.other)
         return await _relay(remote, question, send)
 
     async def _cost(self, request: asked.ShowCost, send: Send) -> asked.Searched:
-        remote, key = await self._places.settled(request.path)
+        remote, key = await self._paths.find_uploaded(request.path)
         purges = tuple(selection.parse([word]) for word in request.purges)
         return await _relay(remote, messages.Cost(remote.spec.id, key, request.depth, purges), send)
 

@@ -16,7 +16,7 @@ from vstorefs.mount.tree.remote import Remote
 LATEST = "latest"
 
 
-class Telling(Enum):
+class SpecialName(Enum):
     """Files that tell of a history; values are their names."""
 
     TABLE = "HISTORY"
@@ -89,11 +89,11 @@ class LatestLink(Node):
 
 
 @dataclass(slots=True, eq=False)
-class TellingFile(Node):
+class SpecialFile(Node):
     """HISTORY or history.json."""
 
     history: FileHistory = field(kw_only=True)
-    telling: Telling = field(kw_only=True)
+    special: SpecialName = field(kw_only=True)
 
     def shape(self) -> Shape:
         """See `inodes.Node`."""
@@ -111,4 +111,4 @@ class WarningsFile(Node):
         return TEXT
 
 
-VersionsNode = VersionsFolder | FileHistory | VersionFile | LatestLink | TellingFile | WarningsFile
+VersionsNode = VersionsFolder | FileHistory | VersionFile | LatestLink | SpecialFile | WarningsFile

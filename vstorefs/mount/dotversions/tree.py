@@ -19,8 +19,8 @@ from vstorefs.mount.dotversions.nodes import (
     LATEST,
     FileHistory,
     LatestLink,
-    Telling,
-    TellingFile,
+    SpecialFile,
+    SpecialName,
     VersionFile,
     VersionsFolder,
     VersionsNode,
@@ -94,16 +94,16 @@ class DotVersions:
             return list((await self._contents(node)).items())
         return []
 
-    async def text(self, node: TellingFile | WarningsFile) -> bytes:
-        """What one of the telling files contains. Raises: a StoreError."""
+    async def text(self, node: SpecialFile | WarningsFile) -> bytes:
+        """What one of the special files contains. Raises: a StoreError."""
         if isinstance(node, WarningsFile):
             return await self.warnings(node.folder.directory)
-        if node.telling is Telling.WARNINGS:
+        if node.special is SpecialName.WARNINGS:
             directory = node.history.folder.directory
             path = directory.path_of(node.history.file)
             return await self._warnings(directory, path, below=False)
         await self._load(node.history)
-        write = texts.to_table if node.telling is Telling.TABLE else texts.to_json
+        write = texts.to_table if node.special is SpecialName.TABLE else texts.to_json
         return write(node.history.file, node.history.versions)
 
     async def warnings(self, directory: DirectoryNode) -> bytes:
@@ -176,9 +176,9 @@ class DotVersions:
                 found[name] = file
         if found:
             found[LATEST] = self._child(node, LATEST, LatestLink(0, LATEST, history=node))
-        for telling in Telling:
-            found[telling.value] = self._child(
-                node, telling.value, TellingFile(0, telling.value, history=node, telling=telling)
+        for special in SpecialName:
+            found[special.value] = self._child(
+                node, special.value, SpecialFile(0, special.value, history=node, special=special)
             )
         return found
 

@@ -233,7 +233,7 @@ class Runs:
             except errors.VstorefsError as error:
                 log.debug("no checkpoint of run %s: %s", live.run.id, error)
 
-    # --- telling
+    # --- warnings
 
     def path_of(self, warning: ChangeWarning) -> str:
         """Where programs see what a warning is about."""

@@ -172,7 +172,7 @@ class Uses:
             self._tally(run, remote, path, None, now_ns, apart="gone").gone = True
         self._absent.clear()
 
-    async def settle(self) -> None:
+    async def send_notes(self) -> None:
         """Return when everything that was done until now has been noted, and warned of."""
         await self._runs.ready.wait()
         self._note_absent()

@@ -88,7 +88,7 @@ class Hashing:
         else:
             self._pool.tell(job, messages.Abandon())
 
-    async def settled(self) -> None:
+    async def finished(self) -> None:
         """Wait for the hashes that need no reader any more."""
         for prefix, job in list(self._jobs.items()):
             transfer = self._followed[prefix]

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from vstorefs.model import JournalEntry, Key, Operation, StoreId, parent_of
 
-Place = tuple[StoreId, Key]
+StorePath = tuple[StoreId, Key]
 
 _WHOLE = {Operation.MAKE_DIRECTORY, Operation.REMOVE_DIRECTORY}
 
@@ -30,7 +30,7 @@ class _Waiting:
     """
 
     entry: JournalEntry
-    places: tuple[Place, ...]
+    places: tuple[StorePath, ...]
     whole: bool
     blockers: int = 0
     blocks: list[int] = field(default_factory=list)
@@ -41,9 +41,9 @@ class Queue:
 
     def __init__(self) -> None:
         self._waiting: dict[int, _Waiting] = {}
-        self._at: dict[Place, dict[int, None]] = defaultdict(dict)
-        self._below: dict[Place, dict[int, None]] = defaultdict(dict)
-        self._whole_at: dict[Place, dict[int, None]] = defaultdict(dict)
+        self._at: dict[StorePath, dict[int, None]] = defaultdict(dict)
+        self._below: dict[StorePath, dict[int, None]] = defaultdict(dict)
+        self._whole_at: dict[StorePath, dict[int, None]] = defaultdict(dict)
         self._ready: list[JournalEntry] = []
 
     def __len__(self) -> int:
@@ -103,7 +103,7 @@ class Queue:
         return [next(reversed(queue))] if queue else []
 
 
-def _above(place: Place) -> list[Place]:
+def _above(place: StorePath) -> list[StorePath]:
     store, path = place
     found = []
     while path:
@@ -112,7 +112,7 @@ def _above(place: Place) -> list[Place]:
     return found
 
 
-def _discard(queues: dict[Place, dict[int, None]], place: Place, seq: int) -> None:
+def _discard(queues: dict[StorePath, dict[int, None]], place: StorePath, seq: int) -> None:
     queue = queues.get(place)
     if queue is not None:
         queue.pop(seq, None)

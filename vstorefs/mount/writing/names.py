@@ -7,7 +7,6 @@ from functools import partial
 
 import pyfuse3
 
-from vstorefs import errors
 from vstorefs.model import JournalEntry, Key, Operation, SessionId, Token, Write, WriteId
 from vstorefs.mount.tree.inodes import DirectoryNode, FileNode, Inodes, StoreNode, SymlinkNode
 from vstorefs.mount.tree.namespace import Namespace
@@ -81,7 +80,7 @@ class Names:
         change.show(self._namespace)
         try:
             return await self._uploads.promise(entry, partial(self._settle, change), drop=drop)
-        except errors.VstorefsError:
+        except BaseException:
             change.undo(self._namespace)
             raise
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from azure.core import exceptions as azure
 
 from vstorefs import errors
-from vstorefs.stores.answers import CUSTOMER_KEY, kind_of_status, refusal
+from vstorefs.stores.http_errors import CUSTOMER_KEY, kind_of_status, refusal
 
 _BY_CUSTOMER = "BlobUsesCustomerSpecifiedEncryption"
 _BY_CODE: dict[str, type[errors.StoreError]] = {

@@ -14,7 +14,7 @@ from google.auth import exceptions as auth
 from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 
 from vstorefs import errors
-from vstorefs.stores.answers import CUSTOMER_KEY, kind_of_status, refusal
+from vstorefs.stores.http_errors import CUSTOMER_KEY, kind_of_status, refusal
 
 _BY_CUSTOMER = "customer-supplied encryption key"
 _CREDENTIALS = (

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from botocore import exceptions as boto
 
 from vstorefs import errors
-from vstorefs.stores.answers import CUSTOMER_KEY, RESTORE
+from vstorefs.stores.http_errors import CUSTOMER_KEY, RESTORE
 
 _BY_CODE: dict[str, type[errors.StoreError]] = {
     "NoSuchKey": errors.NotFound,

@@ -13,7 +13,7 @@ from keystoneauth1 import exceptions as keystone
 from swiftclient.exceptions import ClientException
 
 from vstorefs import errors
-from vstorefs.stores.answers import kind_of_status, refusal
+from vstorefs.stores.http_errors import kind_of_status, refusal
 
 _CREDENTIALS = "check the credentials (ST_USER and ST_KEY, or OS_*) and what they may do"
 

@@ -31,8 +31,8 @@ from vstorefs.model import (
     VersionKind,
     join,
 )
-from vstorefs.stores.answers import kind_of_status, refusal
 from vstorefs.stores.base import Page
+from vstorefs.stores.http_errors import kind_of_status, refusal
 from vstorefs.stores.readonly import ReadOnly
 from vstorefs.stores.web.index import names_in
 from vstorefs.stores.web.session import open_session, translated

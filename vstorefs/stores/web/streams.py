@@ -15,7 +15,7 @@ _BLOCK = 1 << 20
 _MOST = 8
 _PATIENCE_S = 2.0
 
-Place = tuple[str, Token]
+PinnedUrl = tuple[str, Token]
 Get = Callable[[str, dict[str, str]], requests.Response]
 Fits = Callable[[requests.Response], bool]
 
@@ -43,9 +43,9 @@ class Streams:
     def __init__(self, get: Get) -> None:
         self._get = get
         self._lock = threading.Lock()
-        self._streams: OrderedDict[Place, _Stream] = OrderedDict()
+        self._streams: OrderedDict[PinnedUrl, _Stream] = OrderedDict()
 
-    def read(self, place: Place, fits: Fits, start: int, end: int) -> Iterator[bytes]:
+    def read(self, place: PinnedUrl, fits: Fits, start: int, end: int) -> Iterator[bytes]:
         """Bytes [start, end) of an address.
 
         Who wants what lies further on waits a moment for those before. Raises: Changed; errors of `requests`.
@@ -68,7 +68,7 @@ class Streams:
                 stream.busy = False
                 stream.turn.notify_all()
 
-    def _begin(self, stream: _Stream, place: Place, fits: Fits) -> None:
+    def _begin(self, stream: _Stream, place: PinnedUrl, fits: Fits) -> None:
         stream.drop()
         answer = self._get(place[0], {})
         if not answer.ok or not fits(answer):
@@ -77,7 +77,7 @@ class Streams:
         stream.answer, stream.at, stream.rest = answer, 0, b""
         stream.blocks = answer.iter_content(_BLOCK)
 
-    def _stream(self, place: Place) -> _Stream:
+    def _stream(self, place: PinnedUrl) -> _Stream:
         with self._lock:
             stream = self._streams.setdefault(place, _Stream())
             self._streams.move_to_end(place)

@@ -44,7 +44,7 @@ class Agreement:
         assert self.id is not None
         return self.id
 
-    def settle(self) -> None:
+    def agree(self) -> None:
         """See that the format is there and says this host's layout, before anything is published.
 
         Raises: Denied where it cannot be written, Changed where another layout was chosen meanwhile.

@@ -79,7 +79,7 @@ class NativeStore:
 
     def ready(self) -> None:
         """See that this host may publish. Raises: as `format.Agreement.settle`."""
-        self._agreement.settle()
+        self._agreement.agree()
 
     def close(self) -> None:
         """See `base.Store`."""

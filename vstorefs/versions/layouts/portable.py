@@ -95,7 +95,7 @@ class PortableStore:
 
         Raises: as `format.Agreement.settle`; a StoreError.
         """
-        self._agreement.settle()
+        self._agreement.agree()
         self._conditions.find_out()
 
     def close(self) -> None:

@@ -1,6 +1,6 @@
 """The history of a path in the portable layout: made of its records, its plain key, and notes of purges.
 
-Which places a history has, `order.timeline` says; here each becomes a version, with what the bodies of the
+Which positions a history has, `order.timeline` says; here each becomes a version, with what the bodies of the
 newest records say, up to a bound.
 """
 
@@ -20,7 +20,7 @@ from vstorefs.versions.layouts.plainkeys import PortableKeys, as_plain
 from vstorefs.versions.layouts.purge import purged_version
 from vstorefs.versions.layouts.recorded import as_listed_version, as_version
 from vstorefs.versions.layouts.recordstore import RecordStore
-from vstorefs.versions.order import Place, PlaceKind, Plain, purged_stamps, timeline
+from vstorefs.versions.order import Plain, Position, PositionKind, purged_stamps, timeline
 from vstorefs.versions.records import Body, Seen, Summary
 
 _BODIES = 100
@@ -59,45 +59,49 @@ class PortableHistory:
         left = {one.id: (one, body) for one, body in notes}
         gone = [one for one, body in notes if _is_of_record(one, body) and one not in found]
         stamps = purged_stamps(key, (one for one, _ in notes))
-        places = timeline(key, [*found, *gone], as_plain(key, plain), stamps)
+        positions = timeline(key, [*found, *gone], as_plain(key, plain), stamps)
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             recent = pool.map(
-                lambda place: (
-                    left[place.record.id][1]
-                    if place.record is not None and place.record in gone
-                    else self._records.body_or_none(key, place.record)
+                lambda position: (
+                    left[position.record.id][1]
+                    if position.record is not None and position.record in gone
+                    else self._records.body_or_none(key, position.record)
                 ),
-                places[-_BODIES:],
+                positions[-_BODIES:],
             )
-            bodies = [*[None] * max(0, len(places) - _BODIES), *recent]
+            bodies = [*[None] * max(0, len(positions) - _BODIES), *recent]
         versions = [
-            _with_purge(key, self._of_place(key, place, body, plain), left.get(place.id), gone)
-            for place, body in zip(places, bodies, strict=True)
+            _with_purge(
+                key, self._of_position(key, position, body, plain), left.get(position.id), gone
+            )
+            for position, body in zip(positions, bodies, strict=True)
         ]
         return tuple(
             replace(version, marks=(*version.marks, *marks))
-            for version, marks in zip(versions, marks_of(places, bodies), strict=True)
+            for version, marks in zip(versions, marks_of(positions, bodies), strict=True)
         )
 
-    def _of_place(self, key: Key, place: Place, body: Body | None, plain: Stat | None) -> Version:
-        match place.kind:
-            case PlaceKind.RECORD:
-                assert place.record is not None
+    def _of_position(
+        self, key: Key, position: Position, body: Body | None, plain: Stat | None
+    ) -> Version:
+        match position.kind:
+            case PositionKind.RECORD:
+                assert position.record is not None
                 return as_version(
-                    key, place.record, body, self._agreement.id, is_head=place.is_head
+                    key, position.record, body, self._agreement.id, is_head=position.is_head
                 )
-            case PlaceKind.PLAIN:
+            case PositionKind.PLAIN:
                 assert plain is not None
-                return self._plain_keys.version(key, plain, is_head=place.is_head)
-            case PlaceKind.VANISHED:
-                return _vanished(key, place, body.plain if body is not None else None)
-            case PlaceKind.DELETED_OUTSIDE:
-                assert place.record is not None
+                return self._plain_keys.version(key, plain, is_head=position.is_head)
+            case PositionKind.VANISHED:
+                return _vanished(key, position, body.plain if body is not None else None)
+            case PositionKind.DELETED_OUTSIDE:
+                assert position.record is not None
                 return Version(
                     key,
-                    VersionId(place.id),
+                    VersionId(position.id),
                     VersionKind.TOMBSTONE,
-                    place.record.time_ns,
+                    position.record.time_ns,
                     marks=(Mark.OUTSIDE,),
                 )
 
@@ -113,16 +117,18 @@ class PortableHistory:
             ),
             None,
         )
-        return tuple(self._listed_place(key, place) for place in timeline(key, told, plain))
+        return tuple(
+            self._listed_position(key, position) for position in timeline(key, told, plain)
+        )
 
-    def _listed_place(self, key: Key, place: Place) -> Version:
-        match place.kind:
-            case PlaceKind.RECORD:
-                assert place.record is not None
-                return as_listed_version(key, place.record, is_head=place.is_head)
-            case PlaceKind.PLAIN:
-                assert place.plain is not None
-                plain = place.plain
+    def _listed_position(self, key: Key, position: Position) -> Version:
+        match position.kind:
+            case PositionKind.RECORD:
+                assert position.record is not None
+                return as_listed_version(key, position.record, is_head=position.is_head)
+            case PositionKind.PLAIN:
+                assert position.plain is not None
+                plain = position.plain
                 return Version(
                     key,
                     VersionId(plain.id),
@@ -130,14 +136,14 @@ class PortableHistory:
                     plain.modified_ns,
                     self._plain_keys.token(plain),
                     size=plain.size,
-                    is_head=place.is_head,
+                    is_head=position.is_head,
                 )
-            case PlaceKind.VANISHED:
-                return self._of_place(
-                    key, place, self._records.body_or_none(key, place.record), None
+            case PositionKind.VANISHED:
+                return self._of_position(
+                    key, position, self._records.body_or_none(key, position.record), None
                 )
-            case PlaceKind.DELETED_OUTSIDE:
-                return self._of_place(key, place, None, None)
+            case PositionKind.DELETED_OUTSIDE:
+                return self._of_position(key, position, None, None)
 
 
 def _with_purge(
@@ -155,13 +161,13 @@ def _is_of_record(summary: Summary, body: Body) -> bool:
     return body.purged is not None and body.purged.token == summary.encode()
 
 
-def _vanished(key: Key, place: Place, seen: Seen | None) -> Version:
+def _vanished(key: Key, position: Position, seen: Seen | None) -> Version:
     """A plain key that another tool replaced or removed, and that nobody kept."""
-    known = seen if seen is not None and seen.id == place.id else None
-    told_at = place.record.time_ns if place.record is not None else 0
+    known = seen if seen is not None and seen.id == position.id else None
+    told_at = position.record.time_ns if position.record is not None else 0
     return Version(
         key,
-        VersionId(place.id),
+        VersionId(position.id),
         VersionKind.CONTENT,
         known.modified if known is not None else told_at,
         size=known.size if known is not None else 0,

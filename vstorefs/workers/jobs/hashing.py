@@ -45,13 +45,15 @@ def hash_content(context: WorkerContext, request: Hash, call: Call) -> HashDone:
         if not done:
             context.chunks.release(context.session, _keys(content, 0, chunks))
     if not done:
-        return HashDone(None, reread, warnings=context.ledger.settle(content))
+        return HashDone(None, reread, warnings=context.ledger.answer_questions(content))
     known = context.fingerprints.get(content.store, content.key, content.token)
     mismatch = known is not None and known.hashes is not None and known.hashes != hashes
     context.fingerprints.put(
         content.store, content.key, content.token, Fingerprint(hashes, read=True)
     )
-    return HashDone(hashes, reread, mismatch, context.ledger.settle(content), bytes(sums or b""))
+    return HashDone(
+        hashes, reread, mismatch, context.ledger.answer_questions(content), bytes(sums or b"")
+    )
 
 
 def _go_through(

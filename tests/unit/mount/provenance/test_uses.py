@@ -66,7 +66,7 @@ def test_settling_does_not_wait_for_what_comes_meanwhile() -> None:
 
         pool.before = somebody_goes_on
         with trio.fail_after(1000):
-            await uses.settle()
+            await uses.send_notes()
         assert pool.paths == ["first"]
 
     trio.run(check, clock=trio.testing.MockClock(autojump_threshold=0))
@@ -83,8 +83,8 @@ def test_notes_go_on_after_several_have_settled_at_once() -> None:
             nursery.start_soon(uses.run)
             await trio.testing.wait_all_tasks_blocked()
             use(uses, "second")
-            nursery.start_soon(uses.settle)
-            nursery.start_soon(uses.settle)
+            nursery.start_soon(uses.send_notes)
+            nursery.start_soon(uses.send_notes)
             await trio.testing.wait_all_tasks_blocked()
 
             async def slowly() -> None:
@@ -116,10 +116,10 @@ def test_what_cannot_be_noted_now_is_noted_later(given_up: bool) -> None:
 
         pool.before = refused
         with trio.move_on_after(5):
-            await uses.settle()
+            await uses.send_notes()
         assert pool.taken == []
         pool.before = trio.lowlevel.checkpoint
-        await uses.settle()
+        await uses.send_notes()
         assert [one.use.opens for one in pool.taken] == [2]
 
     trio.run(check, clock=trio.testing.MockClock(autojump_threshold=0))

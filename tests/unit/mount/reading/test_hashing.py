@@ -107,7 +107,7 @@ async def test_a_first_use_is_hashed_and_said(
 ) -> None:
     transfer = await files.open(contents.holds("a", SMALL))
     await files.read(transfer, 0, 1, 2)
-    await hashing.settled()
+    await hashing.finished()
     told = log_of(caplog)
     hashes = hashes_of(SMALL)
     for digest in (hashes.md5, hashes.sha1, hashes.sha256):
@@ -196,7 +196,7 @@ async def test_a_small_content_is_read_to_its_end_when_its_reader_left(
     transfer = await files.open(content)
     await files.read(transfer, 0)
     files.close(transfer)
-    await hashing.settled()
+    await hashing.finished()
     assert contents.hashed[content] == hashes_of(SMALL)
 
 
@@ -207,7 +207,7 @@ async def test_so_is_a_large_one_that_was_mostly_read(
     transfer = await files.open(content)
     await files.read(transfer, *range(5, 10))
     files.close(transfer)
-    await hashing.settled()
+    await hashing.finished()
     assert contents.hashed[content] == hashes_of(LARGE)
 
 
@@ -218,14 +218,14 @@ async def test_the_hash_of_a_large_one_that_was_hardly_read_is_given_up_and_begu
     transfer = await files.open(content)
     await files.read(transfer, *range(4))
     files.close(transfer)
-    await hashing.settled()
+    await hashing.finished()
     assert content not in contents.hashed
     fetched = [one.last for one in pool.asked_for(messages.Fetch)]
     assert max(fetched) == 4, "no more is brought in"
     again = await files.open(content)
     await files.read(again, *range(10))
     files.close(again)
-    await hashing.settled()
+    await hashing.finished()
     assert contents.hashed[content] == hashes_of(LARGE)
 
 
@@ -248,7 +248,7 @@ async def test_what_was_read_to_its_end_needs_no_reader(
     transfer = await files.open(content)
     await files.read(transfer, *range(10))
     files.close(transfer)
-    await hashing.settled()
+    await hashing.finished()
     assert contents.hashed[content] == hashes_of(LARGE)
 
 
@@ -260,11 +260,11 @@ async def test_a_content_that_cannot_be_read_to_its_end_is_not_hashed(
     await files.read(transfer, 0)
     pool.answers(messages.Fetch, errors.Changed("other content"))
     files.close(transfer)
-    await hashing.settled()
+    await hashing.finished()
     assert content not in contents.hashed
     pool.answers(messages.Fetch, contents.fetch)
     files.close(await files.open(content))
-    await hashing.settled()
+    await hashing.finished()
     assert contents.hashed[content] == hashes_of(SMALL)
 
 
@@ -290,12 +290,12 @@ async def test_a_hash_that_fails_is_said_and_begun_again_at_the_next_first_read(
     pool.answers(messages.Hash, _fails(errors.Unavailable("the disk is full")), contents.hash)
     content = contents.holds("a", SMALL)
     files.close(await files.open(content))
-    await hashing.settled()
+    await hashing.finished()
     assert "/a" in log_of(caplog)
     assert "the disk is full" in log_of(caplog)
     transfer = await files.open(content)
     await files.read(transfer, 0, 1, 2)
-    await hashing.settled()
+    await hashing.finished()
     assert contents.hashed[content] == hashes_of(SMALL)
 
 
@@ -397,7 +397,7 @@ async def test_a_slow_hasher_is_not_overrun(
     # A quarter of the cache is 8 chunks, and they come 8 at a time.
     assert transfer.frontier <= 16
     go_on.set()
-    await hashing.settled()
+    await hashing.finished()
     assert contents.hashed[content] == hashes_of(bytes(24 * CHUNK_BYTES))
 
 
@@ -411,7 +411,7 @@ async def test_settling_waits_for_no_hash_that_needs_its_reader(
     await files.open(unread)
     transfer = await files.open(read)
     await files.read(transfer, 0, 1, 2)
-    await hashing.settled()
+    await hashing.finished()
     assert list(contents.hashed) == [read]
 
 
@@ -422,7 +422,7 @@ async def test_when_all_has_settled_nothing_is_held_any_more(
     transfer = await files.open(content)
     await files.read(transfer, 0)
     files.close(transfer)
-    await hashing.settled()
+    await hashing.finished()
     await trio.testing.wait_all_tasks_blocked()
     assert transfers.open(content, remote, trusted=True) is not transfer
 
