@@ -161,7 +161,7 @@ class Ledger:
             ended = replace(whole.run, status=status, exit_status=exit_status, ended=self.now())
             whole = replace(whole, run=ended)
             self._active.end(txn, run)
-            if not (_tells(whole) or whole.warnings or self._exchange.is_shown(txn, run)):
+            if not (whole.is_worth_telling or whole.warnings or self._exchange.is_shown(txn, run)):
                 self._index.forget_run(txn, ended)
                 return None
             data = manifest.encode(whole)
@@ -186,7 +186,7 @@ class Ledger:
             if active is None:
                 return False
             whole = self._filled(txn, self._active.manifest(txn, active))
-        if not _tells(whole):
+        if not whole.is_worth_telling:
             return False
         self._exchange.checkpoint(whole, number)
         return True
@@ -236,7 +236,7 @@ class Ledger:
         wanted = search.casefold()
         with self._state.reading() as txn:
             for run in self._index.newest_first(txn, before):
-                if not wanted or wanted in _words(run):
+                if not wanted or wanted in run.search_text:
                     yield self._so_far(txn, run)
 
     def _so_far(self, txn: Any, run: Run) -> Run:
@@ -494,13 +494,3 @@ class Ledger:
                 for one in whole.outputs
             ),
         )
-
-
-def _tells(whole: Manifest) -> bool:
-    """Whether there is anything to tell of a run."""
-    return bool(whole.inputs or whole.outputs or whole.run.command)
-
-
-def _words(run: Run) -> str:
-    parts = (run.id, run.name, run.kind.value, run.status.value, run.host, run.user)
-    return " ".join((*parts, *run.command, *run.warning_texts)).casefold()

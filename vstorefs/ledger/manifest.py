@@ -91,6 +91,12 @@ class Run:
         short = self.id[:SHORT_ID]
         return f"{short} ({visible(self.name)})" if self.name else short
 
+    @property
+    def search_text(self) -> str:
+        """What a search for runs looks into, in lower case."""
+        parts = (self.id, self.name, self.kind.value, self.status.value, self.host, self.user)
+        return " ".join((*parts, *self.command, *self.warning_texts)).casefold()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
@@ -224,6 +230,11 @@ class Manifest:
     warnings: tuple[ChangeWarning, ...] = ()
     stores: dict[str, str] = field(default_factory=dict)
     """URLs of the project's stores, by alias."""
+
+    @property
+    def is_worth_telling(self) -> bool:
+        """Whether the run read, made or ran anything."""
+        return bool(self.inputs or self.outputs or self.run.command)
 
 
 def earlier(run: Run, content: Seen, time: datetime, sequence: int = 0) -> Earlier:
