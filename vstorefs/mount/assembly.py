@@ -181,7 +181,7 @@ def _tree(given: Given) -> Tree:
         inodes,
         namespace,
         _roots(given, inodes, namespace),
-        Absences(given.clock),
+        Absences(given.clock, inodes),
         Forgetting(),
     )
 

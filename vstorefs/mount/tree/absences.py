@@ -7,7 +7,10 @@ remember none. Touched by the front's loop only.
 
 from __future__ import annotations
 
+import os
+
 from vstorefs.clock import Clock
+from vstorefs.mount.tree.inodes import DirectoryNode, Inodes
 from vstorefs.mount.tree.invalidation import Name
 
 _REMEMBERED = 100_000
@@ -16,8 +19,9 @@ _REMEMBERED = 100_000
 class Absences:
     """The names that the kernel may remember as absent, by the number of their folder."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, inodes: Inodes) -> None:
         self._clock = clock
+        self._inodes = inodes
         self._until: dict[Name, float] = {}
 
     def told(self, folder: int, name: bytes, seconds: float) -> None:
@@ -30,8 +34,22 @@ class Absences:
             del self._until[next(iter(self._until))]
 
     def take(self) -> list[Name]:
-        """The names that the kernel may remember still; they are to be forgotten."""
+        """The names that the kernel may remember still; they are to be forgotten.
+
+        Not those that have come into being since: who stands in such a directory would lose the ground.
+        """
         now = self._clock.monotonic_s()
-        names = [one for one, until in self._until.items() if until > now]
+        names = [
+            one for one, until in self._until.items() if until > now and not self._is_there(one)
+        ]
         self._until.clear()
         return names
+
+    def _is_there(self, one: Name) -> bool:
+        """Whether the kernel knows something under a name by now."""
+        number, name = one
+        folder = self._inodes.get(number)
+        child = (
+            folder.children.get(os.fsdecode(name)) if isinstance(folder, DirectoryNode) else None
+        )
+        return child is not None and child.lookups > 0
