@@ -51,10 +51,10 @@ _SHORT = """\
 Object stores as one directory tree that never overwrites and knows what you read.
 
   vstorefs mount s3://my-bucket ~/data    show a store as a directory; without a URL, the one that comes along
-  vstorefs status                         what is mounted, and what is on its way
+  vstorefs status                         mounts and pending changes
   vstorefs log ~/data/train.csv           every version of a file
   vstorefs restore ~/data/train.csv       bring back what was, deleted files too
-  vstorefs umount ~/data                  end a mount, when everything is in its store
+  vstorefs umount ~/data                  unmount, once pending changes are uploaded
 
 vstorefs help            all commands
 vstorefs help COMMAND    more about one, with examples

@@ -225,7 +225,7 @@ class Migration:
         self._records.publish(Area.HEADS, path, summary, about)
 
     def _folders(self) -> None:
-        """Folders that had a record get a key of their own."""
+        """Directories that had a record get a key of their own."""
         for path, summaries in self._records.below(Area.HEADS, Key("")).items():
             of_directory = [one for one in summaries if one.of_directory]
             if all(one.kind is RecordKind.ATTRIBUTES for one in of_directory):

@@ -54,7 +54,7 @@ def open_store(spec: StoreSpec, probes: Probes) -> Store:
 
 
 def _see_that_it_is_mounted(spec: StoreSpec, probes: Probes) -> None:
-    """An empty folder where files on another file system were is a share that is not mounted.
+    """An empty directory where files on another file system were is a share that is not mounted.
 
     Raises: Unavailable, rather than show nothing.
     """
