@@ -119,7 +119,7 @@ class ProjectFile(Struct, frozen=True, rename="kebab", forbid_unknown_fields=Tru
     scratch: Annotated[
         tuple[_Pattern, ...],
         Meta(
-            description="Patterns of names that stay local until they are renamed.",
+            description="Patterns of temporary names, which are uploaded only if they stay.",
             extra={"expected": 'a list of patterns, such as ["*.tmp"]'},
         ),
     ] = ()

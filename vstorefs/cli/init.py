@@ -29,7 +29,7 @@ _HEAD = """\
 project = {name}
 default = {default}            # the store for the project's own records
 # write = "through"           # close() waits for the store; "back": for the local journal only
-# scratch = ["*.partial"]     # names that are not uploaded until they are renamed
+# scratch = ["*.partial"]     # temporary names: uploaded some seconds late, unless renamed
 """
 _STORE = """
 [stores.{alias}]
