@@ -1,6 +1,6 @@
 """The LMDB environment of `state`: small, synced at every commit, shared by the processes of all mounts.
 
-LMDB allows one opening per process, so openings of one folder share an environment.
+LMDB allows one opening per process, so openings of one directory share an environment.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _lock = threading.Lock()
 
 
 class State:
-    """An open state folder. Safe to use from all threads of a process."""
+    """An open state directory. Safe to use from all threads of a process."""
 
     def __init__(self, directory: Path, env: Any) -> None:
         self.directory = directory
