@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -92,7 +93,9 @@ def run(options: argparse.Namespace) -> int:
     except errors.UsageError:
         options.file.unlink()
         raise
-    print(f"{options.file} written; mount it with: vstorefs mount -c {options.file} DIR")
+    print(
+        f"{options.file} written; mount it with: vstorefs mount -c {shlex.quote(str(options.file))} DIR"
+    )
     return 0
 
 
@@ -143,7 +146,9 @@ def _text(file: Path, name: str, stores: dict[str, str]) -> str:
         )
         for alias, url in stores.items()
     ]
-    head = _HEAD.format(file=file.name, name=json.dumps(name), default=json.dumps(default))
+    head = _HEAD.format(
+        file=shlex.quote(file.name), name=json.dumps(name), default=json.dumps(default)
+    )
     return head + "".join(tables) + _FOOT
 
 
