@@ -1,7 +1,7 @@
 """What a command costs before it does anything: `status` of nothing, and `--help`. `python -m bench.startup`.
 
 Each as a ratio to the start of Python itself, in CPU time, which other work on the machine changes little; the least
-of many turns, as nothing makes a start faster than it is. With `--against FOLDER`, or $VSTOREFS_AGAINST, the same
+of many turns, as nothing makes a start faster than it is. With `--against DIRECTORY`, or $VSTOREFS_AGAINST, the same
 commands of another checkout take turns with these.
 """
 

@@ -158,7 +158,7 @@ def run(
 ) -> Iterator[Run]:
     """Keep a record of what this process and its children read and make within the block.
 
-    `mount` is a mount, or a path in one; without it, the mount that holds the working folder, or the only one.
+    `mount` is a mount, or a path in one; without it, the mount that holds the working directory, or the only one.
     `command` stands in the record, without secrets; by default the command of this process. An exception within the
     block ends the run with exit status 1, and goes on. One run at a time in a process. Raises: VstorefsError.
     """
@@ -221,7 +221,7 @@ def _mount(mount: AnyPath | None) -> MountRecord:
 
 
 def warnings(path: AnyPath | None = None) -> list[ChangeWarning]:
-    """The warnings that hold, of a file or of everything below a folder in a mount; without a path, of the project.
+    """The warnings that hold, of a file or of everything below a directory in a mount; without a path, of the project.
 
     Raises: VstorefsError where it is not clear which project is meant.
     """

@@ -128,6 +128,11 @@ def to_exit_status(error: BaseException) -> int:
     return EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILURE
 
 
+def internal_text(error: BaseException) -> str:
+    """What people are told of an error that is none of the family: a fault of vstorefs itself."""
+    return f"internal error ({type(error).__name__}); the log has the traceback"
+
+
 #: Errors that cross a process border travel by the name of their class.
 BY_NAME: dict[str, type[StoreError]] = {
     kind.__name__: kind

@@ -46,7 +46,7 @@ def is_cut_short(file: Path, *, last_page: int, page_bytes: int) -> bool:
 
 
 def sync_folder(path: Path) -> None:
-    """Make names created or removed in a folder survive a power cut."""
+    """Make names created or removed in a directory survive a power cut."""
     number = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(number)
@@ -55,9 +55,9 @@ def sync_folder(path: Path) -> None:
 
 
 def require_local(path: Path, option: str) -> None:
-    """Refuse a folder on a network file system, where LMDB cannot work.
+    """Refuse a directory on a network file system, where LMDB cannot work.
 
-    Raises: UsageError, naming `option`, which moves the folder.
+    Raises: UsageError, naming `option`, which moves the directory.
     """
     kind = filesystem_of(path)
     if kind.startswith(_NETWORK):

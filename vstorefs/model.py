@@ -28,12 +28,12 @@ SessionId = NewType("SessionId", str)
 DEFAULT_FILE_MODE = 0o644
 """Permission bits of a file whose store says nothing of them."""
 DEFAULT_FOLDER_MODE = 0o755
-"""The same for a folder."""
+"""The same for a directory."""
 CHUNK_BYTES = 1 << 20
 """Size of a chunk; the last one of a version may be shorter."""
 
 HIDDEN_FOLDER = ".vstorefs"
-"""The folder at a store's root that holds our own objects and never shows in a mount."""
+"""The directory at a store's root that holds our own objects and never shows in a mount."""
 VERSIONS_FOLDER = ".versions"
 """The name by which every directory of a mount shows its history."""
 
@@ -231,7 +231,7 @@ class Staged:
 
     `present` are the [start, end) ranges that the staging file holds, sorted and disjoint;
     the rest of `size` bytes comes from `base` (zeros beyond its end). `name` is relative to the
-    staging folder.
+    staging directory.
     """
 
     name: str

@@ -17,7 +17,7 @@ WHOLE_PART = 0.5
 class Project:
     """What a mount shows.
 
-    `single`: one store, at the root; otherwise each is a folder at the top.
+    `single`: one store, at the root; otherwise each is a directory at the top.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Project:
         return next(spec for spec in self.stores if spec.alias == self.default)
 
     def alias_of(self, spec: StoreSpec) -> str:
-        """What a store's folder is called in the mount; empty where it is the whole mount."""
+        """What a store's directory is called in the mount; empty where it is the whole mount."""
         return "" if self.single else spec.alias
 
     def locate(self, path: str) -> tuple[StoreSpec, Key]:
@@ -55,7 +55,7 @@ class Project:
 
 
 def data_home(environ: Mapping[str, str]) -> Path:
-    """The user's data folder for vstorefs."""
+    """The user's data directory for vstorefs."""
     base = environ.get("XDG_DATA_HOME") or str(
         Path(environ.get("HOME", "~")).expanduser() / ".local/share"
     )

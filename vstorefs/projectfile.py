@@ -101,7 +101,7 @@ class ProjectFile(Struct, frozen=True, rename="kebab", forbid_unknown_fields=Tru
         dict[str, _Store],
         Meta(
             min_length=1,
-            description="The stores; each is a folder at the top of the mount.",
+            description="The stores; each is a directory at the top of the mount.",
             extra={"missing": 'no store is named; add a table [stores.NAME] with url = "…"'},
         ),
     ]
@@ -119,7 +119,7 @@ class ProjectFile(Struct, frozen=True, rename="kebab", forbid_unknown_fields=Tru
     scratch: Annotated[
         tuple[_Pattern, ...],
         Meta(
-            description="Patterns of names that stay local until they are renamed.",
+            description="Patterns of temporary names, which are uploaded only if they stay.",
             extra={"expected": 'a list of patterns, such as ["*.tmp"]'},
         ),
     ] = ()

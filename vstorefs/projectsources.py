@@ -26,7 +26,7 @@ def for_url(url: str, environ: Mapping[str, str], *, read_only: bool = False) ->
 def embedded(environ: Mapping[str, str], *, read_only: bool = False) -> Project:
     """The store that comes with vstorefs.
 
-    A folder of the user's own, made when it is first used.
+    A directory of the user's own, made when it is first used.
     """
     folder = data_home(environ) / "default"
     folder.mkdir(parents=True, exist_ok=True)
@@ -82,11 +82,13 @@ def _store(
     where = f"stores.{alias}"
     if "/" in alias or alias in {".", "..", "", VERSIONS_FOLDER, HIDDEN_FOLDER}:
         raise errors.UsageError(
-            f"{where}: a store's name is that of a folder; choose one without '/'"
+            f"{where}: a store's name is that of a directory; choose one without '/'"
         )
     files = _files(table.files, where)
     if table.url is None and not files:
-        raise errors.UsageError(f'{where} has no url; add url = "s3://BUCKET" or "file:///FOLDER"')
+        raise errors.UsageError(
+            f'{where} has no url; add url = "s3://BUCKET" or "file:///DIRECTORY"'
+        )
     bundle = Path(table.ca_bundle).expanduser() if table.ca_bundle is not None else None
     if bundle is not None and not bundle.is_file():
         raise errors.UsageError(f"{where}.ca-bundle: there is no file {table.ca_bundle}")

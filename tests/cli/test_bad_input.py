@@ -43,7 +43,7 @@ def test_missing_folder(one_host: Host, point: Path) -> None:
         "file:///no/such/folder",
         point,
         status=1,
-        says="there is no folder /no/such/folder",
+        says="there is no directory /no/such/folder",
     )
 
 

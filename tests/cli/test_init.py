@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -55,6 +56,13 @@ def test_without_asking(tmp_path: Path) -> None:
     wrong = vstorefs("init", tmp_path / "q.toml", "--store", "a/b=s3://x", env=ENV, check=False)
     assert wrong.returncode == 2
     assert not (tmp_path / "q.toml").exists()
+
+
+def test_a_file_with_a_space_is_quoted(tmp_path: Path) -> None:
+    file = tmp_path / "my project.toml"
+    said = vstorefs("init", file, "--store", "in=gs://b", "--project", "p", env=ENV).stdout
+    assert shlex.split(said.rpartition("vstorefs ")[2]) == ["mount", "-c", str(file), "DIR"]
+    assert f"vstorefs mount -c {shlex.quote(file.name)} DIR" in file.read_text()
 
 
 PROJECTS = {

@@ -95,12 +95,10 @@ def test_an_error_inside_leads_to_the_log(
 ) -> None:
     with (
         serving(record, {FindPaths: failing(RuntimeError("secret"))}),
-        pytest.raises(
-            errors.VstorefsError, match="RuntimeError; the log has the details"
-        ) as caught,
+        pytest.raises(errors.VstorefsError) as caught,
     ):
         client.ask(record, FindPaths("a", to_purge=False))
-    assert "secret" not in str(caught.value)
+    assert str(caught.value) == "internal error (RuntimeError); the log has the traceback"
     assert "secret" in caplog.text
 
 
@@ -134,11 +132,11 @@ def test_an_answer_that_is_cut_off(record: MountRecord) -> None:
     with scripted(record, lambda _: page):
         rows = iter(client.Pages(record, DIFF))
         assert [next(rows) for _ in ROWS] == ROWS
-        with pytest.raises(errors.VstorefsError, match="before it had said everything"):
+        with pytest.raises(errors.VstorefsError, match="before its answer was complete"):
             next(rows)
     with (
         scripted(record, lambda _: b""),
-        pytest.raises(errors.VstorefsError, match="before it had answered"),
+        pytest.raises(errors.VstorefsError, match="before it answered"),
     ):
         client.ask(record, FindPaths("a", to_purge=False))
 

@@ -192,7 +192,7 @@ def test_a_manifest_that_its_host_has_not_sent_is_said_so(a: LedgerHost, b: Ledg
     run = a.begin("long")
     a.ledger.checkpoint(run.id, 0)
     b.meet()
-    with pytest.raises(errors.NotFound, match="the host that it ran on has not sent it"):
+    with pytest.raises(errors.NotFound, match="the host that it ran on has not uploaded it"):
         b.ledger.manifest(b.ledger.find("long"))
 
 

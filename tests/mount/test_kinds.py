@@ -44,7 +44,7 @@ def test_the_main_job(kind: str, request: pytest.FixtureRequest, tmp_path: Path)
     with host(tmp_path / "reader", place.env) as reader:
         mount = reader.mount(place.url)
         assert (mount / "d/train.bin").read_bytes() == contents[0]
-        mount.wait_for_log(f"sha256 sum:\n{hashlib.sha256(contents[0]).hexdigest()}")
+        mount.wait_for_log(f"sha256 sum: {hashlib.sha256(contents[0]).hexdigest()}")
         log = mount.log()
         assert f"md5 sum: {hashlib.md5(contents[0]).hexdigest()}" in log
         assert f"sha1 sum: {hashlib.sha1(contents[0]).hexdigest()}" in log
@@ -113,7 +113,7 @@ def test_reading_the_web(request: pytest.FixtureRequest, tmp_path: Path) -> None
     with host(tmp_path / "host", place.env) as one:
         mount = one.mount(place.url)
         assert subprocess.run(["diff", "-r", root, mount.path], check=False).returncode == 0
-        mount.wait_for_log(f"sha256 sum:\n{hashlib.sha256(content).hexdigest()}")
+        mount.wait_for_log(f"sha256 sum: {hashlib.sha256(content).hexdigest()}")
         assert mount.contents("d e/train.bin") == [content]
         with pytest.raises(OSError) as caught:
             (mount / "new").write_bytes(b"x")

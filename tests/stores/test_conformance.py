@@ -101,7 +101,7 @@ def box(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Box]:
 
 
 class TestVersions:
-    def test_a_put_makes_a_head_and_keeps_the_old_one(self, box: Box) -> None:
+    def test_a_put_makes_a_current_version_and_keeps_the_old_one(self, box: Box) -> None:
         first = box.put("d/f", b"first", mode=0o640, mtime_ns=1_600_000_000_000_000_000)
         second = box.put("d/f", b"second", first.token)
         history = box.store.history(Key("d/f"))
@@ -130,14 +130,14 @@ class TestVersions:
         else:
             assert box.contents("f") == [b"content", None, b"again"]
 
-    def test_a_removal_of_what_is_no_longer_head_changes_nothing(self, box: Box) -> None:
+    def test_a_removal_of_what_is_no_longer_current_changes_nothing(self, box: Box) -> None:
         first = box.put("f", b"first")
         box.put("f", b"second", first.token)
         assert box.store.remove(Key("f"), box.write(first.token)) is None
         assert box.read("f", box.store.stat(Key("f"))) == b"second"
         assert box.store.remove(Key("never"), box.write(None)) is None
 
-    def test_content_from_an_older_head_is_marked(self, box: Box) -> None:
+    def test_content_based_on_an_older_version_is_marked(self, box: Box) -> None:
         first = box.put("f", b"first")
         box.put("f", b"second", first.token)
         third = box.put("f", b"third", first.token)
@@ -203,7 +203,7 @@ class TestVersions:
         with pytest.raises((errors.Changed, errors.NotFound)):
             box.store.copy(Key("a"), Token("nothing"), Key("c"), box.write(None))
 
-    def test_all_histories_below_a_folder_are_those_of_its_paths(self, box: Box) -> None:
+    def test_all_histories_below_a_directory_are_those_of_its_paths(self, box: Box) -> None:
         first = box.put("d/f", b"first", mode=0o600)
         second = box.put("d/f", b"second!", first.token)
         box.put("d/f", b"late", first.token, overdue=True)
@@ -302,7 +302,7 @@ class TestReading:
 
 
 class TestListing:
-    def test_entries_are_files_and_folders(self, box: Box) -> None:
+    def test_entries_are_files_and_directories(self, box: Box) -> None:
         version = box.put("f", b"12345")
         box.put("d/e/g", b"")
         assert box.names() == {"f": EntryKind.FILE, "d": EntryKind.DIRECTORY}
@@ -312,7 +312,7 @@ class TestListing:
         ]
         assert (entry.size, entry.token) == (5, version.token)
 
-    def test_our_own_folder_is_hidden(self, box: Box) -> None:
+    def test_our_own_directory_is_hidden(self, box: Box) -> None:
         first = box.put("f", b"1")
         second = box.put("f", b"2", first.token)
         box.put("f", b"late", first.token, overdue=True)

@@ -148,7 +148,9 @@ def _train(one: Host, mount: Mount, name: str, *arguments: str) -> None:
         text=True,
         check=False,
     )
-    assert f"({name})" in found.stderr or f"vstorefs show {name}" in found.stderr, found.stderr
+    assert f"({name})" in found.stderr or f"vstorefs show {shlex.quote(name)}" in found.stderr, (
+        found.stderr
+    )
 
 
 def _table(turn: int) -> str:

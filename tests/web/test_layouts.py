@@ -39,4 +39,4 @@ def test_versions_have_their_uses_and_can_be_compared(
     assert page.text.count("1 run, last") == 2
     assert page.text.count(" none ") == 1
     assert "1 line added, 1 removed." in page.text
-    assert page.text.count(f"--version {ids[0]}") == 1
+    assert page.text.count(f"--version={ids[0]}") == 1

@@ -46,7 +46,7 @@ def _raises(*raised: Exception) -> tuple[Job, list[Publish]]:
         (errors.JournalError("the disk is full"), Failure("Unavailable", "the disk is full")),
         (
             ValueError("of ours"),
-            Failure("Bug", "an error inside vstorefs: ValueError; the log has the details"),
+            Failure("Bug", "internal error (ValueError); the log has the traceback"),
         ),
     ],
 )

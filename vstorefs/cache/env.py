@@ -1,8 +1,8 @@
-"""The LMDB environment of the cache: its folder, its limit, and whether what lies in it can be trusted.
+"""The LMDB environment of the cache: its directory, its limit, and whether what lies in it can be trusted.
 
 The map has a fixed size a little over the limit, so that the file cannot outgrow it; freed pages
 can be used again only by later transactions, so the content is kept below the limit by what one
-transaction may write. The limit belongs to the folder: the first opener sets it, and a later one
+transaction may write. The limit belongs to the directory: the first opener sets it, and a later one
 can change it while nobody else has the cache open.
 
 Commits are not synced. A process that dies loses nothing (the page cache has it all); a machine
@@ -69,7 +69,7 @@ class Cache:
     def open(cls, directory: Path, limit_bytes: int) -> Cache:
         """Open or make the cache in `directory`, wiping one that cannot be trusted.
 
-        Raises: UsageError for a folder or size that cannot work, saying what to do.
+        Raises: UsageError for a directory or size that cannot work, saying what to do.
         """
         with _lock:
             name = str(directory.resolve())

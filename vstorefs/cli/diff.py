@@ -32,6 +32,7 @@ examples:
   vstorefs diff ~/data 2026-11-01 2026-11-08T12:00Z --json
   vstorefs diff ~/data/models '2 hours ago' --exit-code && echo the same as two hours ago
 
+Before an id that begins with --, write another --: vstorefs diff ~/data/train.csv -- --x9k now
 Without --exit-code, the exit status is 0 whether there are differences or not.
 """
 

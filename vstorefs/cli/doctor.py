@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import shlex
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -128,10 +129,11 @@ def _show(
         print(f"  warning: {warning}")
     if choice.versioning is Versioning.OFF:
         print(
-            f"  to show other tools the newest versions: vstorefs doctor --enable-versioning {bucket.spec.url}"
+            "  to show other tools the newest versions: vstorefs doctor --enable-versioning "
+            f"{shlex.quote(bucket.spec.url)}"
         )
     elif choice.layout is Layout.PORTABLE and choice.versioning is Versioning.ENABLED:
-        print(f"  to use bucket versioning: vstorefs migrate {bucket.spec.url}")
+        print(f"  to use bucket versioning: vstorefs migrate {shlex.quote(bucket.spec.url)}")
 
 
 def _warnings(bucket: Bucket) -> Sequence[str]:
@@ -151,7 +153,7 @@ def _warnings(bucket: Bucket) -> Sequence[str]:
             if old:
                 found.append(
                     f"{units.count(len(old), 'unfinished upload')} over a week old, whose parts are billed. "
-                    f"To abort: vstorefs doctor --abort-uploads {bucket.spec.url}"
+                    f"To abort: vstorefs doctor --abort-uploads {shlex.quote(bucket.spec.url)}"
                 )
     return found
 
@@ -192,5 +194,7 @@ def _enable(bucket: Bucket, *, sure: bool) -> int:
     print(f"{bucket.spec.url}: versioning is now enabled")
     found = read_format(bucket)
     if found is not None and found.layout == Layout.PORTABLE.value:
-        print(f"the store stays in the portable layout until: vstorefs migrate {bucket.spec.url}")
+        print(
+            f"the store stays in the portable layout until: vstorefs migrate {shlex.quote(bucket.spec.url)}"
+        )
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -29,7 +30,7 @@ _HEAD = """\
 project = {name}
 default = {default}            # the store for the project's own records
 # write = "through"           # close() waits for the store; "back": for the local journal only
-# scratch = ["*.partial"]     # names that are not uploaded until they are renamed
+# scratch = ["*.partial"]     # temporary names: uploaded some seconds late, unless renamed
 """
 _STORE = """
 [stores.{alias}]
@@ -92,7 +93,9 @@ def run(options: argparse.Namespace) -> int:
     except errors.UsageError:
         options.file.unlink()
         raise
-    print(f"{options.file} written; mount it with: vstorefs mount -c {options.file} DIR")
+    print(
+        f"{options.file} written; mount it with: vstorefs mount -c {shlex.quote(str(options.file))} DIR"
+    )
     return 0
 
 
@@ -143,7 +146,9 @@ def _text(file: Path, name: str, stores: dict[str, str]) -> str:
         )
         for alias, url in stores.items()
     ]
-    head = _HEAD.format(file=file.name, name=json.dumps(name), default=json.dumps(default))
+    head = _HEAD.format(
+        file=shlex.quote(file.name), name=json.dumps(name), default=json.dumps(default)
+    )
     return head + "".join(tables) + _FOOT
 
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from vstorefs import __version__, errors
+from vstorefs.cli import ids
 
 COMMANDS = {
     "init": "write a project file",
@@ -51,10 +52,10 @@ _SHORT = """\
 Object stores as one directory tree that never overwrites and knows what you read.
 
   vstorefs mount s3://my-bucket ~/data    show a store as a directory; without a URL, the one that comes along
-  vstorefs status                         what is mounted, and what is on its way
+  vstorefs status                         mounts and pending changes
   vstorefs log ~/data/train.csv           every version of a file
   vstorefs restore ~/data/train.csv       bring back what was, deleted files too
-  vstorefs umount ~/data                  end a mount, when everything is in its store
+  vstorefs umount ~/data                  unmount, once pending changes are uploaded
 
 vstorefs help            all commands
 vstorefs help COMMAND    more about one, with examples
@@ -124,7 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str]) -> int:
     top = parser(*(name for name in arguments[:1] if name in COMMANDS))
-    options, rest = top.parse_known_args(arguments)
+    options, rest = top.parse_known_args(ids.as_values(arguments))
     # argparse takes what stands behind an option for surplus, where a list of names was begun before it.
     if rest and (not hasattr(options, "where") or any(one.startswith("-") for one in rest)):
         top.error(f"unknown arguments: {' '.join(rest)}; see vstorefs {options.command} --help")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -186,7 +187,7 @@ def _check_point(point: Path, options: argparse.Namespace) -> None:
     for record in mounts.living():
         if record.mount_point == str(point):
             raise errors.UsageError(
-                f"{point} is a vstorefs mount already (process {record.pid}); unmount it with: vstorefs umount {point}"
+                f"{point} is a vstorefs mount already (process {record.pid}); unmount it with: {_end(point)}"
             )
     if not point.is_dir():
         raise errors.UsageError(f"{point} is not a directory")
@@ -228,7 +229,7 @@ def _serve(options: argparse.Namespace, point: Path, what: Project | None = None
             os.close(options.ready_fd)
         else:
             print(
-                f"mounted on {point}{_then(options)}; unmount with Ctrl-C or: vstorefs umount {point}",
+                f"mounted on {point}{_then(options)}; unmount with Ctrl-C or: {_end(point)}",
                 file=sys.stderr,
             )
 
@@ -301,8 +302,12 @@ def _in_background(options: argparse.Namespace, point: Path, what: Project) -> i
         if options.at is not None
         else f"copy a file there twice and look into {point}/.versions/; "
     )
-    print(f"try: ls {point}; {again}unmount with: vstorefs umount {point}")
+    print(f"try: ls {shlex.quote(str(point))}; {again}unmount with: {_end(point)}")
     return 0
+
+
+def _end(point: Path) -> str:
+    return f"vstorefs umount {shlex.quote(str(point))}"
 
 
 def _moment(options: argparse.Namespace, what: Project) -> int:

@@ -52,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--versions",
         nargs="+",
+        action="extend",
         default=[],
         metavar="WHICH",
         help="keep:N, older-than:AGE (s, m, h, d, w), or version ids (default: all versions, the current one included)",

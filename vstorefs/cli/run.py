@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -76,6 +77,11 @@ def _end(record: MountRecord, run_id: str, status: int) -> None:
     _tell(answer)
 
 
+def _shown_by(name: str) -> str:
+    """A run's name as a shell and `vstorefs show` take it; empty where the id is the safer one."""
+    return shlex.quote(name) if name and not name.startswith("-") else ""
+
+
 def _tell(answer: RunEnded) -> None:
     for warning in answer.warnings:
         print(f"vstorefs: {warning}", file=sys.stderr)
@@ -83,7 +89,7 @@ def _tell(answer: RunEnded) -> None:
     print(
         f"vstorefs: run {about.id[:12]}: {units.count(about.inputs, 'input')}, "
         f"{units.count(about.outputs, 'output')}, {units.count(about.warnings, 'warning')}; "
-        f"vstorefs show {about.name or about.id[:12]}",
+        f"vstorefs show {_shown_by(about.name) or about.id[:12]}",
         file=sys.stderr,
     )
     if answer.waiting:

@@ -30,7 +30,7 @@ def ask(
         if isinstance(reply, Answer):
             answer: AnswerT = _read(record, reply.answer, request.answer_type())
             return answer
-    raise _silent(record, "it ended before it had answered")
+    raise _silent(record, "it closed the connection before it answered")
 
 
 class Pages(Generic[RowT, AnswerT]):
@@ -55,7 +55,7 @@ class Pages(Generic[RowT, AnswerT]):
                 self._end = _read(self._record, reply.answer, self._request.answer_type())
                 return
             yield from _read(self._record, reply.rows, rows)
-        raise _silent(self._record, "it ended before it had said everything")
+        raise _silent(self._record, "it closed the connection before its answer was complete")
 
 
 def _replies(

@@ -49,7 +49,7 @@ def end(record: MountRecord, run: str, exit_status: int) -> RunEnded:
 
 
 def _commit() -> str | None:
-    """The commit of the working folder, with `+` where files differ from it; None where there is none."""
+    """The commit of the working directory, with `+` where files differ from it; None where there is none."""
     found = _git("rev-parse", "HEAD")
     if found is None:
         return None
@@ -59,7 +59,7 @@ def _commit() -> str | None:
 def _git(*arguments: str) -> str | None:
     try:
         result = subprocess.run(
-            # Where the folder lies in a mount, what git would note for itself became a version.
+            # Where the directory lies in a mount, what git would note for itself became a version.
             ["git", "--no-optional-locks", *arguments],
             check=True,
             capture_output=True,
@@ -89,7 +89,7 @@ def _inherited(mount_point: str) -> tuple[int, ...]:
         try:
             lines = file.read_text().splitlines()
         except OSError:
-            # The descriptor that lists the folder is gone by now.
+            # The descriptor that lists the directory is gone by now.
             continue
         about = dict(line.split(":", 1) for line in lines if ":" in line)
         readable = int(about.get("flags", "0").strip(), 8) & os.O_ACCMODE != os.O_WRONLY

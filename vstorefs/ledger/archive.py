@@ -134,7 +134,7 @@ class ReadOnlyArchive:
 
 
 class FolderArchive:
-    """In a folder."""
+    """In a directory."""
 
     def __init__(self, spec: StoreSpec) -> None:
         self._alias = spec.alias

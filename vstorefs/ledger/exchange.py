@@ -285,7 +285,7 @@ class Exchange:
             except errors.NotFound:
                 return None
             except (errors.Corrupt, errors.NotSupported) as error:
-                log.warning("the ledger: %s", error.message)
+                log.warning("ledger: %s", error.message)
                 with self._state.writing() as txn:
                     self._index.mark(txn, _BAD, name, __version__.encode())
                 return None
@@ -481,7 +481,7 @@ def _name_of(archive: Archive, run: RunId, known: Run | None) -> str:
             if naming.run_of(one.name) == run:
                 return one.name
     raise errors.NotFound(
-        "its manifest is not in the default store; the host that it ran on has not sent it",
+        "its manifest is not in the default store; the host that it ran on has not uploaded it",
         key=run,
         operation="show",
     )

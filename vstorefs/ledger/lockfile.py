@@ -104,7 +104,7 @@ def _check_format(table: dict[str, Any], source: str, project: Project) -> None:
         )
     if table["project"] != project.default_store.id:
         raise errors.UsageError(
-            f"{source} is of another project than {project.name or project.default_store.url}; "
+            f"{source} belongs to another project than {project.name or project.default_store.url}; "
             "name the project that it was made in, with -c"
         )
 

@@ -60,7 +60,7 @@ class Run:
     """One run. `project` is the identity of its default store.
 
     `sequence` is above that of every run that was known when this one began: it orders runs of hosts whose clocks
-    disagree. `command` is empty for a mount. `commit` is that of the folder's git repository, with `+` where files
+    disagree. `command` is empty for a mount. `commit` is that of the directory's git repository, with `+` where files
     differed from it. `warning_texts` are the first few of its warnings, for lists.
     """
 

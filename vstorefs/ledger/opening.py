@@ -1,7 +1,7 @@
 """Which project's ledger somebody means who is not a mount: from a path, a project file, or what is mounted.
 
-Looked for in this order: what was named; the mount that holds the working folder; the only mount there is; a
-`vstorefs.toml` in the working folder; the store that comes with vstorefs.
+Looked for in this order: what was named; the mount that holds the working directory; the only mount there is; a
+`vstorefs.toml` in the working directory; the store that comes with vstorefs.
 """
 
 from __future__ import annotations

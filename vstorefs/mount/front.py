@@ -299,7 +299,7 @@ class Front:
                 try:
                     await pool.ask(messages.NoteRecency(noted))
                 except errors.VstorefsError as error:
-                    log.debug("what was read lately is not noted: %s", error)
+                    log.debug("cache: cannot record what was used last: %s", error)
 
     async def _revive(self, remote: Remote) -> None:
         """See that a store that comes back is back, whether or not somebody asks for it."""
@@ -310,6 +310,6 @@ class Front:
     async def _stop_on_signal(self) -> None:
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             async for number in signals:
-                log.info("ending the mount: %s", signal.Signals(number).name)
+                log.info("unmounting: received %s", signal.Signals(number).name)
                 pyfuse3.terminate()
                 return

@@ -35,7 +35,7 @@ def upcall(handler: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutin
             log.warning("%s: %s", handler.__name__, error)
             raise pyfuse3.FUSEError(error.errno or errno.EIO) from error
         except Exception as error:
-            log.exception("an error inside vstorefs, in %s", handler.__name__)
+            log.exception("internal error, in %s", handler.__name__)
             raise pyfuse3.FUSEError(errno.EIO) from error
 
     return wrapper

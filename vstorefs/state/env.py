@@ -1,6 +1,6 @@
 """The LMDB environment of `state`: small, synced at every commit, shared by the processes of all mounts.
 
-LMDB allows one opening per process, so openings of one folder share an environment.
+LMDB allows one opening per process, so openings of one directory share an environment.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _lock = threading.Lock()
 
 
 class State:
-    """An open state folder. Safe to use from all threads of a process."""
+    """An open state directory. Safe to use from all threads of a process."""
 
     def __init__(self, directory: Path, env: Any) -> None:
         self.directory = directory
@@ -114,8 +114,8 @@ def _refuse_cut_short(directory: Path, env: Any) -> None:
 
 def _damaged(directory: Path, why: str) -> errors.UsageError:
     return errors.UsageError(
-        f"the state in {directory} is damaged ({why}): what this host had not sent yet, and what it knew of hashes and "
-        f"runs, cannot be read; restore {directory}/lmdb from a backup, or set it aside (mv {directory}/lmdb "
-        f"{directory}/lmdb.damaged) and mount again: contents that were waiting to be sent are then kept in "
+        f"the state in {directory} is damaged ({why}): what this host had not uploaded yet, and what it knew of hashes "
+        f"and runs, cannot be read; restore {directory}/lmdb from a backup, or set it aside (mv {directory}/lmdb "
+        f"{directory}/lmdb.damaged) and mount again: contents that were pending are then kept in "
         f"{directory}/unpromised"
     )

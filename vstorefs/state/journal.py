@@ -171,4 +171,4 @@ def _keep_unpromised(journal: Journal, state_dir: Path, alive: dict[SessionId, b
                 kept.mkdir(mode=0o700, exist_ok=True)
                 file.rename(kept / f"{folder.name}-{file.name}")
         if not any(folder.iterdir()):
-            os.rmdir(folder)  # noqa: PTH106 — refuses a folder that is not empty
+            os.rmdir(folder)  # noqa: PTH106 — refuses a directory that is not empty

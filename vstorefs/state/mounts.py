@@ -1,6 +1,6 @@
 """Which mounts live on this machine, for the command line.
 
-One small file per mount, in the user's runtime folder.
+One small file per mount, in the user's runtime directory.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def encoded(project: Project) -> msgspec.Raw:
 
 
 def runtime_dir() -> Path:
-    """The user's folder for what lives as long as a mount.
+    """The user's directory for what lives as long as a mount.
 
     Raises: UsageError if it belongs to someone else.
     """
@@ -73,7 +73,7 @@ def runtime_dir() -> Path:
 
 
 def socket_path(mount_point: str) -> Path:
-    """Where the mount on a folder listens."""
+    """Where the mount on a directory listens."""
     return _file(mount_point).with_suffix(".sock")
 
 
@@ -81,7 +81,7 @@ def socket_path(mount_point: str) -> Path:
 def address(path: Path) -> Iterator[str]:
     """A socket's address while the context lasts.
 
-    The system allows an address 107 bytes (unix(7)); a path through an open folder fits, however long its own is.
+    The system allows an address 107 bytes (unix(7)); a path through an open directory fits, however long its own is.
     """
     folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

@@ -1,4 +1,4 @@
-"""Staging files: content being written, sparse, beside the state, in a folder of its session.
+"""Staging files: content being written, sparse, beside the state, in a directory of its session.
 
 A staging file holds the ranges that were written; the rest of the content still lies in its base.
 Ranges are sorted, disjoint and never touch: pure functions below keep them so.
@@ -55,7 +55,7 @@ def missing(present: Ranges, start: int, end: int) -> Ranges:
 
 
 class StagingArea:
-    """The staging files of one session. Names are relative to the staging folder."""
+    """The staging files of one session. Names are relative to the staging directory."""
 
     def __init__(self, state_dir: Path, session: SessionId) -> None:
         self._root = state_dir / "staging"
@@ -93,7 +93,7 @@ class StagingArea:
         self.path(name).unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Remove the session's folder if nothing is left in it."""
+        """Remove the session's directory if nothing is left in it."""
         folder = self._root / self._session
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()

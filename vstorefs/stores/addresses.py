@@ -1,6 +1,6 @@
 """What names a store: its URL in one spelling, and the account where the URL leaves it open. Pure.
 
-Whatever a kind needs beyond these belongs into its own folder; here is what has to be known before
+Whatever a kind needs beyond these belongs into its own directory; here is what has to be known before
 its SDK is imported.
 """
 
@@ -52,7 +52,7 @@ def bucket_and_prefix(url: str) -> tuple[str, str]:
 
 
 def folder_url(url: str, parts: urllib.parse.SplitResult) -> str:
-    """file:///FOLDER, without a slash at its end."""
+    """file:///DIRECTORY, without a slash at its end."""
     path = urllib.parse.unquote(parts.path)
     if parts.netloc not in {"", "localhost"} or not path.startswith("/"):
         raise errors.UsageError(
@@ -62,14 +62,14 @@ def folder_url(url: str, parts: urllib.parse.SplitResult) -> str:
 
 
 def folder_path(url: str) -> Path:
-    """The folder that a URL of this spelling names."""
+    """The directory that a URL of this spelling names."""
     return Path(urllib.parse.unquote(urllib.parse.urlsplit(url).path))
 
 
 def web_url(url: str, parts: urllib.parse.SplitResult) -> str:
-    """SCHEME://HOST/FOLDER/, with a slash at its end."""
+    """SCHEME://HOST/DIRECTORY/, with a slash at its end."""
     if not parts.netloc:
-        raise errors.UsageError(f"{url!r} names no host; write https://HOST/FOLDER/")
+        raise errors.UsageError(f"{url!r} names no host; write https://HOST/DIRECTORY/")
     if parts.query or parts.fragment:
         raise errors.UsageError(
             f"{url.partition('?')[0]} is given with a query, and a web root is a directory; single addresses go into "

@@ -95,7 +95,7 @@ class Store(Protocol):
     def capabilities(self) -> Capabilities:
         """What this store can do, found out by asking it.
 
-        Raises: NotFound (no such bucket or folder), Denied, Unavailable.
+        Raises: NotFound (no such bucket or directory), Denied, Unavailable.
         """
         ...
 
@@ -208,7 +208,7 @@ class Store(Protocol):
     def as_of(self, directory: Key, moment_ns: int) -> Iterator[Entry]:
         """Yield everything below `directory` as it was at a moment, with what was deleted since; in no order.
 
-        Files, symlinks, and the folders of which the kind keeps that, each once. Attributes are those of
+        Files, symlinks, and the directories of which the kind keeps that, each once. Attributes are those of
         then where they were kept. What nobody kept is missing. What was late never was in force.
         Raises: Denied, Throttled, Unavailable.
         """
@@ -236,7 +236,7 @@ class Store(Protocol):
         ...
 
     def set_attributes(self, key: Key, write: Write) -> Entry:
-        """Set the attributes of a file, folder or symlink that `write` has. Raises NotFound."""
+        """Set the attributes of a file, directory or symlink that `write` has. Raises NotFound."""
         ...
 
     def make_symlink(self, key: Key, target: str, write: Write) -> Version:

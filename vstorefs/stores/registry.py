@@ -28,7 +28,7 @@ class Form(Enum):
     BUCKET = "bucket"
     """A `bucket.Bucket`, which becomes a Store by one of the layouts."""
     FOLDER = "folder"
-    """A `base.Store` that keeps versions itself, in a folder of this machine."""
+    """A `base.Store` that keeps versions itself, in a directory of this machine."""
     SITE = "site"
     """A `base.Store` that can only be read."""
 
@@ -199,12 +199,12 @@ def is_object_store(url: str) -> bool:
 
 
 def is_local(spec: StoreSpec) -> bool:
-    """Whether a store is a folder of this machine."""
+    """Whether a store is a directory of this machine."""
     return kind_of(spec.url).form is Form.FOLDER
 
 
 def folder_of(spec: StoreSpec) -> Path:
-    """The folder of a store that is one."""
+    """The directory of a store that is one."""
     return addresses.folder_path(spec.url)
 
 

@@ -1,4 +1,4 @@
-"""Copies what a store shows, or showed at a moment, to an ordinary folder or bucket: for those who leave, or share."""
+"""Copies what a store shows, or showed at a moment, to a plain directory or bucket: for those who leave, or share."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Exported:
 
 
 def heads(store: Store, directory: Key = ROOT) -> Iterator[Entry]:
-    """Everything in force below a directory, folders before what is in them. Raises: a StoreError."""
+    """Everything in force below a directory, directories before what is in them. Raises: a StoreError."""
     waiting = [directory]
     while waiting:
         for page in store.list(waiting.pop()):
@@ -48,7 +48,7 @@ def heads(store: Store, directory: Key = ROOT) -> Iterator[Entry]:
 
 
 def export(store: Store, entries: Iterator[Entry], target: Path) -> Iterator[Exported]:
-    """Write entries below a folder, many at a time; tells of each that is done.
+    """Write entries below a directory, many at a time; tells of each that is done.
 
     A file that is there with the same size and time is taken for done, so that an export can go on
     where it stopped; any other is not touched.
@@ -67,7 +67,7 @@ def export(store: Store, entries: Iterator[Entry], target: Path) -> Iterator[Exp
                 waiting.append(pool.submit(_write, store, entry, path))
         for one in waiting:
             yield one.result()
-    # Last, and from below: what is written into a folder changes its time.
+    # Last, and from below: what is written into a directory changes its time.
     for path, entry in reversed(folders):
         path.chmod(entry.mode if entry.mode is not None else DEFAULT_FOLDER_MODE)
         if entry.mtime_ns:
@@ -77,7 +77,7 @@ def export(store: Store, entries: Iterator[Entry], target: Path) -> Iterator[Exp
 def export_to_bucket(store: Store, entries: Iterator[Entry], target: Bucket) -> Iterator[Exported]:
     """Put files into a bucket under their own names, many at a time; tells of each that is done.
 
-    Folders and links have no place there. A name that is taken is left alone: with equal size it counts as
+    Directories and links have no place there. A name that is taken is left alone: with equal size it counts as
     done. Raises: AlreadyExists; a StoreError.
     """
     with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -131,7 +131,7 @@ def _write(store: Store, entry: Entry, path: Path) -> Exported:
         if (about.st_size, about.st_mtime_ns) == (entry.size, entry.mtime_ns):
             return Exported(entry.key, 0)
         raise errors.AlreadyExists(
-            f"{path} is there already and differs; export to an empty folder", key=entry.key
+            f"{path} is there already and differs; export to an empty directory", key=entry.key
         )
     partial = path.with_name(path.name[:200] + _PARTIAL)
     _fetch(store, entry, partial)

@@ -258,7 +258,7 @@ class Publisher:
             )
 
     def _rename_directory(self, store: Store, entry: JournalEntry, look: bool) -> Outcome:
-        """All targets first, then tombstones bound to what was seen, then the folders bottom up."""
+        """All targets first, then tombstones bound to what was seen, then the directories bottom up."""
         assert entry.target is not None
         folders, contents = _tree(store, entry.path)
         _ignoring(errors.AlreadyExists, store.make_directory, entry.target, entry.write)
@@ -302,7 +302,7 @@ class Publisher:
         self, store: Store, entry: JournalEntry, look: bool, overdue: bool
     ) -> Outcome:
         del overdue, look
-        # Two hosts may make the same folder, and so may a retry: either way it is there.
+        # Two hosts may make the same directory, and so may a retry: either way it is there.
         _ignoring(errors.AlreadyExists, store.make_directory, entry.path, entry.write)
         return Outcome()
 
@@ -333,7 +333,7 @@ class Publisher:
 
 
 def _tree(store: Store, root: Key) -> tuple[list[Entry], list[Entry]]:
-    """All folders and everything else below a folder.
+    """All directories and everything else below a directory.
 
     What is gone already has been moved by an earlier try.
     """
@@ -356,7 +356,7 @@ def _tree(store: Store, root: Key) -> tuple[list[Entry], list[Entry]]:
 
 
 def _derived(write: Write, key: Key) -> Write:
-    """The identity of one file's part in a folder's rename: the same at every try."""
+    """The identity of one file's part in a directory's rename: the same at every try."""
     digest = hashlib.sha256(
         f"{write.write_id}\0{key}".encode("utf-8", "surrogateescape")
     ).hexdigest()

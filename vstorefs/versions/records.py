@@ -6,7 +6,7 @@
     .vstorefs/history/<dir>/<name>@<summary>      the same record once superseded
     .vstorefs/purged/<dir>/<name>@<summary>       what is left of a version whose bytes were purged
 
-A summary is 84 characters of fixed width, so that listing and order need no body. A name or a folder
+A summary is 84 characters of fixed width, so that listing and order need no body. A name or a directory
 that would grow too long for a key becomes `~<sha256 of path>`; then the body tells the path. The
 format is described in docs/reference/formats.md, and binds. Pure.
 """
@@ -236,7 +236,7 @@ class Names:
         return None
 
     def directory_of(self, prefix: str) -> str | None:
-        """The last component of a folder of records; None for one that stands for a long path."""
+        """The last component of a directory of records; None for one that stands for a long path."""
         for area in Area:
             if prefix.startswith(area.value):
                 relative = prefix[len(area.value) :].rstrip("/")
@@ -330,7 +330,7 @@ def hashes_of(told: Body | Seen) -> Hashes | None:
 
 
 def attributes_of(body: Body) -> Body:
-    """The body of an attributes record that says what a content's or a folder's record said."""
+    """The body of an attributes record that says what a content's or a directory's record said."""
     return Body(store=body.store, path=body.path, uid=body.uid, gid=body.gid, host=body.host)
 
 

@@ -154,7 +154,7 @@ def _told(error: Exception) -> tuple[int, str]:
             return 400, str(error)
         case errors.VstorefsError():
             return 503, str(error)
-    return 500, f"{type(error).__name__}; for details, see the terminal of `vstorefs ui`"
+    return 500, f"{type(error).__name__}; the terminal of `vstorefs ui` has the traceback"
 
 
 def _templates(site: Site) -> Environment:

@@ -25,10 +25,8 @@ def answer(job: Job, context: WorkerContext, request: AnyRequest, call: Call) ->
     except errors.VstorefsError as error:
         return Failure("Unavailable", str(error))
     except Exception as error:
-        log.exception("a job failed")
-        return Failure(
-            "Bug", f"an error inside vstorefs: {type(error).__name__}; the log has the details"
-        )
+        log.exception("internal error, in a worker")
+        return Failure("Bug", errors.internal_text(error))
 
 
 def _with_new_credentials(

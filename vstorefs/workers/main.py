@@ -115,7 +115,7 @@ class Worker:
                 self._context.cache.mark_clean()
                 self._context.cache.reader_check()
             except Exception:
-                log.exception("the cache cannot be brought to disk")
+                log.exception("cannot sync the cache to disk")
 
 
 class _ToFront(logging.Handler):
@@ -154,7 +154,7 @@ def main() -> None:
         threading.Timer(2.0, os._exit, (0,)).start()
         worker.close()
     except Exception:
-        log.exception("a worker cannot go on")
+        log.exception("internal error; the worker ends")
         status = 1
     os._exit(status)
 

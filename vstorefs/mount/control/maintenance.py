@@ -88,7 +88,7 @@ class MaintenanceCalls:
             ours = pending.entry.store == remote.spec.id
             if ours and (path == key or path.startswith(prefix)):
                 raise errors.Unavailable(
-                    "a change of it is not in its store yet; see vstorefs status, and vstorefs flush",
+                    "it has pending changes; see vstorefs status, and vstorefs flush",
                     key=path,
                 )
 

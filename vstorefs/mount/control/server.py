@@ -99,12 +99,8 @@ class Control:
         except trio.BrokenResourceError:
             raise
         except Exception as error:
-            log.exception("an error inside vstorefs, in the control socket")
-            return protocol.failure_line(
-                errors.VstorefsError(
-                    f"an error inside vstorefs: {type(error).__name__}; the log has the details"
-                )
-            )
+            log.exception("internal error, in the control socket")
+            return protocol.failure_line(errors.VstorefsError(errors.internal_text(error)))
 
     async def _handle(self, request: Request[Any], stream: trio.SocketStream) -> msgspec.Struct:
         handler = self._handlers.get(type(request))

@@ -142,7 +142,7 @@ class Runs:
                 status = RunStatus.FINISHED if is_own else RunStatus.INTERRUPTED
                 await self.end(run, status)
         except errors.VstorefsError as error:
-            log.warning("the ledger: a run cannot be closed, the next mount does it: %s", error)
+            log.warning("ledger: cannot close a run, the next mount does it: %s", error)
         with trio.move_on_after(_LAST_SEND_S):
             await self.exchange(whole=False)
 
@@ -155,7 +155,7 @@ class Runs:
                 await self.exchange(whole=True)
             await self._begin(self.own)
         except errors.VstorefsError as error:
-            log.warning("the ledger: %s", error)
+            log.warning("ledger: %s", error)
         finally:
             self.ready.set()
         async with trio.open_nursery() as nursery:
@@ -187,7 +187,7 @@ class Runs:
                     waiting=self.state.waiting, why=str(error), skewed=self.state.skewed
                 )
         if answer.why and answer.why != self.state.why:
-            log.info("the ledger is kept on this machine only, for now: %s", answer.why)
+            log.info("ledger: cannot sync with other hosts: %s", answer.why)
         self.state = LedgerState(answer.waiting, answer.why, answer.skewed)
 
     async def _close_abandoned(self, adopted: Callable[[], Any]) -> None:
@@ -196,7 +196,7 @@ class Runs:
         try:
             answer = await self.pool.ask(messages.EndAbandoned())
         except errors.VstorefsError as error:
-            log.warning("the ledger: %s", error)
+            log.warning("ledger: %s", error)
             return
         for run in answer.runs:
             log.warning("run %s of %s was interrupted: its mount died", run.label, run.mount_point)
@@ -220,9 +220,7 @@ class Runs:
             # Its end was told meanwhile.
             return
         except errors.VstorefsError as error:
-            log.warning(
-                "the ledger: run %s cannot be closed, the next mount does it: %s", run, error
-            )
+            log.warning("ledger: cannot close run %s, the next mount does it: %s", run, error)
         await self.exchange(whole=False)
 
     async def _checkpoint(self) -> None:
@@ -231,7 +229,7 @@ class Runs:
                 await self.pool.ask(messages.Checkpoint(live.run.id, live.checkpoints))
                 live.checkpoints += 1
             except errors.VstorefsError as error:
-                log.debug("no checkpoint of run %s: %s", live.run.id, error)
+                log.debug("ledger: cannot write a checkpoint of run %s: %s", live.run.id, error)
 
     # --- warnings
 

@@ -201,7 +201,7 @@ class Uses:
             try:
                 answer = await self._pool.ask(messages.NoteUses(notes))
             except errors.VstorefsError as error:
-                log.warning("the ledger: uses cannot be noted now: %s", error)
+                log.warning("ledger: cannot record uses now: %s", error)
                 return False
             finally:
                 # Whoever waited for this may have given up.

@@ -135,7 +135,7 @@ class Hashing:
         try:
             answer = await self._pool.finish(job)
         except errors.VstorefsError as error:
-            log.warning("%s: cannot be hashed: %s", path, error)
+            log.warning("%s: cannot hash: %s", path, error)
             return
         finally:
             self._end(transfer)

@@ -43,4 +43,6 @@ def _forget(names: Sequence[Name]) -> None:
         except OSError as error:
             # What the kernel has forgotten by itself need not be.
             if error.errno not in _FORGOTTEN:
-                log.warning("the kernel goes on remembering a name: %s", error.strerror or error)
+                log.warning(
+                    "cannot remove a name from the kernel's cache: %s", error.strerror or error
+                )

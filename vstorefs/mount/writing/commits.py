@@ -359,7 +359,7 @@ class Commits:
                     await self.commit(node)
                 except (errors.VstorefsError, OSError) as error:
                     log.error(
-                        "%s: what was written after the last close is not sent: %s",
+                        "%s: what was written after the last close is not uploaded: %s",
                         node.path,
                         error,
                     )

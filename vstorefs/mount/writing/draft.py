@@ -228,4 +228,4 @@ def _remove(area: StagingArea, name: str, number: int | None) -> None:
             os.close(number)
         area.discard(name)
     except OSError as error:
-        log.warning("a staging file cannot be removed: %s", error)
+        log.warning("cannot remove a staging file: %s", error)

@@ -215,7 +215,7 @@ class Uploads:
         try:
             pending.settled(published)
         except Exception:
-            log.exception("%s: cannot take note of what the store did", pending.entry.path)
+            log.exception("%s: cannot record the result of the upload", pending.entry.path)
         del self._pending[pending.entry.seq]
         self._queue.done(pending.entry.seq)
         pending.done.set()

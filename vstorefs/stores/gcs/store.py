@@ -68,7 +68,7 @@ class GcsBucket:
             ) from error
         except errors.Denied as error:
             raise errors.Denied(
-                f"{error.message}; whether bucket {self._bucket.name} keeps versions cannot be asked "
+                f"{error.message}; cannot read the versioning of bucket {self._bucket.name} "
                 "(storage.buckets.get)",
                 store=self.spec.alias,
                 operation="check",
@@ -315,7 +315,9 @@ def _versions_of(name: str, blobs: list[Any]) -> tuple[ListedVersion, ...]:
 
 def _conditions(rule: Mapping[str, Any]) -> str:
     found = rule.get("condition", {})
-    return " and ".join(f"{name} = {value}" for name, value in found.items()) or "nothing is asked"
+    return (
+        " and ".join(f"{name} = {value}" for name, value in found.items()) or "no condition is set"
+    )
 
 
 def _ns(moment: datetime) -> int:

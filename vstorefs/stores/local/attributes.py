@@ -1,4 +1,4 @@
-"""Attributes of what lies in a `file` store's folder."""
+"""Attributes of what lies in a `file` store's directory."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _must(entry: Entry | None) -> Entry:
 
 
 def apply(path: Path, write: Write) -> None:
-    """Set on a file, folder or link the attributes that `write` has."""
+    """Set on a file, directory or link the attributes that `write` has."""
     if write.uid is not None or write.gid is not None:
         own(path, write.uid, write.gid)
     if write.mode is not None and not path.is_symlink():

@@ -12,7 +12,7 @@ from vstorefs.stores.local import names
 
 
 def to_entry(path: Path, about: os.stat_result, key: Key, folder: Path) -> Entry | None:
-    """A file, folder or link; None for anything else. `folder` is that of its versions."""
+    """A file, directory or link; None for anything else. `folder` is that of its versions."""
     mode, owner = stat.S_IMODE(about.st_mode), (about.st_uid, about.st_gid)
     if stat.S_ISDIR(about.st_mode):
         return Entry(

@@ -77,7 +77,7 @@ class Histories:
     def as_of(self, directory: Key, moment_ns: int) -> Iterator[Entry]:
         """See `base.Store`.
 
-        Folders and links have no versions: what has not been touched since was there; other folders, where
+        Directories and links have no versions: what has not been touched since was there; other directories, where
         something was in them.
         """
         used: set[Key] = set()

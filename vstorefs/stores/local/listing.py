@@ -1,4 +1,4 @@
-"""What is in the folders of a `file` store: entries of now, and the names that have, or had, versions."""
+"""What is in the directories of a `file` store: entries of now, and the names that have, or had, versions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PAGE_ENTRIES = 1000
 
 
 class Listing:
-    """Looks through the plain folders and those of versions beside them."""
+    """Looks through the plain directories and those of versions beside them."""
 
     def __init__(self, root: Root) -> None:
         self._root = root
@@ -96,7 +96,7 @@ class Listing:
         return iter(sorted(found))
 
     def _folders(self, directory: Key) -> Iterator[Key]:
-        """Folders directly in a directory, those included of which only versions are left."""
+        """Directories directly in a directory, those included of which only versions are left."""
         known: set[str] = set()
         kept = names.folder_of(self._root.path, join(directory, "x")).parent
         with translated(self._root.alias, directory, "list"):
@@ -108,7 +108,7 @@ class Listing:
         return (join(directory, name) for name in sorted(known) if is_text(name))
 
     def beside_files(self, directory: Key, moment_ns: int, used: set[Key]) -> Iterator[Entry]:
-        """Folders and links of now that were there at a moment; `used` are folders that had files in them."""
+        """Directories and links of now that were there at a moment; `used` are directories that had files in them."""
         above = {key for one in used for key in _with_parents(one)}
         waiting = [directory]
         while waiting:

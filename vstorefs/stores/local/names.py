@@ -1,9 +1,9 @@
-"""Names in a `file` store's hidden folder, and the identity that a file carries.
+"""Names in a `file` store's hidden directory, and the identity that a file carries.
 
 Pure but for reading and writing what a file says it is: in an xattr, or where the file system keeps
 none (NFS) in a side file that is found by the file's inode number.
 
-    .vstorefs/versions/<dir>@/<name>@/                folder of `<dir>/<name>`; the mark keeps folders
+    .vstorefs/versions/<dir>@/<name>@/                directory of `<dir>/<name>`; the mark keeps directories
                                                       and names of versions apart
         .lock                                         flock: writers exclusive, readers of history shared
         <id>.tmp                                      content on its way in
@@ -175,7 +175,7 @@ def derive(about: os.stat_result, key: Key) -> Identity:
 
 
 def folder_of(root: Path, key: Key) -> Path:
-    """The folder of a path's versions (of a directory's, for the key of a directory)."""
+    """The directory of a path's versions (of a directory's, for the key of a directory)."""
     folder = root / HIDDEN / "versions"
     for part in key.split("/") if key else []:
         folder /= component(part)
@@ -183,7 +183,7 @@ def folder_of(root: Path, key: Key) -> Path:
 
 
 def component(name: str) -> str:
-    """The folder name of one component of a path."""
+    """The directory name of one component of a path."""
     data = os.fsencode(name)
     return f"{name}@" if len(data) < _NAME_BYTES else f"~{hashlib.sha256(data).hexdigest()}@"
 

@@ -1,4 +1,4 @@
-"""The folder that a `file` store is: whether it can be used, and whether it is still the one that was mounted."""
+"""The directory that a `file` store is: whether it can be used, and whether it is still the one that was mounted."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NO_EXCHANGE = (
 
 
 class Root:
-    """One folder, and what all that work on it share; `step` is called before each system call that matters."""
+    """One directory, and what all that work on it share; `step` is called before each system call that matters."""
 
     def __init__(self, spec: StoreSpec, clock: Clock, step: Step) -> None:
         self.alias = spec.alias
@@ -38,7 +38,7 @@ class Root:
         """What its file system can do, found out by trying. Raises: NotFound, Denied."""
         if not self.path.is_dir():
             raise errors.NotFound(
-                f"there is no folder {self.path}; make it, or correct the URL",
+                f"there is no directory {self.path}; make it, or correct the URL",
                 store=self.alias,
                 operation="check",
             )
@@ -74,7 +74,7 @@ class Root:
         return ""
 
     def see_that_it_is_mounted(self) -> None:
-        """A share that went away leaves an empty folder behind, of another device.
+        """A share that went away leaves an empty directory behind, of another device.
 
         Raises: Unavailable, rather than show that.
         """

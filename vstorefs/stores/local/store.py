@@ -1,4 +1,4 @@
-"""The `file` kind: a directory whose versions this folder's modules keep themselves, below `.vstorefs/`.
+"""The `file` kind: a directory whose versions this directory's modules keep themselves, below `.vstorefs/`.
 
 Other programs see and may change the plain files at any time; see `versions.py` for how nothing is
 lost then, and `names.py` for where things lie. A token is a version's id; it is weak where it was
@@ -56,7 +56,7 @@ class LocalStore:
 
     @property
     def root(self) -> Path:
-        """The folder."""
+        """The directory."""
         return self._root.path
 
     def capabilities(self) -> Capabilities:

@@ -292,7 +292,7 @@ class PathVersions:
     def _swap(self, new: Path) -> bool:
         """Put `new` at the plain path.
 
-        Whether something came out. Raises: NotSupported for a folder or link there.
+        Whether something came out. Raises: NotSupported for a directory or link there.
         """
         for _ in range(_TRIES):
             try:

@@ -65,7 +65,7 @@ def translated(alias: str, key: str, operation: str, *, absent: bool = False) ->
         found = _client_error(error, alias, key, operation)
         if absent and isinstance(found, errors.Changed):
             found = errors.AlreadyExists(
-                "there is such an object", store=alias, key=key, operation=operation
+                "the object exists already", store=alias, key=key, operation=operation
             )
         raise found from error
     except (boto.NoCredentialsError, boto.PartialCredentialsError, boto.ProfileNotFound) as error:
@@ -92,7 +92,7 @@ def translated(alias: str, key: str, operation: str, *, absent: bool = False) ->
         ) from error
     except (boto.CredentialRetrievalError, boto.MetadataRetrievalError) as error:
         raise errors.Unavailable(
-            f"{type(error).__name__}: the credentials cannot be had now; does what gives them out work "
+            f"{type(error).__name__}: cannot obtain credentials; does what gives them out work "
             "(credential_process, the role of this machine or container)?",
             store=alias,
             key=key,

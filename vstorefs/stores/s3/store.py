@@ -71,7 +71,7 @@ class S3Bucket:
                 answer = self._client.get_bucket_versioning(Bucket=self._bucket)
         except errors.Denied as error:
             raise errors.Denied(
-                f"these credentials may not ask whether bucket {self._bucket} keeps versions "
+                f"these credentials may not read the versioning of bucket {self._bucket} "
                 "(s3:GetBucketVersioning)",
                 store=self.spec.alias,
                 operation="check",

@@ -322,7 +322,7 @@ class SwiftBucket:
         with translated(self.spec.alias, target, "copy", absent=absent):
             if absent and self._is_there(target):
                 raise errors.AlreadyExists(
-                    "there is such an object", store=self.spec.alias, key=target, operation="copy"
+                    "the object exists already", store=self.spec.alias, key=target, operation="copy"
                 )
             self._account.request(
                 "COPY",

@@ -33,9 +33,9 @@ class _Page(HTMLParser):
 
 
 def names_in(page: str, url: str) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
-    """Names of files and of folders that an index page at `url` links to; None where it is no index page.
+    """Names of files and of directories that an index page at `url` links to; None where it is no index page.
 
-    Links that lead elsewhere, sort the page or go up are no names of the folder.
+    Links that lead elsewhere, sort the page or go up are no names of the directory.
     """
     parser = _Page()
     parser.feed(page)

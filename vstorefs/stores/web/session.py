@@ -73,11 +73,11 @@ def translated(alias: str, key: str, operation: str) -> Iterator[None]:
         yield
     except requests.TooManyRedirects as error:
         raise errors.NotFound(
-            "the address leads round in a circle", store=alias, key=key, operation=operation
+            "the address redirects in a loop", store=alias, key=key, operation=operation
         ) from error
     except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
         raise errors.NotFound(
-            "the server names an address that is none", store=alias, key=key, operation=operation
+            "the server redirects to an invalid address", store=alias, key=key, operation=operation
         ) from error
     except requests.exceptions.ChunkedEncodingError as error:
         raise errors.Unavailable(

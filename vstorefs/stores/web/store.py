@@ -1,6 +1,6 @@
 """The `http` and `https` kinds: a web root, or a list of single addresses; read-only by nature.
 
-A folder is listed where the server gives an index page; elsewhere files are found by their name. A
+A directory is listed where the server gives an index page; elsewhere files are found by their name. A
 token is a strong ETag; else what Last-Modified and the length say (weak); where a server gives
 neither, or packs what it sends, the content itself is read and its hash is the token.
 """
@@ -59,7 +59,7 @@ class WebStore(ReadOnly):
         self._streams = Streams(self._get)
 
     def capabilities(self) -> Capabilities:
-        """See `base.Store`. The server must answer; whether it lists is found out at each folder."""
+        """See `base.Store`. The server must answer; whether it lists is found out at each directory."""
         if not self._files:
             for _ in self.list(Key("")):
                 break
@@ -88,9 +88,9 @@ class WebStore(ReadOnly):
         yield Page(tuple(entries), complete=None not in found_there, unshown=unshown)
 
     def _index(self, directory: Key) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
-        """Files and folders of an index page; None where the server gives none.
+        """Files and directories of an index page; None where the server gives none.
 
-        Raises: NotFound for a folder that is not there, where that can be told; a StoreError.
+        Raises: NotFound for a directory that is not there, where that can be told; a StoreError.
         """
         url = self._address(Key(f"{directory}/" if directory else ""))
         with (

@@ -55,7 +55,7 @@ class AttributeKeeper:
     # --- attributes
 
     def set(self, key: Key, write: Write) -> Entry:
-        """Set those that a write has, of a file, folder or symlink. Raises: NotFound."""
+        """Set those that a write has, of a file, directory or symlink. Raises: NotFound."""
         looked = self._lookup.path(key)
         state = looked.state
         if state.head is not None:
@@ -120,7 +120,7 @@ class AttributeKeeper:
             return as_listed_version(key, head, is_head=True)
         if head is not None and not (_is_link(head) and replaces(write)):
             raise errors.AlreadyExists(
-                "there is such a name", store=self._alias, key=key, operation="symlink"
+                "the name exists already", store=self._alias, key=key, operation="symlink"
             )
         return as_listed_version(key, self._link(key, target, write, looked), is_head=True)
 
@@ -153,7 +153,7 @@ class AttributeKeeper:
     def bury(
         self, key: Key, write: Write, looked: Looked, kind: int, fix: Fix | None = None
     ) -> Version:
-        """Publish the tombstone of a file, symlink or folder; `kind` is its type as in a mode."""
+        """Publish the tombstone of a file, symlink or directory; `kind` is its type as in a mode."""
         fixed = records.decode_summary(write.record) if write.record is not None else None
         summary = fixed or Summary(
             looked.state.sequence,

@@ -2,7 +2,7 @@
 
 One LIST of records in force, one of superseded ones, then one of what the bucket itself knows: its
 versions, or plain keys. Which version a path had at a moment, its history says; its attributes, and
-which folders there were, the records say that had been made by then.
+which directories there were, the records say that had been made by then.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ def _attributes_of(head: Summary | Plain, then: Sequence[Summary]) -> Summary | 
 
 
 def _folders_in(then: dict[Key, list[Summary]]) -> set[Key]:
-    """Folders of which a record said that they are there."""
+    """Directories of which a record said that they are there."""
     return {
         path
         for path, summaries in then.items()
@@ -162,7 +162,7 @@ def _folders_in(then: dict[Key, list[Summary]]) -> set[Key]:
 
 
 def _kept_by_prefix(path: Key, directory: Key, then: dict[Key, list[Summary]]) -> Iterator[Key]:
-    """Folders above a plain key whose file was deleted: there until a record says that they were removed."""
+    """Directories above a plain key whose file was deleted: there until a record says that they were removed."""
     for folder in reversed(list(_above(path, directory))):
         if _kind_of_folder(then.get(folder, [])) is RecordKind.TOMBSTONE:
             return
@@ -175,7 +175,7 @@ def _kind_of_folder(summaries: Sequence[Summary]) -> RecordKind | None:
 
 
 def _above(path: Key, directory: Key) -> Iterator[Key]:
-    """The folders between a path and a directory that it is below, from the inmost."""
+    """The directories between a path and a directory that it is below, from the inmost."""
     folder = parent_of(path)
     while folder != directory:
         yield folder

@@ -1,4 +1,4 @@
-"""Files, symlinks and folders as a listing shows them, from what records and plain keys say."""
+"""Files, symlinks and directories as a listing shows them, from what records and plain keys say."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Entries:
         )
 
     def folder(self, key: Key, state: Reckoning) -> Entry:
-        """A folder. Raises: a StoreError."""
+        """A directory. Raises: a StoreError."""
         about = state.directory_attributes
         if about is None or about.kind is RecordKind.TOMBSTONE:
             return Entry(key, EntryKind.DIRECTORY)

@@ -97,7 +97,7 @@ class FirstVersions:
     def _checked(self, key: Key, write: Write, made: Version | None) -> Version:
         if made is None:
             raise errors.Unavailable(
-                "another tool replaced the file at the moment when it was made; it will be sent again",
+                "another tool replaced the file at the moment when it was made; it will be uploaded again",
                 store=self._alias,
                 key=key,
                 operation="put",

@@ -87,7 +87,7 @@ class Listing:
         one: Object | None,
         purged: frozenset[str] = frozenset(),
     ) -> Sequence[Entry]:
-        """What a name shows: what is a file there, and what its records say is a folder."""
+        """What a name shows: what is a file there, and what its records say is a directory."""
         plain = as_plain(key, one)
         state = reckon(summaries, plain, purged)
         entries = []
@@ -100,7 +100,7 @@ class Listing:
         return entries
 
     def _implied_folders(self, directory: Key, folder: Folder, plain: set[str]) -> Iterator[Entry]:
-        """Folders that no record of their own tells of: they are there while something is in them."""
+        """Directories that no record of their own tells of: they are there while something is in them."""
         for name in sorted(plain | folder.folders):
             if not is_name(name) or (not directory and name == HIDDEN_FOLDER):
                 continue
@@ -110,7 +110,7 @@ class Listing:
                 yield self._entries.folder(key, state)
 
     def _lives(self, directory: Key) -> bool:
-        """Whether a file or a folder is in force anywhere below a directory."""
+        """Whether a file or a directory is in force anywhere below a directory."""
         below = self._records.below(Area.HEADS, directory)
         if any(
             one.directory is not None and one.directory.kind is RecordKind.DIRECTORY

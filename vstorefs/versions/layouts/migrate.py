@@ -11,6 +11,7 @@ No other host may write meanwhile: the format says `migrating`, which hosts obey
 
 from __future__ import annotations
 
+import shlex
 import stat
 import time
 from collections.abc import Callable, Iterator
@@ -62,7 +63,7 @@ class Migration:
         if self._bucket.versioning() is not Versioning.ENABLED:
             raise errors.NotSupported(
                 "the bucket keeps no versions; turn that on first: vstorefs doctor --enable-versioning "
-                f"{self._bucket.spec.url}",
+                f"{shlex.quote(self._bucket.spec.url)}",
                 store=self._bucket.spec.alias,
                 operation="migrate",
             )
@@ -225,7 +226,7 @@ class Migration:
         self._records.publish(Area.HEADS, path, summary, about)
 
     def _folders(self) -> None:
-        """Folders that had a record get a key of their own."""
+        """Directories that had a record get a key of their own."""
         for path, summaries in self._records.below(Area.HEADS, Key("")).items():
             of_directory = [one for one in summaries if one.of_directory]
             if all(one.kind is RecordKind.ATTRIBUTES for one in of_directory):

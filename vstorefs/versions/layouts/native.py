@@ -372,7 +372,7 @@ class NativeStore:
         self.ready()
         if self._lives_below(f"{key}/"):
             raise errors.AlreadyExists(
-                "there is such a folder", store=self.spec.alias, key=key, operation="mkdir"
+                "the directory exists already", store=self.spec.alias, key=key, operation="mkdir"
             )
         self._mark_folder(key, write)
         if write.mode not in {None, DEFAULT_FOLDER_MODE}:
@@ -392,7 +392,7 @@ class NativeStore:
         marker = f"{key}/"
         if any(page.entries for page in self.list(key)):
             raise errors.NotSupported(
-                "the folder is not empty", store=self.spec.alias, key=key, operation="rmdir"
+                "the directory is not empty", store=self.spec.alias, key=key, operation="rmdir"
             )
         if self._lives_below(marker):
             self._bucket.delete(marker)

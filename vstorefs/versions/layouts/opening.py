@@ -7,6 +7,7 @@ cannot find out mounts read-only: "denied" is not "no".
 from __future__ import annotations
 
 import logging
+import shlex
 from dataclasses import asdict, dataclass
 
 from vstorefs import errors
@@ -54,7 +55,7 @@ def open_store(spec: StoreSpec, probes: Probes) -> Store:
 
 
 def _see_that_it_is_mounted(spec: StoreSpec, probes: Probes) -> None:
-    """An empty folder where files on another file system were is a share that is not mounted.
+    """An empty directory where files on another file system were is a share that is not mounted.
 
     Raises: Unavailable, rather than show nothing.
     """
@@ -102,7 +103,9 @@ def choose(bucket: Bucket) -> Choice:
     found = read_format(bucket)
     if found is not None and found.layout == MIGRATING:
         why = "the store is being migrated; when that is done, or was stopped, run: vstorefs migrate {}"
-        return Choice(Layout.PORTABLE, why.format(bucket.spec.url), versioning=versioning)
+        return Choice(
+            Layout.PORTABLE, why.format(shlex.quote(bucket.spec.url)), versioning=versioning
+        )
     if found is not None and found.layout not in {one.value for one in Layout}:
         raise errors.NotSupported(
             f"{records.FORMAT_KEY} names a layout {found.layout!r} that this vstorefs does not know; "
@@ -113,7 +116,7 @@ def choose(bucket: Bucket) -> Choice:
     if versioning is Versioning.SUSPENDED:
         why = (
             "the bucket's versioning is suspended, so a write would overwrite; "
-            f"turn it on again with: vstorefs doctor --enable-versioning {bucket.spec.url}"
+            f"turn it on again with: vstorefs doctor --enable-versioning {shlex.quote(bucket.spec.url)}"
         )
         return Choice(Layout.NATIVE, why, versioning=versioning)
     if found is not None and found.layout == Layout.NATIVE.value:
@@ -121,12 +124,12 @@ def choose(bucket: Bucket) -> Choice:
             ""
             if versioning is Versioning.ENABLED
             else "the bucket kept versions once and does not any more, so a write would overwrite; "
-            f"turn versioning on with: vstorefs doctor --enable-versioning {bucket.spec.url}"
+            f"turn versioning on with: vstorefs doctor --enable-versioning {shlex.quote(bucket.spec.url)}"
         )
         return Choice(Layout.NATIVE, why, versioning=versioning)
     if found is None and versioning is Versioning.ENABLED:
         return Choice(Layout.NATIVE, versioning=versioning)
-    note = _NOTE.format(url=bucket.spec.url) if versioning is Versioning.OFF else ""
+    note = _NOTE.format(url=shlex.quote(bucket.spec.url)) if versioning is Versioning.OFF else ""
     return Choice(Layout.PORTABLE, note=note, versioning=versioning)
 
 

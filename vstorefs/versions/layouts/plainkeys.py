@@ -22,7 +22,7 @@ class PlainKeys(Protocol):
     """The plain keys of one bucket and prefix, as a layout sees them. Raises: a StoreError, wherever it asks."""
 
     folders_are_keys: bool
-    """Whether a key that ends with a slash is what keeps an empty folder."""
+    """Whether a key that ends with a slash is what keeps an empty directory."""
 
     def token(self, plain: Plain) -> Token:
         """What names the content of a plain key."""

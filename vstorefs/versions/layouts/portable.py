@@ -300,7 +300,7 @@ class PortableStore:
             if present.id == write.write_id:
                 return
             raise errors.AlreadyExists(
-                "there is such a folder", store=self.spec.alias, key=key, operation="mkdir"
+                "the directory exists already", store=self.spec.alias, key=key, operation="mkdir"
             )
         self._found_directory(key, write, looked)
 
@@ -324,7 +324,7 @@ class PortableStore:
         self.ready()
         if any(page.entries for page in self.list(key)):
             raise errors.NotSupported(
-                "the folder is not empty", store=self.spec.alias, key=key, operation="rmdir"
+                "the directory is not empty", store=self.spec.alias, key=key, operation="rmdir"
             )
         looked = self._lookup.path(key)
         present = looked.state.directory

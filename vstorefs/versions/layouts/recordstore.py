@@ -24,7 +24,7 @@ _AT_ONCE = 8
 
 @dataclass(slots=True)
 class Folder:
-    """The records of what lies directly in a directory, by name, and the folders that have records below."""
+    """The records of what lies directly in a directory, by name, and the directories that have records below."""
 
     names: dict[str, list[Summary]] = field(default_factory=dict)
     folders: set[str] = field(default_factory=set)

@@ -145,7 +145,7 @@ def _row(mounted: Mounted, item: VersionItem, known: OfContent) -> VersionRow:
         is_head=item.is_head,
         hashes=_hashes(item),
         known=known,
-        restore=texts.command_line(("vstorefs", "restore", mounted.path, "--version", item.id)),
+        restore=texts.command_line(("vstorefs", "restore", mounted.path, f"--version={item.id}")),
     )
 
 

@@ -24,7 +24,7 @@ class MountRow:
 
     @property
     def pending(self) -> tuple[ChangeStatus, ...]:
-        """The first changes that are on their way."""
+        """The first pending changes."""
         return self.status.pending[:_SHOWN] if self.status is not None else ()
 
 

@@ -69,7 +69,7 @@ def exchange(context: WorkerContext, request: ExchangeLedger, _call: Call) -> Ex
     """Send and receive; a default store that is away, or only to be read, delays that and loses nothing."""
     received, why = context.ledger.exchange(whole=request.whole)
     for one in received.skewed:
-        log.warning("the ledger: %s", changes.skew(*one))
+        log.warning("ledger: %s", changes.skew(*one))
     skewed = tuple(sorted(context.ledger.skewed().items()))
     return Exchanged(received.runs, context.ledger.waiting(), why, skewed)
 
