@@ -44,7 +44,7 @@ def test_names_that_look_like_scratch_survive_a_kill(one_host: Host, tmp_path: P
     for name in NAMES:
         (mount / name).write_bytes(name.encode())
     mount.kill()
-    again = one_host.mount(store.as_uri(), name="again")
+    again = one_host.mount(store.as_uri())
     one_host.run("flush", again.path)
     for name in NAMES:
         assert (again / name).read_bytes() == name.encode()
@@ -72,7 +72,7 @@ def test_what_was_synced_survives_what_is_done_to_the_file_after_it(
     mount.kill(go_on)
     with pytest.raises(OSError, match="not connected"):
         os.close(number)
-    again = one_host.mount(store.as_uri(), name="again")
+    again = one_host.mount(store.as_uri())
     one_host.run("flush", again.path)
     assert (again / "f").read_bytes() == synced
     assert len(again.history("f")) == 1
