@@ -12,7 +12,7 @@ from dataclasses import asdict
 from vstorefs import errors, units
 from vstorefs.cli import opening
 from vstorefs.cli.output import show_json
-from vstorefs.model import HIDDEN_FOLDER
+from vstorefs.model import HIDDEN_FOLDER, Capabilities, StoreSpec
 from vstorefs.state.probes import Probes
 from vstorefs.stores.bucket import Bucket, Expiring, Unfinished, Unfinishing, Versioning
 from vstorefs.stores.ids import new_id
@@ -61,25 +61,41 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Probe, and print what was found."""
     with opening.opened(options) as at:
+        if options.enable_versioning:
+            return _enable(at.bucket("--enable-versioning"), sure=options.yes)
+        if options.abort_uploads:
+            return _abort(at.bucket("--abort-uploads"))
         if not is_object_store(at.spec.url):
-            found = at.store().capabilities()
-            if is_local(at.spec):
-                print(f"{at.spec.url}: a directory; all versions are kept below .vstorefs/")
-            else:
-                print(f"{at.spec.url}: web addresses; no versions, only what the server has now")
-            print("writable" if found.writable else f"read-only: {found.why_read_only}")
+            _show_plain(at.spec, at.store().capabilities(), as_json=options.json)
             return 0
         bucket = at.bucket("vstorefs doctor")
-        if options.enable_versioning:
-            return _enable(bucket, sure=options.yes)
-        if options.abort_uploads:
-            return _abort(bucket)
         choice = choose(bucket)
         trials = () if choice.why_read_only else _tried(bucket)
         if trials:
             Probes(at.state).put(at.spec.id, asdict(findings(trials)))
         _show(bucket, choice, trials, _warnings(bucket), as_json=options.json)
     return 0
+
+
+def _show_plain(spec: StoreSpec, found: Capabilities, *, as_json: bool) -> None:
+    """What holds of a store that is no bucket, and has nothing to try."""
+    if as_json:
+        show_json(
+            {
+                "url": spec.url,
+                "versioning": None,
+                "layout": found.layout,
+                "read_only": found.why_read_only,
+                "trials": [],
+                "warnings": [],
+            }
+        )
+        return
+    if is_local(spec):
+        print(f"{spec.url}: a directory; all versions are kept below .vstorefs/")
+    else:
+        print(f"{spec.url}: web addresses; no versions, only what the server has now")
+    print("writable" if found.writable else f"read-only: {found.why_read_only}")
 
 
 def _tried(bucket: Bucket) -> tuple[Trial, ...]:

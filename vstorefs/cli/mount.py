@@ -96,6 +96,7 @@ def run(options: argparse.Namespace) -> int:
         raise errors.UsageError(
             "give a URL and a directory, or a directory and -c FILE; see vstorefs mount --help"
         )
+    _see_that_dir_is_one(options)
     point = Path(os.path.abspath(Path(options.where[-1]).expanduser()))  # noqa: PTH100 — a dead mount cannot be resolved
     if options.ready_fd is not None:
         return _serve(options, point)
@@ -119,6 +120,24 @@ def run(options: argparse.Namespace) -> int:
         if made:
             point.rmdir()
         raise
+
+
+def _see_that_dir_is_one(options: argparse.Namespace) -> None:
+    """The last word is the mount point, unless it was left out. Raises: UsageError."""
+    last = options.where[-1]
+    if "://" not in last:
+        return
+    if len(options.where) == 2:
+        raise errors.UsageError(
+            f"DIR must be a directory, and {last} is a URL; for several stores, write a project file: vstorefs init"
+        )
+    if options.config is not None:
+        raise errors.UsageError(
+            f"DIR is missing, and -c FILE takes no URL; type: vstorefs mount -c {options.config} DIR"
+        )
+    raise errors.UsageError(
+        f"DIR is missing, the directory to mount on; type: vstorefs mount {last} ~/data"
+    )
 
 
 def _lock(options: argparse.Namespace, what: Project) -> Lock | None:
