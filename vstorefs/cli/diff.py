@@ -7,11 +7,12 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 import msgspec
 
 from vstorefs import errors, units
-from vstorefs.cli import points
+from vstorefs.cli import parts, points
 from vstorefs.cli.output import shown_path
 from vstorefs.cli.textdiff import compared
 from vstorefs.cli.versionfiles import version_file
@@ -64,10 +65,13 @@ def run(options: argparse.Namespace) -> int:
     """Ask the mount what differs, and print it as it comes."""
     record = mounts.mount_of(options.path)
     one, other = points.point(options.one, record), points.point(options.other, record)
-    pages = Pages(record, ShowDiff(mounts.inside(record, options.path), one, other))
-    rows = _with_lines(record, options.path, pages)
+    asked = {
+        place: Pages(record, ShowDiff(mounts.inside(record, place), one, other))
+        for place in parts.places(record, options.path)
+    }
+    rows = chain.from_iterable(_with_lines(record, place, pages) for place, pages in asked.items())
     count = (_print_json if options.json else _print_text)(rows)
-    if not pages.end.files:
+    if not any(pages.end.files for pages in asked.values()):
         raise errors.VstorefsError(
             f"{options.path} has no versions: no such file or directory, now or earlier"
         )

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from vstorefs import errors, units
+from vstorefs.cli import parts
 from vstorefs.cli.output import show_json, shown_path
 from vstorefs.cli.versionfiles import history_of
 from vstorefs.control.client import Pages
@@ -75,18 +76,27 @@ class _Rows:
     def __init__(self, path: str, limit: int | None) -> None:
         self._path = path
         record = mounts.mount_of(path)
-        self._pages = Pages(record, ShowLog(mounts.inside(record, path), limit))
+        self._pages = {
+            place: Pages(record, ShowLog(mounts.inside(record, place), limit))
+            for place in parts.places(record, path)
+        }
 
     def __iter__(self) -> Iterator[LogRow]:
-        for row in self._pages:
-            yield msgspec.structs.replace(row, path=shown_path(self._path, row.path))
+        found = [_named(place, pages) for place, pages in self._pages.items()]
+        return heapq.merge(*found, key=lambda row: row.time)
 
     def check(self) -> None:
         """Raises: VstorefsError where there is nothing of that name."""
-        if not self._pages.end.files:
+        if not any(pages.end.files for pages in self._pages.values()):
             raise errors.VstorefsError(
                 f"{self._path} has no versions: no such file, now or earlier"
             )
+
+
+def _named(place: str, rows: Iterable[LogRow]) -> Iterator[LogRow]:
+    """The rows of one place, with their paths as somebody would type them."""
+    for row in rows:
+        yield msgspec.structs.replace(row, path=shown_path(place, row.path))
 
 
 def _print_json(rows: Iterable[LogRow]) -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from vstorefs import errors, logs, projectsources
 from vstorefs.cli import at, folders
+from vstorefs.control import client
+from vstorefs.control.status import ShowStatus
 from vstorefs.ledger import lockfile
 from vstorefs.ledger.opening import Chosen
 from vstorefs.moments import to_text
@@ -315,13 +317,24 @@ def _in_background(options: argparse.Namespace, point: Path, what: Project) -> i
         if note:
             print(f"note: {note}")
     print(f"log: {file}")
-    again = (
-        ""
-        if options.at is not None
-        else f"copy a file there twice and look into {point}/.versions/; "
-    )
-    print(f"try: ls {point}; {again}unmount with: vstorefs umount {point}")
+    print(f"try: ls {point}; {_to_try(options, point)}unmount with: vstorefs umount {point}")
     return 0
+
+
+def _to_try(options: argparse.Namespace, point: Path) -> str:
+    """What shows the versions of a file; empty where nothing can be written."""
+    if options.read_only or options.at is not None or options.locked is not None:
+        return ""
+    try:
+        record = mounts.mount_of(str(point))
+        status = client.ask(record, ShowStatus())
+    except errors.VstorefsError:
+        return ""
+    for store in status.stores:
+        if store.state == "ok":
+            folder = point if record.project.single else point / store.alias
+            return f"copy a file to {folder} twice and look into {folder}/.versions/; "
+    return ""
 
 
 def _moment(options: argparse.Namespace, what: Project) -> int:
