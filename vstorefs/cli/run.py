@@ -124,6 +124,7 @@ def _present(options: argparse.Namespace) -> MountRecord | None:
         return None
     if options.mount is not None:
         point = os.path.abspath(Path(options.mount).expanduser())  # noqa: PTH100
+        mounts.refuse_dead(point)
         return _of_config(mounts.find(point), options.config)
     return choose(os.environ, config=options.config).mount
 

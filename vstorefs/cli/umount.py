@@ -84,6 +84,7 @@ def _without_process(point: str) -> int:
     except OSError as error:
         if error.errno is not None and not isinstance(error, FileNotFoundError | PermissionError):
             subprocess.run(["fusermount3", "-u", "-z", point], check=False, capture_output=True)
+            mounts.remove(point)
             print(
                 f"{point}: unmounted; its process had died, and the next mount uploads pending changes"
             )
