@@ -10,7 +10,7 @@ import msgspec
 
 from vstorefs import errors, units
 from vstorefs.cli import parts
-from vstorefs.cli.output import show_json, shown_path
+from vstorefs.cli.output import show_json, show_line, shown_path
 from vstorefs.control.client import Pages
 from vstorefs.control.history import CostRow, ShowCost
 from vstorefs.state import mounts
@@ -140,7 +140,7 @@ def _print_table(rows: list[dict[str, Any]], titles: list[str]) -> None:
     widths = [max(10, *(len(line[at]) for line in cells)) for at in range(len(titles))]
     for line, path in zip(cells, ["PATH", *(row["path"] for row in rows)], strict=True):
         padded = (cell.rjust(width) for cell, width in zip(line, widths, strict=True))
-        print("  ".join(padded), "", path)
+        show_line(f"{'  '.join(padded)}  {path}")
 
 
 def _cell(key: str, value: int) -> str:

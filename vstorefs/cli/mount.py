@@ -12,6 +12,7 @@ from pathlib import Path
 
 from vstorefs import errors, logs, projectsources
 from vstorefs.cli import at, folders
+from vstorefs.cli.output import note_line, show_line
 from vstorefs.control import client
 from vstorefs.control.status import ShowStatus
 from vstorefs.ledger import lockfile
@@ -248,9 +249,8 @@ def _serve(options: argparse.Namespace, point: Path, what: Project | None = None
             os.write(options.ready_fd, b"\n" + notes.encode())
             os.close(options.ready_fd)
         else:
-            print(
-                f"mounted on {point}{_then(options)}; unmount with Ctrl-C or: vstorefs umount {point}",
-                file=sys.stderr,
+            note_line(
+                f"mounted on {point}{_then(options)}; unmount with Ctrl-C or: vstorefs umount {point}"
             )
 
     try:
@@ -312,12 +312,12 @@ def _in_background(options: argparse.Namespace, point: Path, what: Project) -> i
         return status or errors.EXIT_FAILURE
     process.stderr.close()
     names = ", ".join(spec.url for spec in what.stores)
-    print(f"{names} is mounted on {point}{_then(options)}")
+    show_line(f"{names} is mounted on {point}{_then(options)}")
     for note in said.decode().split("\n"):
         if note:
-            print(f"note: {note}")
-    print(f"log: {file}")
-    print(f"try: ls {point}; {_to_try(options, point)}unmount with: vstorefs umount {point}")
+            show_line(f"note: {note}")
+    show_line(f"log: {file}")
+    show_line(f"try: ls {point}; {_to_try(options, point)}unmount with: vstorefs umount {point}")
     return 0
 
 

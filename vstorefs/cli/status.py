@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from vstorefs import errors, units
-from vstorefs.cli.output import show_json
+from vstorefs.cli.output import show_json, show_line
 from vstorefs.control import client
 from vstorefs.control.status import LedgerStatus, Marked, MountStatus, ShowStatus, Unshown
 from vstorefs.state import mounts
@@ -42,10 +42,11 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         show_json([_object(record, status) for record, status in found])
     elif not found:
-        print("no mounts")
+        show_line("no mounts")
     for record, status in [] if options.json else found:
-        print(f"{record.mount_point}  (process {record.pid})")
-        print("\n".join(f"  {line}" for line in _lines(record, status)))
+        show_line(f"{record.mount_point}  (process {record.pid})")
+        for line in _lines(record, status):
+            show_line(f"  {line}")
     return errors.EXIT_FAILURE if any(isinstance(one, str) for _, one in found) else 0
 
 
