@@ -16,7 +16,7 @@ from vstorefs.cli.output import note_line, show_line
 from vstorefs.control import client
 from vstorefs.control.status import ShowStatus
 from vstorefs.ledger import lockfile
-from vstorefs.ledger.opening import Chosen
+from vstorefs.ledger.opening import PROJECT_FILE, Chosen
 from vstorefs.moments import to_text
 from vstorefs.project import Project
 from vstorefs.state import mounts
@@ -100,6 +100,9 @@ def run(options: argparse.Namespace) -> int:
             "give a URL and a directory, or a directory and -c FILE; see vstorefs mount --help"
         )
     _see_that_dir_is_one(options)
+    if options.locked is not None and len(options.where) == 1 and options.config is None:
+        # A lock file is of a project; in a project's directory that is the one which is meant, as for `vstorefs run`.
+        options.config = Path(PROJECT_FILE) if Path(PROJECT_FILE).is_file() else None
     point = Path(os.path.abspath(Path(options.where[-1]).expanduser()))  # noqa: PTH100 — a dead mount cannot be resolved
     if options.ready_fd is not None:
         return _serve(options, point)
