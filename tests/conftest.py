@@ -38,11 +38,22 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     del session
     for line in Path("/proc/self/mounts").read_text().splitlines():
         source, point = line.split()[:2]
-        if source == "vstorefs" and "/pytest-of-" in point:
+        if source == "vstorefs" and "/pytest-of-" in point and not _is_of_a_living_run(Path(point)):
             try:
                 os.statvfs(point)
             except OSError:
                 subprocess.run(["fusermount3", "-u", "-z", point], check=False)
+
+
+def _is_of_a_living_run(point: Path) -> bool:
+    """Whether the tests that a directory belongs to go on: pytest keeps a lock with its process's number meanwhile."""
+    for folder in point.parents:
+        if folder.parent.name.startswith("pytest-of-"):
+            try:
+                return Path("/proc", (folder / ".lock").read_text()).is_dir()
+            except OSError:
+                return False
+    return False
 
 
 @pytest.fixture

@@ -86,6 +86,16 @@ def filesystem_of(path: Path) -> str:
     return kind
 
 
+def is_mounted(point: str, kind: str) -> bool:
+    """Whether a file system of a type is mounted on a path. Asks the kernel's list, so a dead mount cannot block it."""
+    real = os.path.realpath(point)
+    for line in Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape").splitlines():
+        left, _, right = line.partition(" - ")
+        if unescaped(left.split()[4]) == real and right.split()[0] == kind:
+            return True
+    return False
+
+
 def unescaped(text: str) -> str:
     """A path as it stands in /proc/self/mountinfo. Source: proc(5): space, tab, newline and backslash are octal."""
     return _OCTAL.sub(lambda found: chr(int(found[1], 8)), text)

@@ -36,6 +36,14 @@ def test_unknown_scheme(one_host: Host, point: Path) -> None:
     refused(one_host, "mount", "ftp://host/x", point, status=2, says="file://, s3://")
 
 
+def test_a_url_without_a_mount_point(one_host: Host) -> None:
+    url = "s3://bucket/prefix"
+    line = f"DIR is missing, the directory to mount on; type: vstorefs mount {url} ~/data"
+    refused(one_host, "mount", url, status=2, says=line)
+    refused(one_host, "mount", url, "file:///srv", status=2, says="file:///srv is a URL")
+    refused(one_host, "mount", "-c", "some.toml", url, status=2, says="mount -c some.toml DIR")
+
+
 def test_missing_folder(one_host: Host, point: Path) -> None:
     refused(
         one_host,

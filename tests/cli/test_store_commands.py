@@ -80,6 +80,33 @@ def test_doctor_says_what_holds_and_leaves_nothing(moto_server: S3Server, moto_h
     }
 
 
+def test_doctor_tells_programs_of_a_directory(one_host: Host, tmp_path: Path) -> None:
+    folder = tmp_path / "store"
+    folder.mkdir()
+    answer = json.loads(one_host.run("doctor", "--json", folder.as_uri()).stdout)
+    assert answer == {
+        "url": folder.as_uri(),
+        "versioning": None,
+        "layout": "native",
+        "read_only": "",
+        "trials": [],
+        "warnings": [],
+    }
+
+
+@pytest.mark.parametrize("option", ["--enable-versioning", "--abort-uploads"])
+def test_doctor_refuses_what_only_buckets_have(option: str, one_host: Host, tmp_path: Path) -> None:
+    for url, why in (
+        (tmp_path.as_uri(), "is a directory"),
+        ("http://127.0.0.1:9/", "is read-only"),
+    ):
+        refused = one_host.run("doctor", option, url, check=False)
+        assert refused.returncode == 2
+        assert f"{url} {why}" in refused.stderr
+        assert f"{option} works on buckets only" in refused.stderr
+        assert not refused.stdout
+
+
 def test_doctor_finds_a_server_that_ignores_conditions(
     careless_server: S3Server, tmp_path: Path
 ) -> None:

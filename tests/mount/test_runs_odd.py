@@ -100,6 +100,27 @@ def test_names_that_cannot_be_seen_are_escaped_and_locked(
     assert (again / "data" / NAME).read_text() == "content"
 
 
+def test_in_a_projects_directory_a_lock_file_is_of_that_project(
+    one_host: Host, mount: Mount
+) -> None:
+    record(mount, "then", "cat", str(mount / "data/input"))
+    folder = one_host.folder / "project"
+    folder.mkdir()
+    (folder / "inputs.lock").write_text(one_host.run("lock", "then", "--mount", mount.path).stdout)
+    (folder / "vstorefs.toml").write_text((one_host.folder / "mnt.toml").read_text())
+    (mount / "data/input").write_text("changed")
+    point = one_host.folder / "again"
+    one_host.points.append(point)
+    subprocess.run(
+        [sys.executable, "-m", "vstorefs.cli.main", "mount", "--locked", "inputs.lock", point],
+        cwd=folder,
+        env=one_host.env | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        check=True,
+    )
+    assert (point / "data/input").read_text() == "input"
+
+
 def test_a_mount_point_with_other_letters_and_spaces(one_host: Host, store: Path) -> None:
     mount = one_host.mount(store.as_uri(), name="Jörg's \\ däta")
     ours = [sys.executable, "-m", "vstorefs.cli.main", "run", "--mount", str(mount.path)]

@@ -70,7 +70,7 @@ class Host:
 
     def close(self) -> None:
         for point in self.points:
-            if os.path.ismount(point) or not point.exists():
+            if os.path.ismount(point) or not os.path.exists(point):
                 self.run("umount", point, "--wait", "5", check=False)
             subprocess.run(
                 ["fusermount3", "-u", "-z", str(point)], check=False, capture_output=True

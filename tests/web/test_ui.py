@@ -60,6 +60,34 @@ def test_it_serves_on_the_loopback_address_until_it_is_told_to_stop(
     assert not list(Path(one_host.env["XDG_RUNTIME_DIR"], "vstorefs").glob("ui-*"))
 
 
+@pytest.mark.mount
+def test_a_directory_leads_to_the_files_below_it(one_host: Host) -> None:
+    folder = one_host.folder / "models"
+    folder.mkdir()
+    mount = one_host.project(f'[stores.models]\nurl = "{folder.as_uri()}"\n')
+    (mount / "models/d/e").mkdir(parents=True)
+    for name in ("d/e/a & b", "d/gone", "other"):
+        (mount / "models" / name).write_text("content")
+    (mount / "models/d/gone").unlink()
+    one_host.run("flush")
+    with ui(one_host, "--no-browser") as (_, address), requests.Session() as session:
+        assert session.get(address).ok
+        base = address.partition("/enter")[0]
+        links: list[str] = []
+        for path in ("models/d", "models/d/", str(mount / "models/d")):
+            page = session.get(f"{base}/file", params={"path": path})
+            assert page.status_code == 200, page.text
+            links = re.findall(r'<a class="path" href="(/file\?path=[^"]+)"', page.text)
+            assert links == ["/file?path=models%2Fd%2Fe%2Fa+%26+b", "/file?path=models%2Fd%2Fgone"]
+        for link in links:
+            assert "Versions" in session.get(f"{base}{link}").text
+        assert session.get(f"{base}/file", params={"path": "models/none"}).status_code == 404
+        assert (
+            session.get(f"{base}/file", params={"path": "models/other", "page": "9"}).status_code
+            == 404
+        )
+
+
 def test_a_port_in_use_is_one_clear_line(one_host: Host) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])

@@ -156,11 +156,14 @@ class Cache:
         self._env.reader_check()
 
     def info(self) -> CacheInfo:
-        """How full the cache is."""
+        """How full the cache is; its file has no bytes where somebody removed it."""
         with self._env.begin() as txn:
             used = self.index.used_bytes(txn)
             entries = txn.stat(self.index.chunks)["entries"]
-        about = (self.directory / "data.mdb").stat()
+        try:
+            about = (self.directory / "data.mdb").stat()
+        except FileNotFoundError:
+            return CacheInfo(self.limit_bytes, used, 0, entries)
         return CacheInfo(self.limit_bytes, used, max(about.st_size, about.st_blocks * 512), entries)
 
     def clear(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from vstorefs import errors, files, units
-from vstorefs.cli.output import as_text
+from vstorefs.cli.output import as_text, show_line
 from vstorefs.control import client
 from vstorefs.control.runs import AcceptChange
 from vstorefs.state import mounts
@@ -40,9 +40,9 @@ def run(options: argparse.Namespace) -> int:
         user=files.user_name(),
     )
     answer = client.ask(record, request, timeout_s=_ACCEPT_S)
-    print(
+    show_line(
         f"acknowledged: {units.count(answer.paths, 'path')}, {units.count(answer.ended, 'warning')} ended"
     )
     if answer.waiting:
-        print(f"not yet visible to other hosts: {answer.why}")
+        show_line(f"not yet visible to other hosts: {answer.why}")
     return 0

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from vstorefs import errors, units
 from vstorefs.cache.env import Cache
 from vstorefs.cli import folders
-from vstorefs.cli.output import show_json
+from vstorefs.cli.output import show_json, show_line
 
 DESCRIPTION = (
     "Show what the cache holds, or clear it. All mounts share it; they can stay mounted meanwhile."
@@ -41,9 +41,9 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         show_json(asdict(info) | {"dir": str(folder), "freed_bytes": freed})
     elif options.action == "clear":
-        print(f"cleared {units.size(freed)} in {folder}")
+        show_line(f"cleared {units.size(freed)} in {folder}")
     else:
-        print(
+        show_line(
             f"{folder}: {units.size(info.used_bytes)} of {units.size(info.limit_bytes)} "
             f"in {units.count(info.chunks, 'chunk')}; {units.size(info.file_bytes)} on disk"
         )

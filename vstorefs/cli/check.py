@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from vstorefs import errors, units
 from vstorefs.cli import projects
-from vstorefs.cli.output import show_json
+from vstorefs.cli.output import show_json, show_line
 from vstorefs.control import client
 from vstorefs.control.runs import CheckInputs
 from vstorefs.ledger import changes
@@ -17,7 +17,6 @@ from vstorefs.ledger.input_check import InputCheck, Paths, is_asked
 from vstorefs.ledger.ledger import Ledger
 from vstorefs.ledger.manifest import ChangeWarning, Manifest, Run
 from vstorefs.ledger.opening import Chosen, choose
-from vstorefs.logs import visible
 from vstorefs.model import Key, StoreId
 from vstorefs.state import mounts
 from vstorefs.state.env import State
@@ -69,9 +68,11 @@ def run(options: argparse.Namespace) -> int:
         show_json(warnings)
     else:
         for one in warnings:
-            print(f"{visible(one['path'])}: warning: {one['text']}")
+            show_line(f"{one['path']}: warning: {one['text']}")
         count = f"{len(warnings)} of " if warnings else "none of "
-        print(f"{count}{units.count(against.inputs, 'input')} changed since run {against.label}")
+        show_line(
+            f"{count}{units.count(against.inputs, 'input')} changed since run {against.label}"
+        )
     return errors.EXIT_FAILURE if options.strict and warnings else 0
 
 

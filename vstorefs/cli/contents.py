@@ -21,7 +21,7 @@ import msgspec
 
 from vstorefs import errors, units
 from vstorefs.cli import folders, histories
-from vstorefs.cli.output import show_json
+from vstorefs.cli.output import show_json, show_line
 from vstorefs.cli.progress import ProgressLine
 from vstorefs.control import client
 from vstorefs.control.maintenance import (
@@ -139,7 +139,7 @@ def _read(
                     notes.write(json.dumps([row.path, row.id]) + "\n")
                 elif not quiet:
                     progress.clear()
-                    print(_line(tally.problems[-1]), flush=True)
+                    show_line(_line(tally.problems[-1]), at_once=True)
             notes.flush()
     return tally
 
@@ -191,9 +191,9 @@ def _line(problem: Problem) -> str:
 
 def _tell(tally: Tally, earlier: int) -> None:
     before = f", {earlier} verified before" if earlier else ""
-    print(f"{units.count(tally.versions, 'version')} read{before}, {units.size(tally.bytes)}")
+    show_line(f"{units.count(tally.versions, 'version')} read{before}, {units.size(tally.bytes)}")
     if tally.recorded:
         had = units.count(tally.recorded, "version had", "versions had")
-        print(f"{had} no recorded hashes; now recorded on this host")
+        show_line(f"{had} no recorded hashes; now recorded on this host")
     wrong = len(tally.problems)
-    print(f"{units.count(wrong, 'version')} damaged" if wrong else "no errors were found")
+    show_line(f"{units.count(wrong, 'version')} damaged" if wrong else "no errors were found")

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 import msgspec
 
 from vstorefs import errors, units
-from vstorefs.cli import points
-from vstorefs.cli.output import shown_path
+from vstorefs.cli import parts, points
+from vstorefs.cli.output import show_line, show_text, shown_path
 from vstorefs.cli.textdiff import compared
 from vstorefs.cli.versionfiles import version_file
 from vstorefs.control.client import Pages
 from vstorefs.control.history import DiffRow, Searched, ShowDiff
+from vstorefs.logs import visible
 from vstorefs.state import mounts
 from vstorefs.state.mounts import MountRecord
 from vstorefs.versions.history.comparison import Change
@@ -65,10 +66,13 @@ def run(options: argparse.Namespace) -> int:
     """Ask the mount what differs, and print it as it comes."""
     record = mounts.mount_of(options.path)
     one, other = points.point(options.one, record), points.point(options.other, record)
-    pages = Pages(record, ShowDiff(mounts.inside(record, options.path), one, other))
-    rows = _with_lines(record, options.path, pages)
+    asked = {
+        place: Pages(record, ShowDiff(mounts.inside(record, place), one, other))
+        for place in parts.places(record, options.path)
+    }
+    rows = chain.from_iterable(_with_lines(record, place, pages) for place, pages in asked.items())
     count = (_print_json if options.json else _print_text)(rows)
-    if not pages.end.files:
+    if not any(pages.end.files for pages in asked.values()):
         raise errors.VstorefsError(
             f"{options.path} has no versions: no such file or directory, now or earlier"
         )
@@ -84,7 +88,7 @@ def _with_lines(
             before, after = (
                 version_file(record, given, side.id) for side in (row.before, row.after)
             )
-            labels = [f"{given}@{side.time}" for side in (row.before, row.after)]
+            labels = [visible(f"{given}@{side.time}") for side in (row.before, row.after)]
             lines = compared(before, after, *labels)
         yield _Shown(shown_path(given, row.path), row, lines)
 
@@ -93,8 +97,8 @@ def _print_json(rows: Iterator[_Shown]) -> int:
     count = 0
     for count, shown in enumerate(rows, 1):
         row = msgspec.to_builtins(shown.row) | {"path": shown.path, "diff": shown.lines}
-        sys.stdout.write(("[\n" if count == 1 else ",\n") + json.dumps(row, sort_keys=True))
-    print("\n]" if count else "[]")
+        show_text(("[\n" if count == 1 else ",\n") + json.dumps(row, sort_keys=True))
+    show_text("\n]\n" if count else "[]\n")
     return count
 
 
@@ -103,11 +107,11 @@ def _print_text(rows: Iterator[_Shown]) -> int:
     for shown in rows:
         change = shown.row.change
         totals[change] += 1
-        print(f"{_SIGNS[change]} {shown.path}  {_about(shown.row)}")
+        show_line(f"{_SIGNS[change]} {shown.path}  {_about(shown.row)}")
         if shown.lines is not None:
-            print(shown.lines, end="")
+            show_text(shown.lines)
     if sum(totals.values()) > 1:
-        print(", ".join(f"{count} {change.value}" for change, count in totals.items() if count))
+        show_line(", ".join(f"{count} {change.value}" for change, count in totals.items() if count))
     return sum(totals.values())
 
 

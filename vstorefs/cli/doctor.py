@@ -12,8 +12,8 @@ from dataclasses import asdict
 
 from vstorefs import errors, units
 from vstorefs.cli import opening
-from vstorefs.cli.output import show_json
-from vstorefs.model import HIDDEN_FOLDER
+from vstorefs.cli.output import show_json, show_line
+from vstorefs.model import HIDDEN_FOLDER, Capabilities, StoreSpec
 from vstorefs.state.probes import Probes
 from vstorefs.stores.bucket import Bucket, Expiring, Unfinished, Unfinishing, Versioning
 from vstorefs.stores.ids import new_id
@@ -62,25 +62,41 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Probe, and print what was found."""
     with opening.opened(options) as at:
+        if options.enable_versioning:
+            return _enable(at.bucket("--enable-versioning"), sure=options.yes)
+        if options.abort_uploads:
+            return _abort(at.bucket("--abort-uploads"))
         if not is_object_store(at.spec.url):
-            found = at.store().capabilities()
-            if is_local(at.spec):
-                print(f"{at.spec.url}: a directory; all versions are kept below .vstorefs/")
-            else:
-                print(f"{at.spec.url}: web addresses; no versions, only what the server has now")
-            print("writable" if found.writable else f"read-only: {found.why_read_only}")
+            _show_plain(at.spec, at.store().capabilities(), as_json=options.json)
             return 0
         bucket = at.bucket("vstorefs doctor")
-        if options.enable_versioning:
-            return _enable(bucket, sure=options.yes)
-        if options.abort_uploads:
-            return _abort(bucket)
         choice = choose(bucket)
         trials = () if choice.why_read_only else _tried(bucket)
         if trials:
             Probes(at.state).put(at.spec.id, asdict(findings(trials)))
         _show(bucket, choice, trials, _warnings(bucket), as_json=options.json)
     return 0
+
+
+def _show_plain(spec: StoreSpec, found: Capabilities, *, as_json: bool) -> None:
+    """What holds of a store that is no bucket, and has nothing to try."""
+    if as_json:
+        show_json(
+            {
+                "url": spec.url,
+                "versioning": None,
+                "layout": found.layout,
+                "read_only": found.why_read_only,
+                "trials": [],
+                "warnings": [],
+            }
+        )
+        return
+    if is_local(spec):
+        show_line(f"{spec.url}: a directory; all versions are kept below .vstorefs/")
+    else:
+        show_line(f"{spec.url}: web addresses; no versions, only what the server has now")
+    show_line("writable" if found.writable else f"read-only: {found.why_read_only}")
 
 
 def _tried(bucket: Bucket) -> tuple[Trial, ...]:
@@ -117,23 +133,23 @@ def _show(
             }
         )
         return
-    print(bucket.spec.url)
-    print(f"  bucket versioning: {versioning}")
-    print(f"  layout: {_LAYOUTS[choice.layout]}")
+    show_line(bucket.spec.url)
+    show_line(f"  bucket versioning: {versioning}")
+    show_line(f"  layout: {_LAYOUTS[choice.layout]}")
     if choice.why_read_only:
-        print(f"  read-only: {choice.why_read_only}")
+        show_line(f"  read-only: {choice.why_read_only}")
     for trial in trials:
-        print(f"  {trial.tried}: {trial.answer}")
-        print(f"    {trial.follows}")
+        show_line(f"  {trial.tried}: {trial.answer}")
+        show_line(f"    {trial.follows}")
     for warning in warnings:
-        print(f"  warning: {warning}")
+        show_line(f"  warning: {warning}")
     if choice.versioning is Versioning.OFF:
-        print(
+        show_line(
             "  to show other tools the newest versions: vstorefs doctor --enable-versioning "
             f"{shlex.quote(bucket.spec.url)}"
         )
     elif choice.layout is Layout.PORTABLE and choice.versioning is Versioning.ENABLED:
-        print(f"  to use bucket versioning: vstorefs migrate {shlex.quote(bucket.spec.url)}")
+        show_line(f"  to use bucket versioning: vstorefs migrate {shlex.quote(bucket.spec.url)}")
 
 
 def _warnings(bucket: Bucket) -> Sequence[str]:
@@ -165,36 +181,36 @@ def _abandoned(bucket: Unfinishing) -> Iterator[Unfinished]:
 
 def _abort(bucket: Bucket) -> int:
     if not isinstance(bucket, Unfinishing):
-        print(f"{bucket.spec.url}: the provider removes unfinished uploads itself")
+        show_line(f"{bucket.spec.url}: the provider removes unfinished uploads itself")
         return 0
     old = list(_abandoned(bucket))
     for one in old:
         bucket.abort(one)
-    print(f"{bucket.spec.url}: aborted {units.count(len(old), 'unfinished upload')}")
+    show_line(f"{bucket.spec.url}: aborted {units.count(len(old), 'unfinished upload')}")
     return 0
 
 
 def _enable(bucket: Bucket, *, sure: bool) -> int:
     if bucket.versioning() is Versioning.ENABLED:
-        print(f"{bucket.spec.url}: versioning is enabled already")
+        show_line(f"{bucket.spec.url}: versioning is enabled already")
         return 0
     if not sure:
         if not sys.stdin.isatty():
             raise errors.UsageError(
                 "not a terminal; pass --yes to enable versioning without confirmation"
             )
-        print(
+        show_line(
             f"This enables versioning on the whole bucket of {bucket.spec.url}, for every tool; "
             "all versions are stored and billed."
         )
         if input("Enable versioning? [y/N] ").strip().lower() not in {"y", "yes"}:
-            print("aborted; nothing was changed")
+            show_line("aborted; nothing was changed")
             return errors.EXIT_FAILURE
     bucket.enable_versioning()
-    print(f"{bucket.spec.url}: versioning is now enabled")
+    show_line(f"{bucket.spec.url}: versioning is now enabled")
     found = read_format(bucket)
     if found is not None and found.layout == Layout.PORTABLE.value:
-        print(
+        show_line(
             f"the store stays in the portable layout until: vstorefs migrate {shlex.quote(bucket.spec.url)}"
         )
     return 0

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from vstorefs import errors, units
-from vstorefs.cli.output import show_json, shown_path
+from vstorefs.cli import parts
+from vstorefs.cli.output import show_json, show_line, shown_path
 from vstorefs.control.client import Pages
-from vstorefs.control.history import ShowCost
+from vstorefs.control.history import CostRow, ShowCost
 from vstorefs.state import mounts
+from vstorefs.state.mounts import MountRecord
 from vstorefs.versions.history import selection
 from vstorefs.versions.history.selection import Rule
 
@@ -58,22 +63,21 @@ _COLUMNS = (
     ("versions", "VERSIONS"),
     ("history_bytes", "HISTORY"),
 )
+_NUMBERS = ("files", "deleted", "versions", "head_bytes", "history_bytes")
 
 
 def run(options: argparse.Namespace) -> int:
     """Ask the mount, and print a line for each part."""
     purges = _purges(options)
     record = mounts.mount_of(options.path)
-    inside = mounts.inside(record, options.path)
-    pages = Pages(record, ShowCost(inside, max(0, options.depth), tuple(purges)))
-    rows = list(pages)
-    if not pages.end.files:
+    rows, files = _rows(record, options.path, max(0, options.depth), tuple(purges))
+    if not files:
         raise errors.VstorefsError(
             f"{options.path} has no versions: no such file or directory, now or earlier"
         )
     columns = _COLUMNS if options.history else _COLUMNS[:2]
     found = [
-        {"path": shown_path(options.path, row.path)}
+        {"path": row.path}
         | {key: getattr(row, key) for key, _ in columns}
         | ({"freed": dict(zip(purges, row.freed, strict=True))} if purges else {})
         for row in rows
@@ -83,6 +87,38 @@ def run(options: argparse.Namespace) -> int:
     else:
         _print_table(found, [*(title for _, title in columns), *purges])
     return 0
+
+
+def _rows(
+    record: MountRecord, path: str, depth: int, purges: tuple[str, ...]
+) -> tuple[list[CostRow], int]:
+    """A row for each part, named as somebody would type it, and how many files were looked at."""
+    if not parts.is_above_stores(record, path):
+        return _of_place(record, path, depth, purges)
+    found: list[CostRow] = []
+    wholes: list[CostRow] = []
+    files = 0
+    for place in parts.places(record, path):
+        rows, looked_at = _of_place(record, place, max(0, depth - 1), purges)
+        wholes += [row for row in rows if row.path == place]
+        found += rows
+        files += looked_at
+    return [*(found if depth else ()), _sum(path, wholes)], files
+
+
+def _of_place(
+    record: MountRecord, place: str, depth: int, purges: tuple[str, ...]
+) -> tuple[list[CostRow], int]:
+    pages = Pages(record, ShowCost(mounts.inside(record, place), depth, purges))
+    rows = [msgspec.structs.replace(row, path=shown_path(place, row.path)) for row in pages]
+    return rows, pages.end.files
+
+
+def _sum(path: str, rows: Sequence[CostRow]) -> CostRow:
+    """What all of them take together."""
+    freed = tuple(map(sum, zip(*(row.freed for row in rows), strict=True)))
+    sums = {name: sum(getattr(row, name) for row in rows) for name in _NUMBERS}
+    return msgspec.structs.replace(rows[0], path=path, freed=freed, **sums)
 
 
 def _purges(options: argparse.Namespace) -> list[str]:
@@ -104,7 +140,7 @@ def _print_table(rows: list[dict[str, Any]], titles: list[str]) -> None:
     widths = [max(10, *(len(line[at]) for line in cells)) for at in range(len(titles))]
     for line, path in zip(cells, ["PATH", *(row["path"] for row in rows)], strict=True):
         padded = (cell.rjust(width) for cell, width in zip(line, widths, strict=True))
-        print("  ".join(padded), "", path)
+        show_line(f"{'  '.join(padded)}  {path}")
 
 
 def _cell(key: str, value: int) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from vstorefs import errors, units
 from vstorefs.cli import at, opening
+from vstorefs.cli.output import show_line
 from vstorefs.ledger.opening import choose
 from vstorefs.model import Entry, Key
 from vstorefs.stores.base import Store
@@ -73,7 +74,7 @@ def run(options: argparse.Namespace) -> int:
         for done in _copied(store, entries, options.target):
             count += 1
             size += done.bytes_sent
-    print(f"{units.count(count, 'file')}, {units.size(size)}, exported to {options.target}")
+    show_line(f"{units.count(count, 'file')}, {units.size(size)}, exported to {options.target}")
     return 0
 
 

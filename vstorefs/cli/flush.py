@@ -35,4 +35,7 @@ def run(options: argparse.Namespace) -> int:
             raise errors.VstorefsError(
                 f"{record.mount_point}: {answer.left}; the first: {first.path}: {first.error}"
             )
+    if options.mount is None:
+        for record in mounts.dead():
+            raise errors.VstorefsError(record.why_dead)
     return 0

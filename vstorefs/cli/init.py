@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from vstorefs import errors, projectfile, projectsources
-from vstorefs.cli.output import show_json
+from vstorefs.cli.output import note_line, show_json, show_line
 from vstorefs.stores import registry
 
 DESCRIPTION = "Write a project file, with comments. Asks for its stores, unless they are given."
@@ -93,7 +93,7 @@ def run(options: argparse.Namespace) -> int:
     except errors.UsageError:
         options.file.unlink()
         raise
-    print(
+    show_line(
         f"{options.file} written; mount it with: vstorefs mount -c {shlex.quote(str(options.file))} DIR"
     )
     return 0
@@ -109,7 +109,7 @@ def _given(text: str) -> tuple[str, str]:
 
 def _asked() -> dict[str, str]:
     schemes = ", ".join(f"{scheme}://" for scheme in registry.SCHEMES)
-    print(f"A store is a bucket, container, directory or web root ({schemes}).", file=sys.stderr)
+    note_line(f"A store is a bucket, container, directory or web root ({schemes}).")
     stores: dict[str, str] = {}
     while True:
         url = _ask("URL of a store" if not stores else "another store (empty to finish)", "")
@@ -118,18 +118,19 @@ def _asked() -> dict[str, str]:
         try:
             registry.resolve("store", url, environ=os.environ)
         except errors.UsageError as error:
-            print(error, file=sys.stderr)
+            note_line(str(error))
             continue
         alias = _ask("name of its directory in the mount", f"data{len(stores) + 1}")
         stores[alias] = url
 
 
 def _ask(question: str, default: str) -> str:
-    print(f"{question}{f' [{default}]' if default else ''}: ", end="", file=sys.stderr, flush=True)
+    sys.stderr.write(f"{question}{f' [{default}]' if default else ''}: ")
+    sys.stderr.flush()
     try:
         return input().strip() or default
     except EOFError:
-        print(file=sys.stderr)
+        sys.stderr.write("\n")
         raise errors.UsageError("not a terminal; name the stores with --store NAME=URL") from None
 
 

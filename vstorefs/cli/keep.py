@@ -6,6 +6,7 @@ import argparse
 
 from vstorefs import errors, files
 from vstorefs.cli import projects
+from vstorefs.cli.output import show_line
 
 DESCRIPTION = (
     "Protect a run's inputs and outputs from `vstorefs purge`, on every host of the project."
@@ -32,7 +33,8 @@ def run(options: argparse.Namespace) -> int:
     with projects.ledger_of(projects.chosen(options)) as (ledger, _):
         if options.run_name is None:
             kept = [ledger.find(one) for one in ledger.kept()]
-            print("\n".join(one.label for one in kept) or "no runs are protected")
+            for line in [one.label for one in kept] or ["no runs are protected"]:
+                show_line(line)
             return 0
         found = ledger.find(options.run_name)
         ledger.keep(found.id, files.user_name(), kept=not options.drop)
@@ -41,5 +43,5 @@ def run(options: argparse.Namespace) -> int:
             note = ""
         except errors.StoreError as error:
             note = f"; not yet visible to other hosts: {error.message}"
-    print(f"run {found.label} is {'no longer ' if options.drop else ''}protected{note}")
+    show_line(f"run {found.label} is {'no longer ' if options.drop else ''}protected{note}")
     return 0

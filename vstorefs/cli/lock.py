@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from vstorefs import errors, files
 from vstorefs.cli import projects
+from vstorefs.cli.output import note_line, show_text
 from vstorefs.ledger import lockfile
 
 DESCRIPTION = (
@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
             ledger.send()
         except errors.StoreError as error:
             _note(f"not yet visible to other hosts that the run is protected: {error.message}")
-    print(text, end="")
+    show_text(text)
     unknown = [one for one in lockfile.locked_inputs(whole) if one.content.hashes is None]
     for one in unknown:
         _note(
@@ -52,4 +52,4 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _note(text: str) -> None:
-    print(f"vstorefs: {text}", file=sys.stderr)
+    note_line(f"vstorefs: {text}")

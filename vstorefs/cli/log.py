@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 import heapq
 import json
-import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
 
 import msgspec
 
 from vstorefs import errors, units
-from vstorefs.cli.output import show_json, shown_path
+from vstorefs.cli import parts
+from vstorefs.cli.output import show_json, show_line, show_text, shown_path
 from vstorefs.cli.versionfiles import history_of
 from vstorefs.control.client import Pages
 from vstorefs.control.history import LogRow, ShowLog
@@ -65,7 +65,7 @@ def _print_file(options: argparse.Namespace, path: str) -> bool:
     if options.json:
         show_json(msgspec.to_builtins(versions))
     else:
-        print(table(versions), end="")
+        show_text(table(versions))
     return True
 
 
@@ -75,43 +75,52 @@ class _Rows:
     def __init__(self, path: str, limit: int | None) -> None:
         self._path = path
         record = mounts.mount_of(path)
-        self._pages = Pages(record, ShowLog(mounts.inside(record, path), limit))
+        self._pages = {
+            place: Pages(record, ShowLog(mounts.inside(record, place), limit))
+            for place in parts.places(record, path)
+        }
 
     def __iter__(self) -> Iterator[LogRow]:
-        for row in self._pages:
-            yield msgspec.structs.replace(row, path=shown_path(self._path, row.path))
+        found = [_named(place, pages) for place, pages in self._pages.items()]
+        return heapq.merge(*found, key=lambda row: row.time)
 
     def check(self) -> None:
         """Raises: VstorefsError where there is nothing of that name."""
-        if not self._pages.end.files:
+        if not any(pages.end.files for pages in self._pages.values()):
             raise errors.VstorefsError(
                 f"{self._path} has no versions: no such file, now or earlier"
             )
+
+
+def _named(place: str, rows: Iterable[LogRow]) -> Iterator[LogRow]:
+    """The rows of one place, with their paths as somebody would type them."""
+    for row in rows:
+        yield msgspec.structs.replace(row, path=shown_path(place, row.path))
 
 
 def _print_json(rows: Iterable[LogRow]) -> None:
     """A list, printed as it comes: it may be long."""
     before = "[\n"
     for row in rows:
-        sys.stdout.write(before + json.dumps(msgspec.to_builtins(row), sort_keys=True))
+        show_text(before + json.dumps(msgspec.to_builtins(row), sort_keys=True))
         before = ",\n"
-    print("[]" if before == "[\n" else "\n]")
+    show_text("[]\n" if before == "[\n" else "\n]\n")
 
 
 def _print_lines(rows: Iterable[LogRow]) -> None:
     for number, row in enumerate(rows):
         if number == 0:
-            print(f"{'TIME (UTC)':23}  {'SIZE':>12}  {'SHA256':12}  {'ID':12}  PATH")
+            show_line(f"{'TIME (UTC)':23}  {'SIZE':>12}  {'SHA256':12}  {'ID':12}  PATH")
         deleted = row.kind == VersionKind.TOMBSTONE.value
         marks = marks_text(row.marks, is_head=row.is_head)
-        print(
+        cells = (
             f"{units.moment_of(row.time):23}",
             f"{'deleted' if deleted else row.size:>12}",
             f"{(row.sha256 or '-')[:12]:12}",
             f"{label(row.id):12}",
             row.path + (f"  ({marks})" if marks else ""),
-            sep="  ",
         )
+        show_line("  ".join(cells))
 
 
 def _count(text: str) -> int:

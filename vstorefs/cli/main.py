@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
 from vstorefs import __version__, errors
 from vstorefs.cli import ids
+from vstorefs.cli.output import note_line
 
 COMMANDS = {
     "init": "write a project file",
@@ -61,6 +63,7 @@ vstorefs help            all commands
 vstorefs help COMMAND    more about one, with examples
 """
 _ALSO = {"unmount": "umount"}
+_NO_READER = 128 + signal.SIGPIPE
 _FORMAT = argparse.RawDescriptionHelpFormatter
 
 
@@ -108,19 +111,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; gives the exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given:
-        print(_SHORT, end="", file=sys.stderr)
+        sys.stderr.write(_SHORT)
         return errors.EXIT_USAGE
     try:
-        return _run(_led_on(given))
+        try:
+            return _run(_led_on(given))
+        finally:
+            # What stands in the buffer still may meet a reader that has gone.
+            sys.stdout.flush()
     except errors.VstorefsError as error:
-        print(f"vstorefs: {error}", file=sys.stderr)
+        note_line(f"vstorefs: {error}")
         return errors.to_exit_status(error)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # Whoever read the output has seen enough.
+        # Whoever read the output has seen enough. Others are ended by the signal, with this status in a shell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return _NO_READER
 
 
 def _run(arguments: Sequence[str]) -> int:

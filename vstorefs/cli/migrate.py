@@ -7,6 +7,7 @@ import sys
 
 from vstorefs import errors, units
 from vstorefs.cli import opening
+from vstorefs.cli.output import show_line
 from vstorefs.model import Capabilities
 from vstorefs.versions.layouts.migrate import WAIT_S, Migration
 from vstorefs.versions.layouts.portable import PortableStore
@@ -56,12 +57,12 @@ def run(options: argparse.Namespace) -> int:
         for moved in done:
             paths, made, lost = paths + 1, made + moved.made, lost + moved.lost
             if moved.lost:
-                print(
+                show_line(
                     f"{moved.path}: {units.count(moved.lost, 'version has', 'versions have')} no content any more, "
                     "as another tool replaced the plain key; the records stay in .vstorefs/history/"
                 )
     would = "would make" if options.dry_run else "made"
-    print(
+    show_line(
         f"{units.count(paths, 'file')}: {would} {units.count(made, 'version')}; {lost} cannot be kept"
     )
     return 0

@@ -13,8 +13,11 @@ from pathlib import Path
 
 from vstorefs import errors, logs, projectsources
 from vstorefs.cli import at, folders
+from vstorefs.cli.output import note_line, show_line
+from vstorefs.control import client
+from vstorefs.control.status import ShowStatus
 from vstorefs.ledger import lockfile
-from vstorefs.ledger.opening import Chosen
+from vstorefs.ledger.opening import PROJECT_FILE, Chosen
 from vstorefs.moments import to_text
 from vstorefs.project import Project
 from vstorefs.state import mounts
@@ -97,6 +100,10 @@ def run(options: argparse.Namespace) -> int:
         raise errors.UsageError(
             "give a URL and a directory, or a directory and -c FILE; see vstorefs mount --help"
         )
+    _see_that_dir_is_one(options)
+    if options.locked is not None and len(options.where) == 1 and options.config is None:
+        # A lock file is of a project; in a project's directory that is the one which is meant, as for `vstorefs run`.
+        options.config = Path(PROJECT_FILE) if Path(PROJECT_FILE).is_file() else None
     point = Path(os.path.abspath(Path(options.where[-1]).expanduser()))  # noqa: PTH100 — a dead mount cannot be resolved
     if options.ready_fd is not None:
         return _serve(options, point)
@@ -120,6 +127,24 @@ def run(options: argparse.Namespace) -> int:
         if made:
             point.rmdir()
         raise
+
+
+def _see_that_dir_is_one(options: argparse.Namespace) -> None:
+    """The last word is the mount point, unless it was left out. Raises: UsageError."""
+    last = options.where[-1]
+    if "://" not in last:
+        return
+    if len(options.where) == 2:
+        raise errors.UsageError(
+            f"DIR must be a directory, and {last} is a URL; for several stores, write a project file: vstorefs init"
+        )
+    if options.config is not None:
+        raise errors.UsageError(
+            f"DIR is missing, and -c FILE takes no URL; type: vstorefs mount -c {options.config} DIR"
+        )
+    raise errors.UsageError(
+        f"DIR is missing, the directory to mount on; type: vstorefs mount {last} ~/data"
+    )
 
 
 def _lock(options: argparse.Namespace, what: Project) -> Lock | None:
@@ -228,10 +253,7 @@ def _serve(options: argparse.Namespace, point: Path, what: Project | None = None
             os.write(options.ready_fd, b"\n" + notes.encode())
             os.close(options.ready_fd)
         else:
-            print(
-                f"mounted on {point}{_then(options)}; unmount with Ctrl-C or: {_end(point)}",
-                file=sys.stderr,
-            )
+            note_line(f"mounted on {point}{_then(options)}; unmount with Ctrl-C or: {_end(point)}")
 
     try:
         front.run(
@@ -292,22 +314,35 @@ def _in_background(options: argparse.Namespace, point: Path, what: Project) -> i
         return status or errors.EXIT_FAILURE
     process.stderr.close()
     names = ", ".join(spec.url for spec in what.stores)
-    print(f"{names} is mounted on {point}{_then(options)}")
+    show_line(f"{names} is mounted on {point}{_then(options)}")
     for note in said.decode().split("\n"):
         if note:
-            print(f"note: {note}")
-    print(f"log: {file}")
-    again = (
-        ""
-        if options.at is not None
-        else f"copy a file there twice and look into {point}/.versions/; "
+            show_line(f"note: {note}")
+    show_line(f"log: {file}")
+    show_line(
+        f"try: ls {shlex.quote(str(point))}; {_to_try(options, point)}unmount with: {_end(point)}"
     )
-    print(f"try: ls {shlex.quote(str(point))}; {again}unmount with: {_end(point)}")
     return 0
 
 
 def _end(point: Path) -> str:
     return f"vstorefs umount {shlex.quote(str(point))}"
+
+
+def _to_try(options: argparse.Namespace, point: Path) -> str:
+    """What shows the versions of a file; empty where nothing can be written."""
+    if options.read_only or options.at is not None or options.locked is not None:
+        return ""
+    try:
+        record = mounts.mount_of(str(point))
+        status = client.ask(record, ShowStatus())
+    except errors.VstorefsError:
+        return ""
+    for store in status.stores:
+        if store.state == "ok":
+            folder = point if record.project.single else point / store.alias
+            return f"copy a file to {folder} twice and look into {folder}/.versions/; "
+    return ""
 
 
 def _moment(options: argparse.Namespace, what: Project) -> int:

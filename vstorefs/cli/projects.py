@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from vstorefs.cli.output import note_line
 from vstorefs.control.exchange import exchange
 from vstorefs.ledger.ledger import Ledger
 from vstorefs.ledger.opening import Chosen, choose, opened_with_state
@@ -61,8 +61,7 @@ def ledger_of(found: Chosen) -> Iterator[tuple[Ledger, State]]:
     with opened_with_state(found) as (ledger, state):
         why = exchange(found, ledger)
         if why:
-            print(
-                f"vstorefs: cannot sync with the default store, the list may be incomplete: {why}",
-                file=sys.stderr,
+            note_line(
+                f"vstorefs: cannot sync with the default store, the list may be incomplete: {why}"
             )
         yield ledger, state

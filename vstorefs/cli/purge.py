@@ -11,6 +11,7 @@ from pathlib import Path
 
 from vstorefs import errors, files, units
 from vstorefs.cli import histories, projects
+from vstorefs.cli.output import note_line, show_line
 from vstorefs.cli.progress import ProgressLine
 from vstorefs.clock import SystemClock
 from vstorefs.control import client
@@ -75,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
     rows = histories.versions(found, wanted)
     _see_that_ids_are_clear(rows, wanted)
     if not rows:
-        print("nothing to purge")
+        show_line("nothing to purge")
         return 0
     _show(rows)
     _see_that_nothing_is_needed(
@@ -127,7 +128,7 @@ def _see_that_nothing_is_needed(
         why = needed(store, key, VersionId(row.id), Token(row.token or ""))
         if why is not None:
             reasons += 1
-            print(f"{row.path}: version {_label(row)} is protected: {why}", file=sys.stderr)
+            note_line(f"{row.path}: version {_label(row)} is protected: {why}")
     if reasons and not allowed:
         raise errors.VstorefsError(
             f"{units.count(reasons, 'version is', 'versions are')} protected; nothing was deleted; "
@@ -139,13 +140,15 @@ def _show(rows: Sequence[ChosenVersion]) -> None:
     width = max(len(row.path) for row in rows)
     for row in rows:
         time = units.moment_of(row.time)
-        print(f"{row.path:{width}}  {time}  {_label(row)}  {row.size:>14}{_remarks(row)}".rstrip())
+        show_line(
+            f"{row.path:{width}}  {time}  {_label(row)}  {row.size:>14}{_remarks(row)}".rstrip()
+        )
     files = len({row.path for row in rows})
     size = sum(row.size for row in rows)
-    print(f"{_count(rows)} of {units.count(files, 'file')}, {units.size(size)}")
+    show_line(f"{_count(rows)} of {units.count(files, 'file')}, {units.size(size)}")
     heads = sum(bool(row.is_head) for row in rows)
     if heads:
-        print(
+        show_line(
             f"including {units.count(heads, 'current version, whose file is', 'current versions, whose files are')} "
             "deleted first"
         )
@@ -188,18 +191,18 @@ def _delete(path: Path) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        print(f"{path}: cannot delete: {error.strerror}", file=sys.stderr)
+        note_line(f"{path}: cannot delete: {error.strerror}")
 
 
 def _tell(rows: Sequence[ChosenVersion], outcomes: Sequence[PurgeOutcome]) -> int:
     failed = {(one.path, one.id) for one in outcomes if one.error}
     for one in outcomes:
         if one.error:
-            print(f"{one.path}: {label(one.id)}: not purged: {one.error}", file=sys.stderr)
+            note_line(f"{one.path}: {label(one.id)}: not purged: {one.error}")
         elif one.kept:
-            print(f"{one.path}: {label(one.id)}: content kept, {one.kept} shares it")
+            show_line(f"{one.path}: {label(one.id)}: content kept, {one.kept} shares it")
     gone = [row for row in rows if (row.path, row.id) not in failed]
-    print(f"purged {_count(gone)}, {units.size(sum(row.size for row in gone))}")
+    show_line(f"purged {_count(gone)}, {units.size(sum(row.size for row in gone))}")
     return errors.EXIT_FAILURE if failed else 0
 
 

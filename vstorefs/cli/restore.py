@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
@@ -15,7 +14,7 @@ import msgspec
 
 from vstorefs import errors, units
 from vstorefs.cli import points
-from vstorefs.cli.output import shown_path
+from vstorefs.cli.output import note_line, show_line, shown_path
 from vstorefs.cli.versionfiles import history_of, version_file
 from vstorefs.control.client import Pages
 from vstorefs.control.history import Restore, RestoreRow
@@ -155,13 +154,13 @@ def _tell(rows: Iterator[RestoreRow], to: str) -> Counter[str]:
         size += row.size or 0
         path = shown_path(to, row.path)
         if row.error:
-            print(f"{path}: not restored: {row.error}", file=sys.stderr)
+            note_line(f"{path}: not restored: {row.error}")
         elif row.outcome == Action.LOST.value:
-            print(f"{path}: its content is no longer in the store", file=sys.stderr)
+            note_line(f"{path}: its content is no longer in the store")
         else:
-            print(f"{row.outcome:11}  {path}{_origin(row)}")
+            show_line(f"{row.outcome:11}  {path}{_origin(row)}")
         if number % _EVERY == 0:
-            print(f"{units.count(number, 'file')}, {units.size(size)}", file=sys.stderr)
+            note_line(f"{units.count(number, 'file')}, {units.size(size)}")
     return counts
 
 
@@ -177,4 +176,4 @@ def _summary(counts: Counter[str], *, dry_run: bool) -> None:
     told += [f"{counts['failed']} failed"] if counts["failed"] else []
     left = " (--delete deletes files that did not exist then)" if counts[Action.LEFT.value] else ""
     would = "dry run, nothing was changed: " if dry_run else ""
-    print(f"{would}{', '.join(told) or 'nothing existed then'}{left}")
+    show_line(f"{would}{', '.join(told) or 'nothing existed then'}{left}")

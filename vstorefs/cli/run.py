@@ -14,6 +14,7 @@ from pathlib import Path
 
 from vstorefs import errors, projectsources, units
 from vstorefs.cli import supervising
+from vstorefs.cli.output import note_line
 from vstorefs.control import recording
 from vstorefs.control.runs import RunEnded
 from vstorefs.ledger.opening import PROJECT_FILE, choose
@@ -72,7 +73,7 @@ def _end(record: MountRecord, run_id: str, status: int) -> None:
     try:
         answer = recording.end(record, run_id, status)
     except errors.VstorefsError as failure:
-        print(f"vstorefs: {failure}", file=sys.stderr)
+        note_line(f"vstorefs: {failure}")
         return
     _tell(answer)
 
@@ -84,19 +85,15 @@ def _shown_by(name: str) -> str:
 
 def _tell(answer: RunEnded) -> None:
     for warning in answer.warnings:
-        print(f"vstorefs: {warning}", file=sys.stderr)
+        note_line(f"vstorefs: {warning}")
     about = answer.run
-    print(
+    note_line(
         f"vstorefs: run {about.id[:12]}: {units.count(about.inputs, 'input')}, "
         f"{units.count(about.outputs, 'output')}, {units.count(about.warnings, 'warning')}; "
-        f"vstorefs show {_shown_by(about.name) or about.id[:12]}",
-        file=sys.stderr,
+        f"vstorefs show {_shown_by(about.name) or about.id[:12]}"
     )
     if answer.waiting:
-        print(
-            f"vstorefs: the record is on this host only, so far: {answer.why}",
-            file=sys.stderr,
-        )
+        note_line(f"vstorefs: the record is on this host only, so far: {answer.why}")
 
 
 @contextmanager
@@ -130,6 +127,7 @@ def _present(options: argparse.Namespace) -> MountRecord | None:
         return None
     if options.mount is not None:
         point = os.path.abspath(Path(options.mount).expanduser())  # noqa: PTH100
+        mounts.refuse_dead(point)
         return _of_config(mounts.find(point), options.config)
     return choose(os.environ, config=options.config).mount
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from vstorefs import errors, units
 from vstorefs.cli import projects
-from vstorefs.cli.output import show_json, show_table
+from vstorefs.cli.output import show_json, show_line, show_table
 from vstorefs.ledger.manifest import SHORT_ID, Run
 
 DESCRIPTION = (
@@ -55,12 +55,12 @@ def run(options: argparse.Namespace) -> int:
         show_json([about(one) for one in found])
     elif not found:
         like = f" that matches {options.search!r}" if options.search else ""
-        print(f"no recorded runs of {projects.name_of(chosen)}{like}")
+        show_line(f"no recorded runs of {projects.name_of(chosen)}{like}")
     else:
         show_table(_HEADER, [_row(one) for one in found])
         for one in found:
             for text in one.warning_texts:
-                print(f"{_MARK} {one.label}: {text}")
+                show_line(f"{_MARK} {one.label}: {text}")
     return 0
 
 

@@ -8,10 +8,10 @@ from datetime import datetime
 
 from vstorefs import units
 from vstorefs.cli import projects
+from vstorefs.cli.output import show_line, show_text
 from vstorefs.cli.runs import status
 from vstorefs.ledger import changes, manifest
 from vstorefs.ledger.manifest import Input, Manifest, Output, Seen
-from vstorefs.logs import visible
 
 DESCRIPTION = "Show a run: its inputs with versions and hashes, warnings about changed inputs, and its outputs."
 EXAMPLES = """\
@@ -35,31 +35,35 @@ def run(options: argparse.Namespace) -> int:
     """Find it and print it."""
     with projects.ledger_of(projects.chosen(options)) as (ledger, _):
         whole = ledger.manifest(ledger.find(options.run_name))
-    print(manifest.encode(whole).decode() if options.json else _text(whole), end="")
+    if options.json:
+        show_text(manifest.encode(whole).decode())
+        return 0
+    for line in _lines(whole):
+        show_line(line)
     return 0
 
 
-def _text(whole: Manifest) -> str:
+def _lines(whole: Manifest) -> list[str]:
     one = whole.run
     lines = [
-        f"run {one.id}" + (f"  {visible(one.name)}" if one.name else ""),
+        f"run {one.id}" + (f"  {one.name}" if one.name else ""),
         f"  {status(one)}, started {_time(one.started)}"
         + (f", ended {_time(one.ended)}" if one.ended is not None else ""),
         f"  by {one.user} on {one.host}, in {one.mount_point}",
     ]
     if one.command:
-        lines += [f"  command    {visible(shlex.join(one.command))}", f"  directory  {one.folder}"]
+        lines += [f"  command    {shlex.join(one.command)}", f"  directory  {one.folder}"]
     if one.commit:
         lines.append(f"  commit     {one.commit}")
     for warning in whole.warnings:
         lines.append(f"! {changes.line(warning)}")
     lines.append(f"inputs: {len(whole.inputs)}")
     for use in whole.inputs:
-        lines += [f"  {visible(use.place.shown)}{_remarks(use)}", *_content(use.content)]
+        lines += [f"  {use.place.shown}{_remarks(use)}", *_content(use.content)]
     lines.append(f"outputs: {len(whole.outputs)}")
     for output in whole.outputs:
-        lines += [f"  {visible(output.place.shown)}{_made(output)}", *_content(output.content)]
-    return "\n".join(lines) + "\n"
+        lines += [f"  {output.place.shown}{_made(output)}", *_content(output.content)]
+    return lines
 
 
 def _remarks(use: Input) -> str:

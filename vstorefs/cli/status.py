@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from vstorefs import errors, units
-from vstorefs.cli.output import show_json
+from vstorefs.cli.output import show_json, show_line
 from vstorefs.control import client
 from vstorefs.control.status import LedgerStatus, Marked, MountStatus, ShowStatus, Unshown
 from vstorefs.state import mounts
@@ -32,15 +33,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Ask every mount and print what it says."""
-    records = [mounts.mount_of(options.mount)] if options.mount is not None else mounts.living()
-    found = [(record, _ask(record)) for record in records]
+    if options.mount is not None:
+        record = mounts.mount_of(options.mount)
+        found = [(record, _ask(record))]
+    else:
+        found = [(record, _ask(record)) for record in mounts.living()]
+        found += [(record, record.why_dead) for record in mounts.dead()]
     if options.json:
         show_json([_object(record, status) for record, status in found])
     elif not found:
-        print("no mounts")
+        show_line("no mounts")
     for record, status in [] if options.json else found:
-        print(f"{record.mount_point}  (process {record.pid})")
-        print("\n".join(f"  {line}" for line in _lines(record, status)))
+        show_line(f"{record.mount_point}  (process {record.pid})")
+        for line in _lines(record, status):
+            show_line(f"  {line}")
     return errors.EXIT_FAILURE if any(isinstance(one, str) for _, one in found) else 0
 
 
@@ -58,14 +64,16 @@ def _object(record: MountRecord, status: MountStatus | str) -> dict[str, Any]:
     if isinstance(status, str):
         about |= {"ok": False, "error": status}
     else:
-        about |= {"ok": True} | msgspec.to_builtins(status)
+        about |= {"ok": True, "problems": _problems(record, status)}
+        about |= msgspec.to_builtins(status)
     return about | {"log_file": record.log_file}
 
 
 def _lines(record: MountRecord, status: MountStatus | str) -> list[str]:
     if isinstance(status, str):
         return [status]
-    lines = [f"read-only, as of {status.at}"] if status.at else []
+    lines = _problems(record, status)
+    lines += [f"read-only, as of {status.at}"] if status.at else []
     for store in status.stores:
         why = f": {store.why}" if store.why else ""
         lines.append(f"store {store.alias}: {store.url}  {store.state}{why}")
@@ -92,6 +100,21 @@ def _lines(record: MountRecord, status: MountStatus | str) -> list[str]:
             f"  {change.operation} {change.path}, pending for {units.duration(change.waiting_s)}{error}"
         )
     return lines
+
+
+def _problems(record: MountRecord, status: MountStatus) -> list[str]:
+    """What was taken away from under a mount that goes on all the same."""
+    problems = []
+    if not (Path(record.state_dir) / "lmdb" / "data.mdb").exists():
+        problems.append(
+            f"its state in {record.state_dir} was removed: changes that are pending when the mount ends are lost; "
+            f"type: vstorefs umount {record.mount_point}, and mount again"
+        )
+    if not status.cache.file_bytes:
+        problems.append(
+            f"its cache in {status.cache.dir} was removed: nothing stays cached until it is mounted again"
+        )
+    return problems
 
 
 def _conflicts(marked: tuple[Marked, ...]) -> list[str]:

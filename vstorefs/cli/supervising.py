@@ -14,10 +14,10 @@ import ctypes
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 
 from vstorefs import errors
+from vstorefs.cli.output import note_line
 
 _SET_CHILD_SUBREAPER = 36
 _FROM_KERNEL = 0x80
@@ -53,10 +53,10 @@ def supervise(command: Sequence[str], environ: Mapping[str, str]) -> int:
             preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, before),  # noqa: PLW1509 — one thread only
         )
     except FileNotFoundError:
-        print(f"vstorefs: command not found: {command[0]}", file=sys.stderr)
+        note_line(f"vstorefs: command not found: {command[0]}")
         return _NOT_FOUND
     except OSError as error:
-        print(f"vstorefs: cannot run {command[0]!r}: {error.strerror}", file=sys.stderr)
+        note_line(f"vstorefs: cannot run {command[0]!r}: {error.strerror}")
         return _NOT_RUNNABLE
     status = _watch(process.pid, watched)
     # ^C ends the wait for what follows; other signals must not leave a mount behind.
@@ -73,9 +73,8 @@ def _watch(command: int, watched: set[signal.Signals]) -> int:
         if ended is not None:
             status = ended
             if not is_last:
-                print(
-                    "vstorefs: the command has ended; waiting for its background processes (Ctrl-C stops waiting)",
-                    file=sys.stderr,
+                note_line(
+                    "vstorefs: the command has ended; waiting for its background processes (Ctrl-C stops waiting)"
                 )
         if is_last:
             return status if status is not None else 0

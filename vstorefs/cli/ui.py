@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from vstorefs.cli import projects
+from vstorefs.cli.output import show_line
 
 DESCRIPTION = (
     "Show the project's runs, warnings, files' histories and mounts in a browser on this machine. Each URL is valid "
@@ -41,4 +42,4 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _tell(address: str) -> None:
-    print(f"Open {address} (valid once). Ctrl-C stops the server.", flush=True)
+    show_line(f"Open {address} (valid once). Ctrl-C stops the server.", at_once=True)

@@ -6,11 +6,11 @@ import argparse
 import os
 import shutil
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 from vstorefs import errors, files
+from vstorefs.cli.output import note_line, show_line
 from vstorefs.control import client
 from vstorefs.control.status import Drain
 from vstorefs.state import mounts
@@ -52,10 +52,7 @@ def run(options: argparse.Namespace) -> int:
         )
     _await_end(record)
     if waiting:
-        print(
-            f"vstorefs: {waiting}; they are queued, and the next mount uploads them",
-            file=sys.stderr,
-        )
+        note_line(f"vstorefs: {waiting}; they are queued, and the next mount uploads them")
     return 0
 
 
@@ -84,7 +81,8 @@ def _without_process(point: str) -> int:
     except OSError as error:
         if error.errno is not None and not isinstance(error, FileNotFoundError | PermissionError):
             subprocess.run(["fusermount3", "-u", "-z", point], check=False, capture_output=True)
-            print(
+            mounts.remove(point)
+            show_line(
                 f"{point}: unmounted; its process had died, and the next mount uploads pending changes"
             )
             return 0

@@ -9,7 +9,7 @@ from dataclasses import asdict
 
 from vstorefs import errors
 from vstorefs.cli import contents, opening
-from vstorefs.cli.output import show_json
+from vstorefs.cli.output import show_json, show_line
 from vstorefs.state.journal import Journal
 from vstorefs.stores.local.store import LocalStore
 from vstorefs.stores.registry import is_local, is_object_store
@@ -71,9 +71,9 @@ def _structure(options: argparse.Namespace) -> int:
     if options.json:
         show_json([asdict(problem) for problem in problems])
     for problem in [] if options.json else problems:
-        print(f"{problem.where}: {problem.what}")
+        show_line(f"{problem.where}: {problem.what}")
     if not problems and not options.json:
-        print(f"{options.url}: no errors were found")
+        show_line(f"{options.url}: no errors were found")
     return errors.EXIT_FAILURE if problems else 0
 
 

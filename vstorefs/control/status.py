@@ -20,7 +20,7 @@ class StoreStatus(msgspec.Struct, frozen=True):
 
 
 class CacheStatus(msgspec.Struct, frozen=True):
-    """The cache that the mount uses, and others too."""
+    """The cache that the mount uses, and others too; `file_bytes` is 0 where its file was removed."""
 
     dir: str
     limit_bytes: int

@@ -42,20 +42,27 @@ def choose(
     url: str | None = None,
     state_dir: Path | None = None,
 ) -> Chosen:
-    """The project that is meant: of a project file, of one store, or of a path. Raises: UsageError."""
+    """The project that is meant: of a project file, of one store, or of a path.
+
+    Raises: UsageError; VstorefsError where the mount that holds the path has died.
+    """
     if config is not None:
         return _of_project(projectsources.load(config, environ), state_dir, environ)
     if url is not None:
         return _of_project(projectsources.for_url(url, environ), state_dir, environ)
     if path is not None:
-        record = mounts.find(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100 — not through links
+        absolute = os.path.abspath(Path(path).expanduser())  # noqa: PTH100 — not through links
+        record = mounts.find(absolute)
         if record is None:
+            mounts.refuse_dead(absolute)
             raise errors.UsageError(
                 f"{path} is not in a vstorefs mount of yours, and no project file was named with -c; "
                 "`vstorefs status` lists your mounts"
             )
         return _of_mount(record)
     record = mounts.find(str(Path.cwd()))
+    if record is None:
+        mounts.refuse_dead(str(Path.cwd()))
     living = mounts.living()
     if record is not None or len(living) == 1:
         return _of_mount(record or living[0])

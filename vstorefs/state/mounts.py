@@ -1,6 +1,7 @@
-"""Which mounts live on this machine, for the command line.
+"""Which mounts live on this machine, and which have died, for the command line.
 
-One small file per mount, in the user's runtime directory.
+One small file per mount, in the user's runtime directory. A process that was killed leaves its file behind, and in the
+kernel a mount that answers with errors; the file is swept when that has been unmounted.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from vstorefs import errors, files
 
 if TYPE_CHECKING:
     from vstorefs.project import Project
+
+_KIND = "fuse.vstorefs"
+"""What the kernel calls the type of our mounts."""
 
 
 class MountRecord(msgspec.Struct, frozen=True):
@@ -49,6 +53,14 @@ class MountRecord(msgspec.Struct, frozen=True):
                 f"the mount on {self.mount_point} was started by another vstorefs, which describes its stores "
                 f"otherwise: unmount and mount again, or use the matching vstorefs ({error})"
             ) from error
+
+    @property
+    def why_dead(self) -> str:
+        """What there is to say of it, and to do, when its process has died."""
+        return (
+            f"the process of the mount on {self.mount_point} died; type: vstorefs umount {self.mount_point}, and mount "
+            "again, which uploads pending changes"
+        )
 
 
 def encoded(project: Project) -> msgspec.Raw:
@@ -108,35 +120,62 @@ def remove(mount_point: str) -> None:
 
 
 def living() -> list[MountRecord]:
-    """All mounts whose process lives; what is left of others is swept."""
-    records = []
-    for file in sorted(runtime_dir().glob("*.json")):
-        try:
-            record = msgspec.json.decode(file.read_bytes(), type=MountRecord)
-        except (OSError, msgspec.MsgspecError):
+    """All mounts whose process lives."""
+    return [record for record in _records() if _lives(record)]
+
+
+def dead() -> list[MountRecord]:
+    """All mounts whose process has died, and that nobody has unmounted since; what is left of others is swept."""
+    found = []
+    for record in _records():
+        if _lives(record):
             continue
-        if files.process_start(record.pid) == record.start:
-            records.append(record)
+        if files.is_mounted(record.mount_point, _KIND):
+            found.append(record)
         else:
             remove(record.mount_point)
+    return found
+
+
+def _records() -> list[MountRecord]:
+    records = []
+    for file in sorted(runtime_dir().glob("*.json")):
+        with contextlib.suppress(OSError, msgspec.MsgspecError):
+            records.append(msgspec.json.decode(file.read_bytes(), type=MountRecord))
     return records
 
 
+def _lives(record: MountRecord) -> bool:
+    return files.process_start(record.pid) == record.start
+
+
+def refuse_dead(path: str) -> None:
+    """Raises: VstorefsError, saying what to type, where the mount on `path`, or that holds it, has died."""
+    record = _holding(path, dead())
+    if record is not None:
+        raise errors.VstorefsError(record.why_dead)
+
+
 def find(path: str) -> MountRecord | None:
-    """The mount that is on `path`, or that holds it."""
+    """The living mount that is on `path`, or that holds it."""
+    return _holding(path, living())
+
+
+def _holding(path: str, records: list[MountRecord]) -> MountRecord | None:
     holding = [
         record
-        for record in living()
+        for record in records
         if path == record.mount_point or path.startswith(record.mount_point.rstrip("/") + "/")
     ]
     return max(holding, key=lambda record: len(record.mount_point), default=None)
 
 
 def mount_of(path: str) -> MountRecord:
-    """The mount that is on a path or holds it. Raises: VstorefsError where there is none."""
+    """The mount that is on a path or holds it. Raises: VstorefsError where there is none, or it has died."""
     absolute = os.path.abspath(Path(path).expanduser())  # noqa: PTH100 — without following links into a mount
     record = find(absolute)
     if record is None:
+        refuse_dead(absolute)
         raise errors.VstorefsError(
             f"{absolute} is not in a vstorefs mount of yours; `vstorefs status` lists those that there are"
         )

@@ -22,7 +22,7 @@ from vstorefs.ledger import manifest
 from vstorefs.logs import visible
 from vstorefs.versions.history.texts import marks_text
 from vstorefs.web import texts
-from vstorefs.web.pages import history, mounts, run, runs, warnings
+from vstorefs.web.pages import directory, history, mounts, run, runs, warnings
 from vstorefs.web.paging import number_of
 from vstorefs.web.security import ENTRY, Door, Guard
 from vstorefs.web.site import Site
@@ -102,18 +102,21 @@ class _Routes:
         return Response(data, media_type="application/json")
 
     def file(self, request: Request) -> Response:
-        """A file's history."""
+        """A file's history, or what is below a directory."""
         query = request.query_params
-        path = query.get("path", "")
+        path = query.get("path", "").rstrip("/")
         if not path:
             return self._page("find.html", stores=self._site.project.stores)
-        found = history.show(
-            self._site,
-            path,
-            number=number_of(query.get("page", "")),
-            old=query.get("old", ""),
-            new=query.get("new", ""),
-        )
+        number = number_of(query.get("page", ""))
+        try:
+            found = history.show(
+                self._site, path, number=number, old=query.get("old", ""), new=query.get("new", "")
+            )
+        except errors.NotFound:
+            listed = directory.show(self._site, path, number=number)
+            if listed is None:
+                raise
+            return self._page("directory.html", page=listed)
         return self._page("file.html", page=found)
 
     def mounts(self, request: Request) -> Response:

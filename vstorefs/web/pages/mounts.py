@@ -29,8 +29,9 @@ class MountRow:
 
 
 def show() -> list[MountRow]:
-    """Every mount of this user that lives."""
-    return [_row(record) for record in mounts.living()]
+    """Every mount of this user, those too whose process has died."""
+    living = [_row(record) for record in mounts.living()]
+    return living + [MountRow(record, None, record.why_dead) for record in mounts.dead()]
 
 
 def _row(record: MountRecord) -> MountRow:
