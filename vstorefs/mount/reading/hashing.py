@@ -90,8 +90,8 @@ class Hashing:
 
     async def finished(self) -> None:
         """Wait for the hashes that need no reader any more."""
-        for prefix, job in list(self._jobs.items()):
-            transfer = self._followed[prefix]
+        under_way = [(job, self._followed[prefix]) for prefix, job in self._jobs.items()]
+        for job, transfer in under_way:
             if transfer.readers == 0 or transfer.frontier >= transfer.chunks:
                 await job.done.wait()
         # Whoever follows a job learns of its end in the same turn of the loop as this.

@@ -7,7 +7,21 @@ take comes with its report and is kept in `inline`, a few at a time.
 
 `frontier` counts the chunks from the start that have arrived without a gap: what a hash can go
 through. While a content is hashed, chunks asked for in line are pinned in the cache until the
-hasher has passed them; when pinned chunks fill a quarter of the cache, further ones wait.
+hasher has passed them; when unhashed chunks fill a quarter of the cache, further ones wait.
+
+Who waits for whom, so that what waits is always given back, in this order:
+
+1. room in the cache: pins take at most half of it, over all contents; a chunk beyond that comes
+   without a pin, and the hasher reads it again where it is gone. No read waits for an eviction;
+2. hashing backlog: a fetch waits for a hasher only while that hasher has something to go through. A
+   hasher lets go of what it has passed, and says so, before it waits, so a fetch that it waits for
+   never waits for it;
+3. worker threads: a hash has a thread of its own, so none that fetches is occupied by one that waits;
+4. requests in flight: a fetch takes its place at the store after it has waited for 2, and its worker
+   waits for the store only.
+
+What is brought in ahead of readers is at most half of the cache too, shared by the contents that
+are read at the moment: more would evict what another reader is about to need.
 
 A view of the cache holds a read transaction: it ends on the loop's next turn, when the reply has
 been written.
@@ -38,6 +52,7 @@ _INLINE_CHUNKS = 64
 _TRIES = 4
 _VERIFIED_CHUNKS = 200_000
 _NOTED_CHUNKS = 256
+_AT_THE_MOMENT_S = 10.0
 
 Bytes = bytes | memoryview
 
@@ -46,8 +61,9 @@ Bytes = bytes | memoryview
 class Transfer:
     """One content in use.
 
-    `users` are its open handles and tasks, `readers` the handles that read it. `sums`: the checksums that its
-    chunks must have, 8 bytes each, where that is known.
+    `users` are its open handles and tasks, `readers` the handles that read it. `held`: chunks that were asked
+    for with a pin which the hasher has not released. `sums`: the checksums that its chunks must have, 8 bytes
+    each, where that is known.
     """
 
     content: Content
@@ -60,6 +76,7 @@ class Transfer:
     failures: dict[int, errors.VstorefsError] = field(default_factory=dict)
     present: set[int] = field(default_factory=set)
     touched: set[int] = field(default_factory=set)
+    held: set[int] = field(default_factory=set)
     inline: OrderedDict[int, bytes] = field(default_factory=OrderedDict)
     frontier: int = 0
     asked: int = 0
@@ -75,9 +92,9 @@ class Transfer:
         return -(-self.content.size // CHUNK_BYTES)
 
     @property
-    def pinned(self) -> int:
-        """Chunks that wait for the hasher."""
-        return max(0, self.asked - self.hashed) if self.hashing else 0
+    def unhashed(self) -> int:
+        """Chunks that are there and wait for the hasher."""
+        return max(0, self.frontier - self.hashed) if self.hashing else 0
 
 
 class Transfers:
@@ -95,8 +112,10 @@ class Transfers:
         self._noted_limit = max(1, cache_bytes // CHUNK_BYTES // 16)
         self._noted_enough = trio.Event()
         self._warned = False
-        self._pinned_limit = max(8, cache_bytes // CHUNK_BYTES // 4)
+        self._backlog = max(8, cache_bytes // CHUNK_BYTES // 4)
+        self._half = max(8, cache_bytes // CHUNK_BYTES // 2)
         self._budget = max(2, min(64, cache_bytes // CHUNK_BYTES // 8))
+        self._read_at: OrderedDict[bytes, float] = OrderedDict()
         self._hash_moved = trio.Event()
         self.downloaded_bytes = 0
         self.active = 0
@@ -136,7 +155,7 @@ class Transfers:
             transfer.content.size,
             lambda chunk: self._is_cached(transfer, chunk),
             transfer.in_flight.__contains__,
-            self._budget,
+            self._window(transfer),
         )
         for fetch in plan.fetches:
             self._fetch(transfer, fetch.first, fetch.last)
@@ -187,6 +206,7 @@ class Transfers:
     def hash_passed(self, transfer: Transfer, until: int) -> None:
         """The hasher has gone through chunks [0, until)."""
         transfer.hashed = until
+        transfer.held = {chunk for chunk in transfer.held if chunk >= until}
         self._hash_moved.set()
         self._hash_moved = trio.Event()
 
@@ -207,6 +227,15 @@ class Transfers:
         noted, self._noted = tuple(self._noted), {}
         self._noted_enough = trio.Event()
         return noted
+
+    def _window(self, transfer: Transfer) -> int:
+        """How many chunks may be brought in ahead of a reader: its share, among those that read at the moment."""
+        now = trio.current_time()
+        self._read_at[transfer.prefix] = now
+        self._read_at.move_to_end(transfer.prefix)
+        while next(iter(self._read_at.values())) < now - _AT_THE_MOMENT_S:
+            self._read_at.popitem(last=False)
+        return max(1, min(self._budget, self._half // len(self._read_at)))
 
     def _is_cached(self, transfer: Transfer, chunk: int) -> bool:
         if chunk in transfer.present:
@@ -306,7 +335,7 @@ class Transfers:
         try:
             if in_line:
                 await self._room(transfer)
-            pinned = transfer.hashing and in_line
+            pinned = transfer.hashing and in_line and self._hold(transfer, chunks)
             request = messages.Fetch(
                 transfer.content,
                 chunks[0],
@@ -323,6 +352,7 @@ class Transfers:
                 await self._pool.ask(messages.Release(transfer.content, chunks[0], chunks[-1] + 1))
         except errors.VstorefsError as error:
             failure = error
+            transfer.held.difference_update(chunks)
         finally:
             self.active -= 1
             for chunk in chunks:
@@ -339,16 +369,18 @@ class Transfers:
         A chunk the hasher itself waits for never waits here.
         """
         while (
-            transfer.hashing
-            and self._pinned() > self._pinned_limit
-            and transfer.frontier > transfer.hashed
+            transfer.unhashed
+            and sum(one.unhashed for one in self._transfers.values()) > self._backlog
         ):
             await self._hash_moved.wait()
 
-    def _pinned(self) -> int:
-        return sum(
-            max(0, one.frontier - one.hashed) for one in self._transfers.values() if one.hashing
-        )
+    def _hold(self, transfer: Transfer, chunks: list[int]) -> bool:
+        """Whether there is room for pins of these, which are held then."""
+        held = sum(len(one.held) for one in self._transfers.values())
+        if held + len(chunks) > self._half:
+            return False
+        transfer.held.update(chunks)
+        return True
 
     def _arrived(self, transfer: Transfer, report: messages.Arrived) -> None:
         chunk = report.chunk

@@ -401,7 +401,58 @@ async def test_a_slow_hasher_is_not_overrun(
     assert contents.hashed[content] == hashes_of(bytes(24 * CHUNK_BYTES))
 
 
+async def test_what_is_kept_for_hashers_leaves_half_of_the_cache_to_others(
+    cache: Cache,
+    pool: ScriptedPool,
+    nursery: trio.Nursery,
+    remote: Remote,
+    contents: Contents,
+) -> None:
+    go_on = trio.Event()
+
+    async def slow(call: Call) -> messages.Answer:
+        await go_on.wait()
+        return await contents.hash(call)
+
+    pool.answers(messages.Hash, slow)
+    transfers = Transfers(ChunkReader(cache), 32 * CHUNK_BYTES, pool, nursery)
+    hashing = Hashing(
+        *(pool, transfers, nursery, lambda _: None), whole_below=1 << 40, whole_part=0.5
+    )
+    files = Files(transfers, hashing, remote)
+    opened = [
+        await files.open(contents.holds(name, name.encode() * 8 * CHUNK_BYTES)) for name in "abc"
+    ]
+    for transfer in opened:
+        files.close(transfer)
+    await trio.testing.wait_all_tasks_blocked()
+    assert [one.pin for one in pool.asked_for(messages.Fetch)] == [True, True, False]
+    go_on.set()
+    await hashing.finished()
+    assert len(contents.hashed) == 3
+    last = await files.open(contents.holds("d", LARGE))
+    await files.read(last, 0)
+    assert pool.asked_for(messages.Fetch)[-1].pin, "what was hashed is kept no longer"
+
+
 # --- waiting
+
+
+async def test_settling_waits_for_hashes_that_end_in_any_order(
+    files: Files, hashing: Hashing, contents: Contents, pool: ScriptedPool
+) -> None:
+    slow = Gate(contents.hash)
+    pool.answers(messages.Hash, slow, contents.hash)
+    for name in "ab":
+        transfer = await files.open(contents.holds(name, name.encode() * CHUNK_BYTES))
+        await files.read(transfer, 0)
+        files.close(transfer)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(hashing.finished)
+        await trio.testing.wait_all_tasks_blocked()
+        assert len(contents.hashed) == 1
+        slow.open.set()
+    assert len(contents.hashed) == 2
 
 
 async def test_settling_waits_for_no_hash_that_needs_its_reader(

@@ -93,6 +93,37 @@ async def test_a_small_cache_is_not_filled_with_what_lies_ahead(
         assert max(last for _, last in fetched(pool)) <= chunk + 1 + 2
 
 
+async def test_contents_read_at_the_same_time_share_what_is_brought_in_ahead(
+    cache: Cache,
+    pool: ScriptedPool,
+    nursery: trio.Nursery,
+    remote: Remote,
+    contents: Contents,
+    mock_clock: trio.testing.MockClock,
+) -> None:
+    transfers = Transfers(ChunkReader(cache), 64 * CHUNK_BYTES, pool, nursery)
+    data = bytes(20 * CHUNK_BYTES)
+    opened = [
+        transfers.open(contents.holds(f"file{number}", data), remote, trusted=False)
+        for number in range(8)
+    ]
+    readers = [Reader()] * len(opened)
+
+    async def ahead(number: int, chunk: int) -> int:
+        """Read a chunk; gives how many behind it were asked for."""
+        at = chunk * CHUNK_BYTES
+        transfer = opened[number]
+        readers[number], _ = await transfers.read(transfer, readers[number], at, at + CHUNK_BYTES)
+        asked = pool.asked_for(messages.Fetch)
+        return max(one.last for one in asked if one.content == transfer.content) - chunk - 1
+
+    shares = [await ahead(number, chunk) for chunk in range(5) for number in range(len(opened))]
+    assert max(shares) == 4, "half of the cache, among 8"
+    mock_clock.jump(11)
+    shares = [await ahead(0, chunk) for chunk in range(5, 10)]
+    assert max(shares) == 8, "the others have stopped"
+
+
 async def test_bytes_of_a_content_are_cut_at_its_end(
     transfers: Transfers, remote: Remote, contents: Contents
 ) -> None:
