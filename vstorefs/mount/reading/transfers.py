@@ -3,7 +3,7 @@
 One `Transfer` per content in use, shared by all handles. A chunk that is asked for has an event in
 `in_flight`; a worker's report sets it. `present` is what has been seen in the cache; the cache may
 have dropped it since, so a reader looks each time and asks again. A chunk that the cache could not
-take comes with its report and is kept in `inline`, a few at a time.
+take comes with its report and is kept in `inline`, a few at a time; the one read longest ago goes first.
 
 `frontier` counts the chunks from the start that have arrived without a gap: what a hash can go
 through. While a content is hashed, chunks asked for in line are pinned in the cache until the
@@ -153,7 +153,7 @@ class Transfers:
             start,
             end,
             transfer.content.size,
-            lambda chunk: self._is_cached(transfer, chunk),
+            lambda chunk: self._is_there(transfer, chunk),
             transfer.in_flight.__contains__,
             self._window(transfer),
         )
@@ -189,16 +189,16 @@ class Transfers:
 
         Raises: a StoreError.
         """
-        step = 8
+        step = readahead.PART_CHUNKS
         for first in range(transfer.frontier, transfer.chunks, step):
             last = min(first + step, transfer.chunks)
             missing = [
                 chunk
                 for chunk in range(first, last)
-                if chunk not in transfer.in_flight and not self._is_cached(transfer, chunk)
+                if chunk not in transfer.in_flight and not self._is_there(transfer, chunk)
             ]
-            if missing:
-                self._fetch(transfer, missing[0], missing[-1] + 1)
+            for part in readahead.parts(missing):
+                self._fetch(transfer, part.first, part.last)
             for chunk in range(first, last):
                 await self._arrival(transfer, chunk)
             self._advance(transfer)
@@ -212,7 +212,7 @@ class Transfers:
 
     def advance(self, transfer: Transfer) -> None:
         """Look how far the content is there without a gap, from what the cache holds already."""
-        while transfer.frontier < transfer.chunks and self._is_cached(transfer, transfer.frontier):
+        while transfer.frontier < transfer.chunks and self._is_there(transfer, transfer.frontier):
             transfer.frontier += 1
         transfer.asked = max(transfer.asked, transfer.frontier)
 
@@ -235,10 +235,12 @@ class Transfers:
         self._read_at.move_to_end(transfer.prefix)
         while next(iter(self._read_at.values())) < now - _AT_THE_MOMENT_S:
             self._read_at.popitem(last=False)
-        return max(1, min(self._budget, self._half // len(self._read_at)))
+        window = max(1, min(self._budget, self._half // len(self._read_at)))
+        past_cache = transfer.inline or not transfer.keep
+        return min(window, _INLINE_CHUNKS // 4) if past_cache else window
 
-    def _is_cached(self, transfer: Transfer, chunk: int) -> bool:
-        if chunk in transfer.present:
+    def _is_there(self, transfer: Transfer, chunk: int) -> bool:
+        if chunk in transfer.present or chunk in transfer.inline:
             return True
         try:
             view = self._cache.find(chunk_key(transfer.prefix, chunk))
@@ -256,6 +258,7 @@ class Transfers:
         for _ in range(_TRIES):
             if chunk in transfer.inline:
                 data = transfer.inline[chunk]
+                transfer.inline.move_to_end(chunk)
                 if transfer.sums:
                     checksum = await trio.to_thread.run_sync(xxhash.xxh3_64_digest, data)
                     _compare_sum(transfer, chunk, checksum)
