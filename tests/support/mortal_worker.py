@@ -5,6 +5,8 @@ Publish    at once, unless it is asked to look first
 Find       never: it is refused, as Denied
 Known, Record    never: the answer holds the worker's process id
 Check      never, and writes a line into the log
+ListDirectory    never, but what it says is no message
+others     at once
 """
 
 from __future__ import annotations
@@ -31,6 +33,9 @@ def main(number: int) -> None:
     while batch := channel.receive():
         for message in batch:
             if isinstance(message, messages.Ask):
+                if isinstance(message.request, messages.ListDirectory):
+                    channel.send("what is this?")
+                    continue
                 for said in _answer(message.number, message.request):
                     channel.send(said)
 
