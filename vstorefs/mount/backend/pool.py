@@ -11,7 +11,8 @@ Which repeats need care is decided here:
 * Hash begins anew: the worker counts what it has to read a second time, and the log says so;
 * Record is asked again as it is: the journal knows an entry by its write id;
 * what nobody waits for any more is not asked again, and what two workers have died of is refused: it
-  must not take one worker after the other with it. A Fetch that got further is innocent.
+  must not take one worker after the other with it. A Fetch that got further is innocent;
+* an answer in pages of which some were passed on is refused: they would come twice.
 
 A worker that says what is no message is treated as a dead one.
 
@@ -56,7 +57,7 @@ class Job(Generic[A]):
     """One ask under way. `answer` is set before `done`.
 
     `remarks`: the last one of each kind. `deaths`: workers that have died while they had it. `given_up`: nobody
-    waits for it any more.
+    waits for it any more. `begun`: a part of its answer was passed on.
     """
 
     request: messages.Request[A]
@@ -69,6 +70,7 @@ class Job(Generic[A]):
     remarks: dict[type[messages.Remark], messages.Remark] = field(default_factory=dict)
     deaths: int = 0
     given_up: bool = False
+    begun: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -230,6 +232,7 @@ class Pool:
                 if job is not None:
                     if isinstance(report, messages.Arrived):
                         job.arrived, job.deaths = report.chunk, 0
+                    job.begun |= isinstance(report, messages.Rows | messages.Planned)
                     if job.on_report is not None:
                         job.on_report(report)
             case messages.Reply(number, answer):
@@ -268,19 +271,23 @@ class Pool:
     def _hand_on(self, job: Job[Any]) -> None:
         """Ask another worker, unless that is of no use."""
         if job.given_up or job.deaths >= _DEATHS:
-            name = type(job.request).__name__
-            if not job.given_up:
-                log.error("%s was given up: %d workers have died of it", name, job.deaths)
-            job.answer = messages.Failure(
-                "Bug",
-                f"an error inside vstorefs: {job.deaths} workers have died of this; the log has the details",
-                operation=name.lower(),
-            )
-            job.done.set()
+            _refuse(job, f"{units.count(job.deaths, 'worker')} died of it; the log has the details")
+            return
+        if job.begun:
+            _refuse(job, "the worker died in the middle of its answer; ask again")
             return
         self._assign(job)
         for remark in tuple(job.remarks.values()):
             self.tell(job, remark)
+
+
+def _refuse(job: Job[Any], why: str) -> None:
+    name = type(job.request).__name__
+    if not job.given_up:
+        log.error("%s was given up: %s", name, why)
+    message = f"an error inside vstorefs: {why}"
+    job.answer = messages.Failure("Bug", message, operation=name.lower())
+    job.done.set()
 
 
 def repeat(job: Job[Any]) -> messages.AnyRequest:

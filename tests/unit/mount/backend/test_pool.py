@@ -218,10 +218,18 @@ async def test_what_two_workers_have_died_of_is_refused_and_the_mount_goes_on(
     """The one ends them, the other makes them say what is no message."""
     content = Content(StoreId("s"), Key("a"), TOKEN, 1)
     async with mortals(1) as pool:
-        with pytest.raises(errors.StoreError, match="2 workers have died") as caught:
+        with pytest.raises(errors.StoreError, match="2 workers died") as caught:
             await pool.ask(request_)
         assert type(caught.value) is errors.StoreError, "an error of ours, not of a store"
         assert (await pool.ask(messages.Known(content))).read
+
+
+async def test_no_page_of_an_answer_comes_twice(mortals: Mortals) -> None:
+    reports: list[messages.Report] = []
+    async with mortals(1) as pool:
+        with pytest.raises(errors.StoreError, match="ask again"):
+            await pool.ask(messages.Log(StoreId("s"), Key("")), on_report=reports.append)
+    assert reports == [messages.Rows(b"[]")]
 
 
 async def test_that_a_job_is_abandoned_is_told_the_next_worker_whatever_was_told_since(
