@@ -1,10 +1,13 @@
-"""Two machines on one store: nothing that a close returned for is lost, and both see the same history."""
+"""Many at once: two machines on one store, many readers of large files; nothing is lost, and nobody waits for ever."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import os
 import random
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,7 @@ from tests.support.s3server import S3Server
 pytestmark = pytest.mark.mount
 
 _WRITES = 50
+_READERS = 24
 
 
 def write_and_delete(mount: Mount, name: str, written: list[bytes], seed: int) -> None:
@@ -58,3 +62,24 @@ def test_two_hosts_write_and_delete_one_path(
         assert [item["id"] for item in histories[0]] == [item["id"] for item in histories[1]]
         contents = [one for one in mounts[0].contents("shared") if one is not None]
         assert sorted(contents) == sorted(written[0] + written[1])
+
+
+@pytest.mark.timeout(180)
+def test_many_read_large_files_in_a_cache_that_is_far_too_small(
+    moto_server: S3Server, bucket: str, tmp_path: Path
+) -> None:
+    client, block = moto_server.client(), os.urandom(12_000_000)
+    wanted = []
+    for number in range(_READERS):
+        data = b"%d" % number + block
+        client.put_object(Bucket=bucket, Key=f"file{number}", Body=data)
+        wanted.append(hashlib.sha256(data).hexdigest())
+    with host(tmp_path, moto_server.env) as machine, ThreadPoolExecutor(_READERS) as programs:
+        mount = machine.mount(f"s3://{bucket}", cache_size="64MiB")
+        read = programs.map(
+            lambda number: hashlib.sha256((mount / f"file{number}").read_bytes()).hexdigest(),
+            range(_READERS),
+        )
+        assert list(read) == wanted
+        for digest in wanted:
+            mount.wait_for_log(f"sha256 sum: {digest}")

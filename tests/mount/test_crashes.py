@@ -6,13 +6,14 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import pytest
 
 from tests.support.mounts import Host, host
-from tests.support.processes import wait_until
+from tests.support.processes import ROOT, wait_until
 from tests.support.radosgw import CountedServer, counted
 from tests.support.s3server import S3Server, moto
 
@@ -42,6 +43,26 @@ def test_a_worker_dies_during_a_read(radosgw_server: CountedServer, tmp_path: Pa
         assert got == data
         mount.wait_for_log("sha256 sum:")
         assert not set(victims) & set(mount.worker_pids)
+
+
+def test_no_worker_dies_of_a_reader_who_has_seen_enough(tmp_path: Path) -> None:
+    """As in `vstorefs log MOUNT | head -1`."""
+    (tmp_path / "store").mkdir()
+    for number in range(4000):
+        (tmp_path / f"store/a file with a name of some length {number}").write_bytes(b"1")
+    with host(tmp_path / "host") as one:
+        mount = one.mount((tmp_path / "store").as_uri())
+        workers = mount.worker_pids
+        command = [sys.executable, "-m", "vstorefs.cli.main", "log", str(mount.path)]
+        env = {**one.env, "PYTHONPATH": str(ROOT)}
+        with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as log:
+            assert log.stdout is not None
+            assert log.stdout.readline()
+            log.stdout.close()
+        whole = one.run("log", mount.path).stdout
+        assert len({line for line in whole.splitlines() if "a file with" in line}) == 4000
+        assert mount.worker_pids == workers
+        assert "ended unexpectedly" not in mount.log()
 
 
 def test_workers_die_during_an_upload(radosgw_server: CountedServer, tmp_path: Path) -> None:

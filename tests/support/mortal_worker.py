@@ -5,6 +5,9 @@ Publish    at once, unless it is asked to look first
 Find       never: it is refused, as Denied
 Known, Record    never: the answer holds the worker's process id
 Check      never, and writes a line into the log
+ListDirectory    never, but what it says is no message
+Log        after the first page
+others     at once
 """
 
 from __future__ import annotations
@@ -31,6 +34,9 @@ def main(number: int) -> None:
     while batch := channel.receive():
         for message in batch:
             if isinstance(message, messages.Ask):
+                if isinstance(message.request, messages.ListDirectory):
+                    channel.send("what is this?")
+                    continue
                 for said in _answer(message.number, message.request):
                     channel.send(said)
 
@@ -42,6 +48,9 @@ def _answer(number: int, request: messages.AnyRequest) -> Iterator[messages.ToFr
             yield messages.Progress(number, messages.Arrived(chunk))
         if until < request.last:
             raise Dying
+    if isinstance(request, messages.Log):
+        yield messages.Progress(number, messages.Rows(b"[]"))
+        raise Dying
     if isinstance(request, messages.Check):
         yield messages.LogLine("mortal", 30, "that is odd")
     yield messages.Reply(number, _last_words(request))

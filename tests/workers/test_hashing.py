@@ -68,6 +68,26 @@ def test_chunks_are_let_go_in_order_once_passed(context: WorkerContext, fake: Fa
     assert _pinned(context) == 0
 
 
+def test_nothing_is_kept_and_all_is_said_before_the_hasher_waits(
+    context: WorkerContext, fake: FakeStore
+) -> None:
+    data = os.urandom(SIZE)
+    content = fake.holds("a", data)
+    _bring(context, content, 0, 3)
+    kept: list[int] = []
+
+    def bring_more_when_told(report: Report) -> None:
+        kept.append(_pinned(context))
+        if report == Hashed(3):
+            _bring(context, content, 3, CHUNKS)
+            call.heed(Available(CHUNKS))
+
+    call = Call(bring_more_when_told)
+    done = hashing.hash_content(context, Hash(content, 3), call)
+    assert done.hashes == _hashes(data)
+    assert kept[0] == kept[-1] == 0
+
+
 def test_what_is_missing_or_damaged_is_read_again_and_counted(
     context: WorkerContext, fake: FakeStore
 ) -> None:

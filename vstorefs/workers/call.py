@@ -22,6 +22,11 @@ class Call:
         """Whether nobody needs the answer any more."""
         return self._abandoned
 
+    @property
+    def available(self) -> int:
+        """Chunks [0, available) have been in the cache, as far as the front has said."""
+        return self._available
+
     def heed(self, remark: Remark) -> None:
         """Take in what the front says."""
         with self._changed:

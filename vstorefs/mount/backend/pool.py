@@ -9,7 +9,12 @@ Which repeats need care is decided here:
   happened;
 * Fetch goes on behind the last chunk that arrived;
 * Hash begins anew: the worker counts what it has to read a second time, and the log says so;
-* Record is asked again as it is: the journal knows an entry by its write id.
+* Record is asked again as it is: the journal knows an entry by its write id;
+* what nobody waits for any more is not asked again, and what two workers have died of is refused: it
+  must not take one worker after the other with it. A Fetch that got further is innocent;
+* an answer in pages of which some were passed on is refused: they would come twice.
+
+A worker that says what is no message is treated as a dead one.
 
 Calls that wait for a store are bounded per store (its `concurrency`), so that a hung store cannot take
 all threads of the workers, and in time (`_BOUND_S`). Owned by the front's nursery; touched only by
@@ -39,8 +44,8 @@ from vstorefs.workers.channel import Decoder, encode
 log = logging.getLogger(__name__)
 
 _BOUND_S = 60.0
-_READ_BYTES = 1 << 20
 _OFTEN_S = 10.0
+_DEATHS = 2
 _RESTARTS = Backoff(0.1, _OFTEN_S / 2)
 
 OnReport = Callable[[messages.Report], None]
@@ -49,7 +54,11 @@ A = TypeVar("A")
 
 @dataclass(slots=True, eq=False)
 class Job(Generic[A]):
-    """One ask under way. `answer` is set before `done`."""
+    """One ask under way. `answer` is set before `done`.
+
+    `remarks`: the last one of each kind. `deaths`: workers that have died while they had it. `given_up`: nobody
+    waits for it any more. `begun`: a part of its answer was passed on.
+    """
 
     request: messages.Request[A]
     on_report: OnReport | None
@@ -58,7 +67,10 @@ class Job(Generic[A]):
     worker: Worker | None = None
     number: int = 0
     arrived: int | None = None
-    remark: messages.Remark | None = None
+    remarks: dict[type[messages.Remark], messages.Remark] = field(default_factory=dict)
+    deaths: int = 0
+    given_up: bool = False
+    begun: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -94,7 +106,7 @@ class Pool:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
                 for _ in range(self._count):
-                    await self._add_worker(nursery)
+                    self._add_worker(nursery)
                 task_status.started()
                 await trio.sleep_forever()
         finally:
@@ -139,6 +151,8 @@ class Pool:
         try:
             await job.done.wait()
         except trio.Cancelled:
+            job.given_up = True
+            job.on_report = None
             self.tell(job, messages.Abandon())
             raise
         if isinstance(job.answer, messages.Failure):
@@ -148,7 +162,7 @@ class Pool:
 
     def tell(self, job: Job[Any], remark: messages.Remark) -> None:
         """Send a note about a job under way; one that is done already is left alone."""
-        job.remark = remark
+        job.remarks[type(remark)] = remark
         if job.worker is not None and not job.done.is_set():
             self._post(job.worker, messages.Tell(job.number, remark))
 
@@ -179,21 +193,22 @@ class Pool:
         job.worker = worker
         worker.jobs[job.number] = job
 
-    def _post(self, worker: Worker, message: messages.Ask | messages.Tell) -> None:
+    def _post(self, worker: Worker, message: messages.ToWorker) -> None:
         worker.outbox.append(encode(message))
         worker.posted.set()
 
-    async def _add_worker(self, nursery: trio.Nursery) -> None:
+    def _add_worker(self, nursery: trio.Nursery) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
-            process = subprocess.Popen(  # noqa: ASYNC220 — a spawn takes a millisecond, at start or after a death
+            process = subprocess.Popen(
                 [sys.executable, "-m", "vstorefs.workers.main", str(theirs.fileno())],
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
             )
         stream = trio.SocketStream(trio.socket.from_stdlib_socket(ours))
         worker = Worker(process, stream)
-        await stream.send_all(encode(self._start))
+        # Posted, as it may be dead before it reads: the listening task meets that.
+        self._post(worker, self._start)
         self._workers.append(worker)
         nursery.start_soon(self._listen, worker)
         nursery.start_soon(_send, worker)
@@ -201,11 +216,12 @@ class Pool:
     async def _listen(self, worker: Worker) -> None:
         decoder: Decoder[messages.ToFront] = Decoder(messages.ToFront)
         try:
-            async for data in worker.stream:
-                for message in decoder.feed(bytes(data)):
+            while data := await _receive(worker):
+                for message in decoder.feed(data):
                     self._handle(worker, message)
-        except (trio.BrokenResourceError, trio.ClosedResourceError, OSError):
-            pass
+        except msgspec.MsgspecError as error:
+            log.error("worker %d says what is no message (%s)", worker.process.pid, error)
+            worker.process.kill()
         if not self._closing:
             await self._replace(worker)
 
@@ -215,7 +231,8 @@ class Pool:
                 job = worker.jobs.get(number)
                 if job is not None:
                     if isinstance(report, messages.Arrived):
-                        job.arrived = report.chunk
+                        job.arrived, job.deaths = report.chunk, 0
+                    job.begun |= isinstance(report, messages.Rows | messages.Planned)
                     if job.on_report is not None:
                         job.on_report(report)
             case messages.Reply(number, answer):
@@ -243,14 +260,34 @@ class Pool:
         self._deaths = self._deaths + 1 if trio.current_time() - self._died_at < _OFTEN_S else 1
         self._died_at = trio.current_time()
         await trio.sleep(_RESTARTS.after(self._deaths))
-        await self._add_worker(self._nursery)
+        self._add_worker(self._nursery)
         waiting, self._unassigned = self._unassigned, []
         for job in worker.jobs.values():
+            job.deaths += 1
             job.request = repeat(job)
         for job in (*waiting, *worker.jobs.values()):
-            self._assign(job)
-            if job.remark is not None:
-                self.tell(job, job.remark)
+            self._hand_on(job)
+
+    def _hand_on(self, job: Job[Any]) -> None:
+        """Ask another worker, unless that is of no use."""
+        if job.given_up or job.deaths >= _DEATHS:
+            _refuse(job, f"{units.count(job.deaths, 'worker')} died of it; the log has the details")
+            return
+        if job.begun:
+            _refuse(job, "the worker died in the middle of its answer; ask again")
+            return
+        self._assign(job)
+        for remark in tuple(job.remarks.values()):
+            self.tell(job, remark)
+
+
+def _refuse(job: Job[Any], why: str) -> None:
+    name = type(job.request).__name__
+    if not job.given_up:
+        log.error("%s was given up: %s", name, why)
+    message = f"an error inside vstorefs: {why}"
+    job.answer = messages.Failure("Bug", message, operation=name.lower())
+    job.done.set()
 
 
 def repeat(job: Job[Any]) -> messages.AnyRequest:
@@ -259,6 +296,14 @@ def repeat(job: Job[Any]) -> messages.AnyRequest:
     if isinstance(request, messages.Fetch) and job.arrived is not None:
         return msgspec.structs.replace(request, first=min(job.arrived + 1, request.last))
     return request.again()
+
+
+async def _receive(worker: Worker) -> bytes:
+    """What a worker says next; empty when it is gone."""
+    try:
+        return bytes(await worker.stream.receive_some())
+    except (trio.BrokenResourceError, trio.ClosedResourceError, OSError):
+        return b""
 
 
 async def _send(worker: Worker) -> None:

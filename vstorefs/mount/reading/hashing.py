@@ -48,6 +48,8 @@ class Hashing:
         self._jobs: dict[bytes, Job[messages.HashDone]] = {}
         self._followed: dict[bytes, Transfer] = {}
         self._asking: dict[bytes, trio.Event] = {}
+        self._given_up: set[bytes] = set()
+        self._anew: dict[bytes, str] = {}
 
     async def begin(self, transfer: Transfer, path: str) -> None:
         """Before the first read through a transfer.
@@ -55,6 +57,8 @@ class Hashing:
         Start hashing it, unless its hashes are known or cannot be trusted.
         """
         prefix = transfer.prefix
+        if prefix in self._given_up:
+            self._anew[prefix] = path
         if prefix in self._known or prefix in self._jobs or not transfer.keep:
             return
         asking = self._asking.get(prefix)
@@ -67,8 +71,7 @@ class Hashing:
             if answer.read:
                 self._note_known(prefix)
             else:
-                job = self._start(transfer, sums=False)
-                self._nursery.start_soon(self._follow, transfer, job, path)
+                self._begin(transfer, path)
         finally:
             self._asking.pop(prefix).set()
 
@@ -78,42 +81,59 @@ class Hashing:
         Finish its hash where that is worth it, else give it up.
         """
         job = self._jobs.get(transfer.prefix)
-        if job is None or transfer.frontier >= transfer.chunks:
+        if job is None or transfer.prefix in self._given_up:
+            return
+        if transfer.frontier >= transfer.chunks:
             return
         size = transfer.content.size
         read = min(size, len(transfer.touched) * CHUNK_BYTES)
         if size <= self._whole_below or read >= size * self._whole_part:
             transfer.users += 1
-            self._nursery.start_soon(self._read_to_the_end, transfer, job)
+            self._nursery.start_soon(self._read_to_the_end, transfer, job, False)
         else:
-            self._pool.tell(job, messages.Abandon())
+            self._give_up(transfer, job)
 
     async def finished(self) -> None:
         """Wait for the hashes that need no reader any more."""
-        for prefix, job in list(self._jobs.items()):
-            transfer = self._followed[prefix]
-            if transfer.readers == 0 or transfer.frontier >= transfer.chunks:
+        while under_way := [
+            job
+            for prefix, job in self._jobs.items()
+            if not job.done.is_set() and self._needs_no_reader(self._followed[prefix])
+        ]:
+            for job in under_way:
                 await job.done.wait()
-        # Whoever follows a job learns of its end in the same turn of the loop as this.
-        await trio.lowlevel.checkpoint()
+            # Whoever follows a job learns of its end, and may begin it anew, in the same turn of the loop as this.
+            await trio.lowlevel.checkpoint()
+
+    @staticmethod
+    def _needs_no_reader(transfer: Transfer) -> bool:
+        return transfer.readers == 0 or transfer.frontier >= transfer.chunks
 
     async def verify(self, transfer: Transfer) -> messages.HashDone:
         """Read a content to its end and hash it, whatever is known of it. Raises: a StoreError."""
         job = self._start(transfer, sums=True)
         transfer.users += 1
-        self._nursery.start_soon(self._read_to_the_end, transfer, job)
+        self._nursery.start_soon(self._read_to_the_end, transfer, job, True)
         try:
             answer = await self._pool.finish(job)
         finally:
             self._end(transfer)
         return answer
 
+    def _begin(self, transfer: Transfer, path: str) -> None:
+        job = self._start(transfer, sums=False)
+        self._nursery.start_soon(self._follow, transfer, job, path)
+
+    def _give_up(self, transfer: Transfer, job: Job[messages.HashDone]) -> None:
+        self._given_up.add(transfer.prefix)
+        self._pool.tell(job, messages.Abandon())
+
     def _start(self, transfer: Transfer, *, sums: bool) -> Job[messages.HashDone]:
         def on_report(report: messages.Report) -> None:
             if isinstance(report, messages.Hashed):
                 self._transfers.hash_passed(transfer, report.until)
 
-        transfer.hashing = True
+        transfer.hashing, transfer.hashed = True, 0
         self._transfers.advance(transfer)
         request = messages.Hash(transfer.content, transfer.frontier, sums)
         job = self._pool.start(request, on_report)
@@ -128,31 +148,41 @@ class Hashing:
         transfer.on_frontier = None
         del self._jobs[transfer.prefix]
         del self._followed[transfer.prefix]
+        self._given_up.discard(transfer.prefix)
         self._transfers.hash_passed(transfer, transfer.chunks)
+        path = self._anew.pop(transfer.prefix, None)
+        if path is not None and transfer.prefix not in self._known:
+            self._begin(transfer, path)
+            if transfer.readers == 0:
+                self.last_reader_left(transfer)
         self._transfers.close(transfer)
 
     async def _follow(self, transfer: Transfer, job: Job[messages.HashDone], path: str) -> None:
         try:
             answer = await self._pool.finish(job)
+            if answer.hashes is not None:
+                self._note_known(transfer.prefix)
         except errors.VstorefsError as error:
             log.warning("%s: cannot hash: %s", path, error)
             return
         finally:
             self._end(transfer)
         if answer.hashes is not None:
-            self._note_known(transfer.prefix)
             log_hashes(path, transfer.content, answer)
         for warning in answer.warnings:
             self._on_warning(warning)
 
-    async def _read_to_the_end(self, transfer: Transfer, job: Job[messages.HashDone]) -> None:
+    async def _read_to_the_end(
+        self, transfer: Transfer, job: Job[messages.HashDone], is_verified: bool
+    ) -> None:
         try:
             await self._transfers.complete(transfer)
         except errors.VstorefsError as error:
             log.info(
                 "%s: not hashed, as it was not read to its end: %s", transfer.content.key, error
             )
-            self._pool.tell(job, messages.Abandon())
+            if is_verified or transfer.readers == 0:
+                self._give_up(transfer, job)
         finally:
             self._transfers.close(transfer)
 

@@ -71,7 +71,7 @@ def plan(
 
     reach = max(_SHORT_SKIP, reader.window)
     if not reader.position - reach <= first <= reader.position + reach:
-        return Plan(Reader(last, 1, last), _parts(missing(range(first, last))))
+        return Plan(Reader(last, 1, last), parts(missing(range(first, last))))
     wanted = missing(range(first, last))
     if last > reader.position:
         reader = replace(
@@ -85,14 +85,15 @@ def plan(
         until = min(chunks, reader.position + reader.window)
         wanted += missing(range(max(reader.planned, last), until))
         reader = replace(reader, planned=max(reader.planned, until))
-    return Plan(reader, _parts(wanted))
+    return Plan(reader, parts(wanted))
 
 
-def _parts(chunks: list[int]) -> tuple[Part, ...]:
-    parts: list[Part] = []
+def parts(chunks: list[int]) -> tuple[Part, ...]:
+    """Chunks in rising order as requests: each a run without a gap, of up to `PART_CHUNKS`."""
+    found: list[Part] = []
     for chunk in chunks:
-        if parts and parts[-1].last == chunk and chunk - parts[-1].first < PART_CHUNKS:
-            parts[-1] = Part(parts[-1].first, chunk + 1)
+        if found and found[-1].last == chunk and chunk - found[-1].first < PART_CHUNKS:
+            found[-1] = Part(found[-1].first, chunk + 1)
         else:
-            parts.append(Part(chunk, chunk + 1))
-    return tuple(parts)
+            found.append(Part(chunk, chunk + 1))
+    return tuple(found)

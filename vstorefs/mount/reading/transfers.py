@@ -3,11 +3,25 @@
 One `Transfer` per content in use, shared by all handles. A chunk that is asked for has an event in
 `in_flight`; a worker's report sets it. `present` is what has been seen in the cache; the cache may
 have dropped it since, so a reader looks each time and asks again. A chunk that the cache could not
-take comes with its report and is kept in `inline`, a few at a time.
+take comes with its report and is kept in `inline`, a few at a time; the one read longest ago goes first.
 
 `frontier` counts the chunks from the start that have arrived without a gap: what a hash can go
 through. While a content is hashed, chunks asked for in line are pinned in the cache until the
-hasher has passed them; when pinned chunks fill a quarter of the cache, further ones wait.
+hasher has passed them; when unhashed chunks fill a quarter of the cache, further ones wait.
+
+Who waits for whom, so that what waits is always given back, in this order:
+
+1. room in the cache: pins take at most half of it, over all contents; a chunk beyond that comes
+   without a pin, and the hasher reads it again where it is gone. No read waits for an eviction;
+2. hashing backlog: a fetch waits for a hasher only while that hasher has something to go through. A
+   hasher lets go of what it has passed, and says so, before it waits, so a fetch that it waits for
+   never waits for it;
+3. worker threads: a hash has a thread of its own, so none that fetches is occupied by one that waits;
+4. requests in flight: a fetch takes its place at the store after it has waited for 2, and its worker
+   waits for the store only.
+
+What is brought in ahead of readers is at most half of the cache too, shared by the contents that
+are read at the moment: more would evict what another reader is about to need.
 
 A view of the cache holds a read transaction: it ends on the loop's next turn, when the reply has
 been written.
@@ -38,6 +52,7 @@ _INLINE_CHUNKS = 64
 _TRIES = 4
 _VERIFIED_CHUNKS = 200_000
 _NOTED_CHUNKS = 256
+_AT_THE_MOMENT_S = 10.0
 
 Bytes = bytes | memoryview
 
@@ -46,8 +61,9 @@ Bytes = bytes | memoryview
 class Transfer:
     """One content in use.
 
-    `users` are its open handles and tasks, `readers` the handles that read it. `sums`: the checksums that its
-    chunks must have, 8 bytes each, where that is known.
+    `users` are its open handles and tasks, `readers` the handles that read it. `held`: chunks that were asked
+    for with a pin which the hasher has not released. `sums`: the checksums that its chunks must have, 8 bytes
+    each, where that is known.
     """
 
     content: Content
@@ -60,6 +76,7 @@ class Transfer:
     failures: dict[int, errors.VstorefsError] = field(default_factory=dict)
     present: set[int] = field(default_factory=set)
     touched: set[int] = field(default_factory=set)
+    held: set[int] = field(default_factory=set)
     inline: OrderedDict[int, bytes] = field(default_factory=OrderedDict)
     frontier: int = 0
     asked: int = 0
@@ -75,9 +92,9 @@ class Transfer:
         return -(-self.content.size // CHUNK_BYTES)
 
     @property
-    def pinned(self) -> int:
-        """Chunks that wait for the hasher."""
-        return max(0, self.asked - self.hashed) if self.hashing else 0
+    def unhashed(self) -> int:
+        """Chunks that are there and wait for the hasher."""
+        return max(0, self.frontier - self.hashed) if self.hashing else 0
 
 
 class Transfers:
@@ -95,8 +112,10 @@ class Transfers:
         self._noted_limit = max(1, cache_bytes // CHUNK_BYTES // 16)
         self._noted_enough = trio.Event()
         self._warned = False
-        self._pinned_limit = max(8, cache_bytes // CHUNK_BYTES // 4)
+        self._backlog = max(8, cache_bytes // CHUNK_BYTES // 4)
+        self._half = max(8, cache_bytes // CHUNK_BYTES // 2)
         self._budget = max(2, min(64, cache_bytes // CHUNK_BYTES // 8))
+        self._read_at: OrderedDict[bytes, float] = OrderedDict()
         self._hash_moved = trio.Event()
         self.downloaded_bytes = 0
         self.active = 0
@@ -134,9 +153,9 @@ class Transfers:
             start,
             end,
             transfer.content.size,
-            lambda chunk: self._is_cached(transfer, chunk),
+            lambda chunk: self._is_there(transfer, chunk),
             transfer.in_flight.__contains__,
-            self._budget,
+            self._window(transfer),
         )
         for fetch in plan.fetches:
             self._fetch(transfer, fetch.first, fetch.last)
@@ -170,16 +189,16 @@ class Transfers:
 
         Raises: a StoreError.
         """
-        step = 8
+        step = readahead.PART_CHUNKS
         for first in range(transfer.frontier, transfer.chunks, step):
             last = min(first + step, transfer.chunks)
             missing = [
                 chunk
                 for chunk in range(first, last)
-                if chunk not in transfer.in_flight and not self._is_cached(transfer, chunk)
+                if chunk not in transfer.in_flight and not self._is_there(transfer, chunk)
             ]
-            if missing:
-                self._fetch(transfer, missing[0], missing[-1] + 1)
+            for part in readahead.parts(missing):
+                self._fetch(transfer, part.first, part.last)
             for chunk in range(first, last):
                 await self._arrival(transfer, chunk)
             self._advance(transfer)
@@ -187,12 +206,13 @@ class Transfers:
     def hash_passed(self, transfer: Transfer, until: int) -> None:
         """The hasher has gone through chunks [0, until)."""
         transfer.hashed = until
+        transfer.held = {chunk for chunk in transfer.held if chunk >= until}
         self._hash_moved.set()
         self._hash_moved = trio.Event()
 
     def advance(self, transfer: Transfer) -> None:
         """Look how far the content is there without a gap, from what the cache holds already."""
-        while transfer.frontier < transfer.chunks and self._is_cached(transfer, transfer.frontier):
+        while transfer.frontier < transfer.chunks and self._is_there(transfer, transfer.frontier):
             transfer.frontier += 1
         transfer.asked = max(transfer.asked, transfer.frontier)
 
@@ -208,8 +228,19 @@ class Transfers:
         self._noted_enough = trio.Event()
         return noted
 
-    def _is_cached(self, transfer: Transfer, chunk: int) -> bool:
-        if chunk in transfer.present:
+    def _window(self, transfer: Transfer) -> int:
+        """How many chunks may be brought in ahead of a reader: its share, among those that read at the moment."""
+        now = trio.current_time()
+        self._read_at[transfer.prefix] = now
+        self._read_at.move_to_end(transfer.prefix)
+        while next(iter(self._read_at.values())) < now - _AT_THE_MOMENT_S:
+            self._read_at.popitem(last=False)
+        window = max(1, min(self._budget, self._half // len(self._read_at)))
+        past_cache = transfer.inline or not transfer.keep
+        return min(window, _INLINE_CHUNKS // 4) if past_cache else window
+
+    def _is_there(self, transfer: Transfer, chunk: int) -> bool:
+        if chunk in transfer.present or chunk in transfer.inline:
             return True
         try:
             view = self._cache.find(chunk_key(transfer.prefix, chunk))
@@ -227,6 +258,7 @@ class Transfers:
         for _ in range(_TRIES):
             if chunk in transfer.inline:
                 data = transfer.inline[chunk]
+                transfer.inline.move_to_end(chunk)
                 if transfer.sums:
                     checksum = await trio.to_thread.run_sync(xxhash.xxh3_64_digest, data)
                     _compare_sum(transfer, chunk, checksum)
@@ -306,7 +338,7 @@ class Transfers:
         try:
             if in_line:
                 await self._room(transfer)
-            pinned = transfer.hashing and in_line
+            pinned = transfer.hashing and in_line and self._hold(transfer, chunks)
             request = messages.Fetch(
                 transfer.content,
                 chunks[0],
@@ -323,6 +355,7 @@ class Transfers:
                 await self._pool.ask(messages.Release(transfer.content, chunks[0], chunks[-1] + 1))
         except errors.VstorefsError as error:
             failure = error
+            transfer.held.difference_update(chunks)
         finally:
             self.active -= 1
             for chunk in chunks:
@@ -339,16 +372,18 @@ class Transfers:
         A chunk the hasher itself waits for never waits here.
         """
         while (
-            transfer.hashing
-            and self._pinned() > self._pinned_limit
-            and transfer.frontier > transfer.hashed
+            transfer.unhashed
+            and sum(one.unhashed for one in self._transfers.values()) > self._backlog
         ):
             await self._hash_moved.wait()
 
-    def _pinned(self) -> int:
-        return sum(
-            max(0, one.frontier - one.hashed) for one in self._transfers.values() if one.hashing
-        )
+    def _hold(self, transfer: Transfer, chunks: list[int]) -> bool:
+        """Whether there is room for pins of these, which are held then."""
+        held = sum(len(one.held) for one in self._transfers.values())
+        if held + len(chunks) > self._half:
+            return False
+        transfer.held.update(chunks)
+        return True
 
     def _arrived(self, transfer: Transfer, report: messages.Arrived) -> None:
         chunk = report.chunk

@@ -51,11 +51,8 @@ class Queue:
 
     def add(self, entry: JournalEntry) -> None:
         """Queue an entry behind all that concern it."""
-        paths = [entry.path, *([entry.target] if entry.target is not None else [])]
-        places = tuple((entry.store, path) for path in dict.fromkeys(paths))
-        whole = entry.operation in _WHOLE or (
-            entry.operation is Operation.RENAME and entry.source is None and entry.link is None
-        )
+        places = tuple((entry.store, path) for path in _paths(entry))
+        whole = _is_whole(entry)
         waiting = _Waiting(entry, places, whole)
         earlier: set[int] = set()
         for place in places:
@@ -101,6 +98,31 @@ class Queue:
     def _last(queue: dict[int, None]) -> list[int]:
         # The last one waits for all before it.
         return [next(reversed(queue))] if queue else []
+
+
+def reaches(entry: JournalEntry, path: str) -> bool:
+    """Whether an entry changes what is at a path: there, or with a directory above as a whole."""
+    own = _paths(entry)
+    return path in own or (_is_whole(entry) and any(path.startswith(f"{one}/") for one in own))
+
+
+def reaches_below(entry: JournalEntry, path: str) -> bool:
+    """Whether an entry changes what is directly or deeper in a directory, or the directory as a whole."""
+    prefix = f"{path}/" if path else ""
+    if _is_whole(entry) and reaches(entry, path):
+        return True
+    return any(one.startswith(prefix) for one in _paths(entry))
+
+
+def _paths(entry: JournalEntry) -> tuple[Key, ...]:
+    return tuple(dict.fromkeys((entry.path, entry.path if entry.target is None else entry.target)))
+
+
+def _is_whole(entry: JournalEntry) -> bool:
+    """Whether it happens to a directory with all that is in it."""
+    return entry.operation in _WHOLE or (
+        entry.operation is Operation.RENAME and entry.source is None and entry.link is None
+    )
 
 
 def _above(place: StorePath) -> list[StorePath]:

@@ -24,7 +24,7 @@ from vstorefs.clock import Clock
 from vstorefs.model import JournalEntry, StoreId
 from vstorefs.mount.backend.pool import Pool
 from vstorefs.mount.tree.remote import Remote
-from vstorefs.mount.writing.dependencies import Queue
+from vstorefs.mount.writing.dependencies import Queue, reaches, reaches_below
 from vstorefs.versions.history.texts import marks_text
 from vstorefs.workers import messages
 
@@ -158,25 +158,20 @@ class Uploads:
 
     async def settled_at(self, store: StoreId, path: str, bound_s: float) -> None:
         """Wait, for so long at most, until nothing is on its way to a path."""
-        waiting = [
-            one
-            for one in self._pending.values()
-            if one.entry.store == store and path in {one.entry.path, one.entry.target}
-        ]
-        await self._all_done(waiting, bound_s)
+        await self._all_done(store, lambda entry: reaches(entry, path), bound_s)
 
     async def settled_below(self, store: StoreId, path: str, bound_s: float) -> None:
-        """The same for everything directly or deeper in a folder."""
-        prefix = f"{path}/" if path else ""
+        """The same for everything directly or deeper in a directory."""
+        await self._all_done(store, lambda entry: reaches_below(entry, path), bound_s)
+
+    async def _all_done(
+        self, store: StoreId, concerns: Callable[[JournalEntry], bool], bound_s: float
+    ) -> None:
         waiting = [
             one
             for one in self._pending.values()
-            if one.entry.store == store and one.entry.path.startswith(prefix)
+            if one.entry.store == store and concerns(one.entry)
         ]
-        await self._all_done(waiting, bound_s)
-
-    @staticmethod
-    async def _all_done(waiting: list[Pending], bound_s: float) -> None:
         with trio.move_on_after(bound_s):
             for one in waiting:
                 await one.done.wait()

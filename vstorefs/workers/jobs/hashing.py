@@ -2,7 +2,8 @@
 
 Chunks come from the cache in order, as far as the front has said that they are there. One that is
 gone (evicted, because an earlier owner died, or the content was read at random) is read from the
-store again, and counted. Chunks that were passed are let go in batches.
+store again, and counted. Chunks that were passed are let go in batches, and always before the hasher
+waits: the front may bring in nothing more until it hears how far the hasher is.
 """
 
 from __future__ import annotations
@@ -79,9 +80,10 @@ def _go_through(
         digests.update(data)
         if sums is not None:
             sums += xxhash.xxh3_64_digest(data)
-        if chunk + 1 - released >= _BATCH or chunk + 1 == chunks:
-            context.chunks.release(context.session, _keys(content, released, chunk + 1))
-            released = chunk + 1
+        passed = chunk + 1
+        if passed - released >= _BATCH or passed >= min(chunks, call.available):
+            context.chunks.release(context.session, _keys(content, released, passed))
+            released = passed
             call.report(Hashed(released))
     return True, reread
 

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 import trio
 import trio.testing
@@ -197,6 +198,99 @@ async def test_a_fetch_goes_on_behind_the_last_chunk_that_arrived(mortals: Morta
         job = pool.start(messages.Fetch(content, 0, 5, pin=False), reports.append)
         await pool.finish(job)
     assert reports == [messages.Arrived(chunk) for chunk in range(5)]
+
+
+async def test_a_fetch_that_gets_further_each_time_is_not_refused(mortals: Mortals) -> None:
+    content = Content(StoreId("s"), Key("a"), TOKEN, 9 * CHUNK_BYTES)
+    reports: list[messages.Report] = []
+    async with mortals(1) as pool:
+        job = pool.start(messages.Fetch(content, 0, 9, pin=False), reports.append)
+        assert await pool.finish(job) == messages.Fetched(0)
+    assert reports == [messages.Arrived(chunk) for chunk in range(9)]
+
+
+@pytest.mark.parametrize(
+    "request_", [messages.NoteRecency(()), messages.ListDirectory(StoreId("s"), Key(""), 0.0)]
+)
+async def test_what_two_workers_have_died_of_is_refused_and_the_mount_goes_on(
+    mortals: Mortals, deaths: Deaths, request_: messages.Request[messages.Answer]
+) -> None:
+    """The one ends them, the other makes them say what is no message."""
+    content = Content(StoreId("s"), Key("a"), TOKEN, 1)
+    async with mortals(1) as pool:
+        with pytest.raises(errors.StoreError, match="2 workers died") as caught:
+            await pool.ask(request_)
+        assert type(caught.value) is errors.StoreError, "an error of ours, not of a store"
+        assert (await pool.ask(messages.Known(content))).read
+
+
+async def test_no_page_of_an_answer_comes_twice(mortals: Mortals) -> None:
+    reports: list[messages.Report] = []
+    async with mortals(1) as pool:
+        with pytest.raises(errors.StoreError, match="ask again"):
+            await pool.ask(messages.Log(StoreId("s"), Key("")), on_report=reports.append)
+    assert reports == [messages.Rows(b"[]")]
+
+
+async def test_that_a_job_is_abandoned_is_told_the_next_worker_whatever_was_told_since(
+    place: Place,
+) -> None:
+    content = place.content("a", os.urandom(2 * CHUNK_BYTES))
+    async with running(place.start, 1) as pool:
+        await pool.ask(messages.Check(place.spec.id))
+        (worker,) = workers_now()
+        os.kill(worker, signal.SIGSTOP)
+        job = pool.start(messages.Hash(content, 0))
+        pool.tell(job, messages.Abandon())
+        pool.tell(job, messages.Available(1))
+        os.kill(worker, signal.SIGKILL)
+        assert await pool.finish(job) == messages.HashDone(None)
+
+
+async def test_what_is_reported_to_one_who_went_away_harms_nobody(place: Place) -> None:
+    """As of `vstorefs log`, where nobody reads the rest."""
+    content = place.content("a", os.urandom(3 * CHUNK_BYTES))
+    outbox, inbox = trio.open_memory_channel[messages.Report](10)
+    outbox.close()
+    inbox.close()
+    async with running(place.start, 1) as pool:
+        await pool.ask(messages.Fetch(content, 0, 3, pin=False))
+        (worker,) = workers_now()
+        os.kill(worker, signal.SIGSTOP)
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await pool.ask(messages.Fetch(content, 0, 3, pin=False), on_report=outbox.send_nowait)
+        os.kill(worker, signal.SIGCONT)
+        await pool.ask(messages.Fetch(content, 0, 3, pin=False))
+        assert workers_now() == [worker]
+
+
+async def test_what_nobody_waits_for_is_not_asked_of_another_worker(place: Place) -> None:
+    content = place.content("a", b"never said to be there")
+    async with running(place.start, 1) as pool:
+        await pool.ask(messages.Check(place.spec.id))
+        (worker,) = workers_now()
+        os.kill(worker, signal.SIGSTOP)
+        job = pool.start(messages.Hash(content, 0))
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await pool.finish(job)
+        os.kill(worker, signal.SIGKILL)
+        await job.done.wait()
+        assert isinstance(job.answer, messages.Failure)
+
+
+async def test_workers_that_die_before_they_were_told_anything_do_not_end_the_mount(
+    place: Place,
+    deaths: Deaths,
+    monkeypatch: pytest.MonkeyPatch,
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/true")
+    # More than a socket takes in, so that the end comes while it is being said.
+    start = msgspec.structs.replace(place.start, cache_dir="x" * (16 << 20))
+    async with running(start, 2):
+        await deaths.wait(4)
 
 
 async def test_a_publish_looks_whether_it_has_happened_when_it_is_asked_again(

@@ -229,6 +229,95 @@ async def test_the_hash_of_a_large_one_that_was_hardly_read_is_given_up_and_begu
     assert contents.hashed[content] == hashes_of(LARGE)
 
 
+class GivesUpLate:
+    """A hash that is given up, but says so only when the test lets it."""
+
+    def __init__(self, answer: messages.HashDone) -> None:
+        self._answer = answer
+        self.go_on = trio.Event()
+
+    async def __call__(self, call: Call) -> messages.Answer:
+        """Wait to be given up, and then for the test."""
+        while not isinstance(await call.hear(), messages.Abandon):
+            pass
+        await self.go_on.wait()
+        return self._answer
+
+
+async def test_a_content_opened_while_its_hash_is_being_given_up_is_hashed_all_the_same(
+    files: Files, hashing: Hashing, contents: Contents, pool: ScriptedPool
+) -> None:
+    late = GivesUpLate(messages.HashDone(None))
+    pool.answers(messages.Hash, late, contents.hash)
+    content = contents.holds("a", LARGE)
+    files.close(await files.open(content))
+    again = await files.open(content)
+    await files.read(again, *range(5))
+    late.go_on.set()
+    await trio.testing.wait_all_tasks_blocked()
+    await files.read(again, *range(5, 10))
+    files.close(again)
+    await hashing.finished()
+    assert contents.hashed[content] == hashes_of(LARGE)
+
+
+@pytest.mark.parametrize(("chunks", "is_hashed"), [(1, False), (5, True), (10, True)])
+async def test_so_is_one_whose_reader_left_again_by_then_if_that_is_worth_it(
+    files: Files,
+    hashing: Hashing,
+    transfers: Transfers,
+    remote: Remote,
+    contents: Contents,
+    pool: ScriptedPool,
+    chunks: int,
+    is_hashed: bool,
+) -> None:
+    late = GivesUpLate(messages.HashDone(None))
+    pool.answers(messages.Hash, late, contents.hash)
+    content = contents.holds("a", LARGE)
+    files.close(await files.open(content))
+    again = await files.open(content)
+    await files.read(again, *range(chunks))
+    files.close(again)
+    late.go_on.set()
+    await hashing.finished()
+    assert (content in contents.hashed) == is_hashed
+    await trio.testing.wait_all_tasks_blocked()
+    assert transfers.open(content, remote, trusted=True) is not again, "nothing is held"
+
+
+async def test_a_hash_that_ended_before_it_was_given_up_is_not_made_again(
+    files: Files, hashing: Hashing, contents: Contents, pool: ScriptedPool
+) -> None:
+    late = GivesUpLate(messages.HashDone(hashes_of(LARGE)))
+    pool.answers(messages.Hash, late)
+    content = contents.holds("a", LARGE)
+    files.close(await files.open(content))
+    await files.open(content)
+    late.go_on.set()
+    await hashing.finished()
+    await trio.testing.wait_all_tasks_blocked()
+    assert len(pool.asked_for(messages.Hash)) == 1
+
+
+async def test_what_cannot_be_completed_is_not_given_up_under_a_reader_who_came_since(
+    files: Files, hashing: Hashing, contents: Contents, pool: ScriptedPool
+) -> None:
+    cut_off = Gate(errors.Changed("cut off"))
+    content = contents.holds("a", SMALL)
+    transfer = await files.open(content)
+    await files.read(transfer, 0)
+    pool.answers(messages.Fetch, cut_off, contents.fetch)
+    files.close(transfer)
+    await cut_off.reached.wait()
+    again = await files.open(content)
+    cut_off.open.set()
+    await trio.testing.wait_all_tasks_blocked()
+    await files.read(again, 1, 2)
+    await hashing.finished()
+    assert contents.hashed[content] == hashes_of(SMALL)
+
+
 async def test_while_another_reads_nothing_is_given_up(
     files: Files, contents: Contents, pool: ScriptedPool
 ) -> None:
@@ -401,7 +490,58 @@ async def test_a_slow_hasher_is_not_overrun(
     assert contents.hashed[content] == hashes_of(bytes(24 * CHUNK_BYTES))
 
 
+async def test_what_is_kept_for_hashers_leaves_half_of_the_cache_to_others(
+    cache: Cache,
+    pool: ScriptedPool,
+    nursery: trio.Nursery,
+    remote: Remote,
+    contents: Contents,
+) -> None:
+    go_on = trio.Event()
+
+    async def slow(call: Call) -> messages.Answer:
+        await go_on.wait()
+        return await contents.hash(call)
+
+    pool.answers(messages.Hash, slow)
+    transfers = Transfers(ChunkReader(cache), 32 * CHUNK_BYTES, pool, nursery)
+    hashing = Hashing(
+        *(pool, transfers, nursery, lambda _: None), whole_below=1 << 40, whole_part=0.5
+    )
+    files = Files(transfers, hashing, remote)
+    opened = [
+        await files.open(contents.holds(name, name.encode() * 8 * CHUNK_BYTES)) for name in "abc"
+    ]
+    for transfer in opened:
+        files.close(transfer)
+    await trio.testing.wait_all_tasks_blocked()
+    assert [one.pin for one in pool.asked_for(messages.Fetch)] == [True, True, False]
+    go_on.set()
+    await hashing.finished()
+    assert len(contents.hashed) == 3
+    last = await files.open(contents.holds("d", LARGE))
+    await files.read(last, 0)
+    assert pool.asked_for(messages.Fetch)[-1].pin, "what was hashed is kept no longer"
+
+
 # --- waiting
+
+
+async def test_settling_waits_for_hashes_that_end_in_any_order(
+    files: Files, hashing: Hashing, contents: Contents, pool: ScriptedPool
+) -> None:
+    slow = Gate(contents.hash)
+    pool.answers(messages.Hash, slow, contents.hash)
+    for name in "ab":
+        transfer = await files.open(contents.holds(name, name.encode() * CHUNK_BYTES))
+        await files.read(transfer, 0)
+        files.close(transfer)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(hashing.finished)
+        await trio.testing.wait_all_tasks_blocked()
+        assert len(contents.hashed) == 1
+        slow.open.set()
+    assert len(contents.hashed) == 2
 
 
 async def test_settling_waits_for_no_hash_that_needs_its_reader(

@@ -93,6 +93,37 @@ async def test_a_small_cache_is_not_filled_with_what_lies_ahead(
         assert max(last for _, last in fetched(pool)) <= chunk + 1 + 2
 
 
+async def test_contents_read_at_the_same_time_share_what_is_brought_in_ahead(
+    cache: Cache,
+    pool: ScriptedPool,
+    nursery: trio.Nursery,
+    remote: Remote,
+    contents: Contents,
+    mock_clock: trio.testing.MockClock,
+) -> None:
+    transfers = Transfers(ChunkReader(cache), 64 * CHUNK_BYTES, pool, nursery)
+    data = bytes(40 * CHUNK_BYTES)
+    opened = [
+        transfers.open(contents.holds(f"file{number}", data), remote, trusted=False)
+        for number in range(8)
+    ]
+    readers = [Reader()] * len(opened)
+
+    async def ahead(number: int, chunk: int) -> int:
+        """Read a chunk; gives how many behind it were asked for."""
+        at = chunk * CHUNK_BYTES
+        transfer = opened[number]
+        readers[number], _ = await transfers.read(transfer, readers[number], at, at + CHUNK_BYTES)
+        asked = pool.asked_for(messages.Fetch)
+        return max(one.last for one in asked if one.content == transfer.content) - chunk - 1
+
+    shares = [await ahead(number, chunk) for chunk in range(5) for number in range(len(opened))]
+    assert max(shares) == 4, "half of the cache, among 8"
+    mock_clock.jump(11)
+    shares = [await ahead(0, chunk) for chunk in range(5, 25)]
+    assert max(shares) == 8, "the others have stopped"
+
+
 async def test_bytes_of_a_content_are_cut_at_its_end(
     transfers: Transfers, remote: Remote, contents: Contents
 ) -> None:
@@ -236,6 +267,53 @@ async def test_a_content_that_the_cache_cannot_take_needs_no_memory_for_all_of_i
     assert transfer.frontier == 70
     assert sum(map(len, transfer.inline.values())) <= 64 * CHUNK_BYTES
     assert await read(transfers, transfer, 0, 5) == bytes(5)
+
+
+@pytest.mark.parametrize(
+    ("trusted", "cached"), [(False, True), (True, False)], ids=["a young file", "a full cache"]
+)
+async def test_what_comes_past_the_cache_is_downloaded_once(
+    transfers: Transfers,
+    remote: Remote,
+    contents: Contents,
+    pool: ScriptedPool,
+    trusted: bool,
+    cached: bool,
+) -> None:
+    contents.cached = cached
+    data = os.urandom(8 * CHUNK_BYTES)
+    transfer = transfers.open(contents.holds("a", data), remote, trusted=trusted)
+    reader, step = Reader(), 128 << 10
+    for at in range(0, len(data), step):
+        reader, block = await transfers.read(transfer, reader, at, at + step)
+        assert bytes(block) == data[at : at + step]
+    chunks = [chunk for first, last in fetched(pool) for chunk in range(first, last)]
+    assert sorted(chunks) == list(range(8)), "each one once"
+    assert len(fetched(pool)) <= 4
+
+
+async def test_a_long_content_that_comes_past_the_cache_is_downloaded_once_by_two_readers(
+    transfers: Transfers, remote: Remote, contents: Contents, pool: ScriptedPool
+) -> None:
+    data = bytes(100 * CHUNK_BYTES)
+    transfer = transfers.open(contents.holds("a", data), remote, trusted=False)
+    readers, step = [Reader(), Reader()], CHUNK_BYTES // 2
+    for at in range(0, len(data), step):
+        for number in range(2):
+            readers[number], _ = await transfers.read(transfer, readers[number], at, at + step)
+        assert len(transfer.inline) <= 64
+    chunks = [chunk for first, last in fetched(pool) for chunk in range(first, last)]
+    assert sorted(chunks) == list(range(100)), "each one once"
+
+
+async def test_what_came_past_the_cache_is_not_brought_in_again_to_complete_it(
+    transfers: Transfers, remote: Remote, contents: Contents, pool: ScriptedPool
+) -> None:
+    contents.cached = False
+    transfer = transfers.open(contents.holds("a", THREE), remote, trusted=True)
+    await read(transfers, transfer, CHUNK_BYTES, CHUNK_BYTES + 5)
+    await transfers.complete(transfer)
+    assert sorted(fetched(pool)) == [(0, 1), (1, 2), (2, 3)]
 
 
 class Broken(ChunkReader):

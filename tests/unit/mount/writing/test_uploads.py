@@ -463,6 +463,48 @@ async def test_a_rename_goes_to_both_its_paths(
     assert uploads.latest(spec.id, "new") is pending
 
 
+def renamed(path: str, target: str, store: StoreId, *, link: str | None) -> JournalEntry:
+    """The rename of a symlink, or of a directory without `link`."""
+    entry = entry_of(path, store)
+    return replace(entry, operation=Operation.RENAME, target=Key(target), link=link)
+
+
+@pytest.mark.parametrize(
+    ("link", "at", "below"),
+    [
+        ("x", {"a/x", "d/x"}, {"", "a", "d"}),
+        (
+            None,
+            {"a/x", "d/x", "a/x/f", "d/x/f/g"},
+            {"", "a", "d", "a/x", "d/x", "a/x/f", "d/x/f/g"},
+        ),
+    ],
+    ids=["one name", "a directory"],
+)
+async def test_a_wait_at_or_below_either_place_of_a_rename_waits_for_it(
+    uploads: Uploads,
+    pool: ScriptedPool,
+    spec: StoreSpec,
+    autojump_clock: trio.testing.MockClock,
+    link: str | None,
+    at: set[str],
+    below: set[str],
+) -> None:
+    pool.answers(messages.Publish, NEVER)
+    await uploads.promise(renamed("a/x", "d/x", spec.id, link=link), lambda _: None)
+    waited_at, waited_below = set(), set()
+    for path in ("", "a", "d", "a/x", "d/x", "d/xy", "a/x/f", "d/x/f/g", "e"):
+        began = trio.current_time()
+        await uploads.settled_at(spec.id, path, 10)
+        if trio.current_time() > began:
+            waited_at.add(path)
+        began = trio.current_time()
+        await uploads.settled_below(spec.id, path, 10)
+        if trio.current_time() > began:
+            waited_below.add(path)
+    assert (waited_at, waited_below) == (at, below)
+
+
 # --- what came between
 
 
