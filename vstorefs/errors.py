@@ -17,15 +17,33 @@ translated at the border, in the module of that kind of store.
     ├── CacheError                 the cache cannot serve; work goes on without it
     ├── JournalError               the journal cannot take a promise
     └── UsageError                 the user's input: exit status 2
+
+A `StoreError` also says where the failure lies (`Origin`): only what is the store's own counts against a store.
 """
 
 from __future__ import annotations
 
+import enum
 import errno
 
 
 class VstorefsError(Exception):
     """Any failure that a user is told about: what, why, what to do."""
+
+
+class Origin(enum.Enum):
+    """Where a failure lies, and so what must wait for its end, and what goes on meanwhile."""
+
+    KEY = "what was asked about; the store answers, for all that is known"
+    STORE = "the store as a whole: it cannot be reached"
+    WAIT = "nobody answered in time, which says nothing of who is to blame"
+    DISK = "a disk of this host: its journal, its state, its staging files"
+    US = "vstorefs itself"
+
+    @property
+    def blames_store(self) -> bool:
+        """Whether such a failure is a reason to look if the store answers."""
+        return self not in {Origin.DISK, Origin.US}
 
 
 class StoreError(VstorefsError):
@@ -35,9 +53,16 @@ class StoreError(VstorefsError):
     """
 
     def __init__(
-        self, message: str, *, store: str = "", key: str = "", operation: str = ""
+        self,
+        message: str,
+        *,
+        store: str = "",
+        key: str = "",
+        operation: str = "",
+        origin: Origin = Origin.KEY,
     ) -> None:
         super().__init__(message)
+        self.origin = origin
         self.message = message
         self.store = store
         self.key = key

@@ -43,10 +43,21 @@ def _raises(*raised: Exception) -> tuple[Job, list[Publish]]:
             errors.Changed("other content", store="s", key="k", operation="read"),
             Failure("Changed", "other content", "s", "k", "read"),
         ),
-        (errors.JournalError("the disk is full"), Failure("Unavailable", "the disk is full")),
+        (
+            errors.Unavailable("no route", origin=errors.Origin.STORE),
+            Failure("Unavailable", "no route", origin=errors.Origin.STORE),
+        ),
+        (
+            errors.JournalError("the disk is full"),
+            Failure("Unavailable", "the disk is full", origin=errors.Origin.DISK),
+        ),
         (
             ValueError("of ours"),
-            Failure("Bug", "an error inside vstorefs: ValueError; the log has the details"),
+            Failure(
+                "Bug",
+                "an error inside vstorefs: ValueError; the log has the details",
+                origin=errors.Origin.US,
+            ),
         ),
     ],
 )

@@ -101,6 +101,8 @@ def test_a_journal_that_takes_nothing_has_promised_nothing(
     batch, answers = _waiting(context, [Record((_entry(context, name),)) for name in ("a", "b")])
     monkeypatch.setattr(context.journal, "record", full)
     do_together(batch)
-    refused = Failure("Unavailable", "the disk is full", operation="journal")
+    refused = Failure(
+        "Unavailable", "the disk is full", operation="journal", origin=errors.Origin.DISK
+    )
     assert answers == {0: [refused], 1: [refused]}
     assert list(context.journal.pending()) == []

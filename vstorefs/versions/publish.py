@@ -99,6 +99,7 @@ class Publisher:
                 f"cannot read or complete its staging file: {error.strerror or error}",
                 key=entry.path,
                 operation=entry.operation.value,
+                origin=errors.Origin.DISK,
             ) from error
         except errors.StoreError as error:
             self._journal.fail(entry.seq, str(error))

@@ -21,13 +21,18 @@ def answer(job: Job, context: WorkerContext, request: AnyRequest, call: Call) ->
     try:
         return _with_new_credentials(job, context, request, call)
     except errors.StoreError as error:
-        return Failure(type(error).__name__, error.message, error.store, error.key, error.operation)
+        kind = type(error).__name__
+        where = (error.store, error.key, error.operation)
+        return Failure(kind, error.message, *where, error.origin)
     except errors.VstorefsError as error:
-        return Failure("Unavailable", str(error))
+        # The journal, the cache, the state: whatever of ours it was, no store failed.
+        return Failure("Unavailable", str(error), origin=errors.Origin.DISK)
     except Exception as error:
         log.exception("a job failed")
         return Failure(
-            "Bug", f"an error inside vstorefs: {type(error).__name__}; the log has the details"
+            "Bug",
+            f"an error inside vstorefs: {type(error).__name__}; the log has the details",
+            origin=errors.Origin.US,
         )
 
 

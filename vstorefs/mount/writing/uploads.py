@@ -276,6 +276,7 @@ class Uploads:
         pending.error = str(error)
         if isinstance(error, errors.RETRIED):
             pending.refusal = None
-            remote.note_failure(error)
+            # One path that cannot be published is no reason to think that the others cannot be read.
+            self._nursery.start_soon(remote.doubt, error)
         else:
             pending.refusal = error

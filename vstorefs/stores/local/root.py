@@ -87,4 +87,5 @@ class Root:
                 f"the file system that was mounted at {self.path} is gone; mount it again",
                 store=self.alias,
                 operation="list",
+                origin=errors.Origin.STORE,
             )

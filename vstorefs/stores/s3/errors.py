@@ -108,6 +108,7 @@ def translated(alias: str, key: str, operation: str, *, absent: bool = False) ->
             store=alias,
             key=key,
             operation=operation,
+            origin=errors.Origin.STORE,
         ) from error
 
 

@@ -70,6 +70,7 @@ def _see_that_it_is_mounted(spec: StoreSpec, probes: Probes) -> None:
             f"{root} is empty and on {kind}, and was on {before} when it was last used; is its share mounted?",
             store=spec.alias,
             operation="open",
+            origin=errors.Origin.STORE,
         )
     if known is None or here not in known:
         probes.put(spec.id, {here: True})

@@ -15,7 +15,9 @@ def record(context: WorkerContext, request: Record, _call: Call) -> Recorded:
     try:
         return Recorded(context.journal.record(request.entries, request.drop))
     except errors.JournalError as error:
-        raise errors.Unavailable(str(error), operation="journal") from error
+        raise errors.Unavailable(
+            str(error), operation="journal", origin=errors.Origin.DISK
+        ) from error
 
 
 def joined(requests: Sequence[Record]) -> Record:
