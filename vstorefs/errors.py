@@ -49,7 +49,8 @@ class Origin(enum.Enum):
 class StoreError(VstorefsError):
     """A store's refusal or failure, with where it happened.
 
-    `message` has three parts where they are known: what, why, what to do.
+    `message` has three parts where they are known: what, why, what to do. `number` is the errno that
+    a program is to see where the table's is not the one.
     """
 
     def __init__(
@@ -60,8 +61,10 @@ class StoreError(VstorefsError):
         key: str = "",
         operation: str = "",
         origin: Origin = Origin.KEY,
+        number: int | None = None,
     ) -> None:
         super().__init__(message)
+        self.number = number
         self.origin = origin
         self.message = message
         self.store = store
@@ -115,7 +118,11 @@ class CacheError(VstorefsError):
 
 
 class JournalError(VstorefsError):
-    """The journal could not take an entry, so nothing was promised."""
+    """The journal could not take an entry, so nothing was promised; `number` is the disk's errno, if it gave one."""
+
+    def __init__(self, message: str, number: int | None = None) -> None:
+        super().__init__(message)
+        self.number = number
 
 
 class UsageError(VstorefsError):
@@ -140,8 +147,22 @@ EXIT_FAILURE = 1
 EXIT_USAGE = 2
 
 
+LASTING = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG, errno.ENAMETOOLONG}
+)
+"""What a disk says that waiting does not cure: it is told at once, as it is."""
+
+
+def of_disk(message: str, number: int | None, *, key: str = "", operation: str = "") -> StoreError:
+    """What a disk of this host failed at: told at once where waiting does not help, else Unavailable."""
+    kind = StoreError if number in LASTING else Unavailable
+    return kind(message, key=key, operation=operation, origin=Origin.DISK, number=number)
+
+
 def to_errno(error: BaseException) -> int:
-    """The errno that a program on the mount sees for `error`; EIO where the table has none."""
+    """The errno that a program on the mount sees for `error`; EIO where nothing says another."""
+    if isinstance(error, StoreError | JournalError) and error.number is not None:
+        return error.number
     for kind in type(error).__mro__:
         if kind in ERRNO:
             return ERRNO[kind]

@@ -138,7 +138,7 @@ class ScriptedPool(Pool):
         except errors.StoreError as error:
             kind = type(error).__name__
             where = (error.store, error.key, error.operation)
-            job.answer = messages.Failure(kind, error.message, *where, error.origin)
+            job.answer = messages.Failure(kind, error.message, *where, error.origin, error.number)
         # As from a process, an answer comes on a later turn of the loop.
         await trio.lowlevel.checkpoint()
         job.done.set()

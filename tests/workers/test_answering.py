@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 
 from tests.workers.asking import Place
@@ -50,6 +52,25 @@ def _raises(*raised: Exception) -> tuple[Job, list[Publish]]:
         (
             errors.JournalError("the disk is full"),
             Failure("Unavailable", "the disk is full", origin=errors.Origin.DISK),
+        ),
+        (
+            errors.JournalError("the disk is full", errno.ENOSPC),
+            Failure(
+                "StoreError", "the disk is full", origin=errors.Origin.DISK, number=errno.ENOSPC
+            ),
+        ),
+        (
+            OSError(errno.EDQUOT, "quota"),
+            Failure(
+                "StoreError",
+                f"[Errno {errno.EDQUOT}] quota",
+                origin=errors.Origin.DISK,
+                number=errno.EDQUOT,
+            ),
+        ),
+        (
+            errors.NotSupported("too long", store="s", key="k", number=errno.ENAMETOOLONG),
+            Failure("NotSupported", "too long", "s", "k", number=errno.ENAMETOOLONG),
         ),
         (
             ValueError("of ours"),

@@ -293,4 +293,5 @@ def _error(failure: messages.Failure) -> errors.StoreError:
         key=failure.key,
         operation=failure.operation,
         origin=failure.origin,
+        number=failure.number,
     )

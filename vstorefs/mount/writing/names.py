@@ -75,7 +75,7 @@ class Names:
     ) -> Pending:
         """Show a change, and put it into the journal, in place of the entries in `drop`, and on its way.
 
-        Raises: Unavailable where the journal does not take it; it is undone then.
+        Raises: StoreError where the journal does not take it; it is undone then.
         """
         change.show(self._namespace)
         try:

@@ -49,6 +49,7 @@ class Failure(msgspec.Struct, frozen=True, tag=True):
     key: str = ""
     operation: str = ""
     origin: Origin = Origin.KEY
+    number: int | None = None
 
 
 Remark = Available | Abandon

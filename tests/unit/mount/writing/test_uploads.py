@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -382,6 +383,23 @@ async def test_a_close_that_is_refused_says_so_at_once(
     # The clock stands still.
     with pytest.raises(errors.Denied):
         await uploads.wait(pending)
+    assert uploads.pending == [pending]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES])
+async def test_a_disk_that_is_full_says_so_at_once(
+    writer: Writer,
+    uploads: Uploads,
+    pool: ScriptedPool,
+    mock_clock: trio.testing.MockClock,
+    number: int,
+) -> None:
+    pool.answers(messages.Publish, errors.of_disk("no", number))
+    pending = await writer.promise("a")
+    # The clock stands still.
+    with pytest.raises(errors.StoreError) as caught:
+        await uploads.wait(pending)
+    assert errors.to_errno(caught.value) == number
     assert uploads.pending == [pending]
 
 
