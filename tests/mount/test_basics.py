@@ -252,3 +252,15 @@ def test_many_writers_and_readers_at_once(mount: Mount) -> None:
         assert mount.contents(f"d{number % 2}/f{number}") == [
             f"{number} {turn}".encode() for turn in range(10)
         ]
+
+
+@pytest.mark.parametrize("date", ["2300-01-01", "1600-01-01"])
+def test_a_time_that_cannot_be_kept_is_refused_at_once(mount: Mount, date: str) -> None:
+    (mount / "f").write_text("content")
+    before = (mount / "f").stat().st_mtime_ns
+    found = subprocess.run(
+        ["touch", "-d", date, mount / "f"], check=False, capture_output=True, text=True
+    )
+    assert "Invalid argument" in found.stderr
+    assert (mount / "f").stat().st_mtime_ns == before
+    assert mount.status()["pending"] == []
