@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import mmap
 import os
@@ -264,3 +266,26 @@ def test_a_time_that_cannot_be_kept_is_refused_at_once(mount: Mount, date: str) 
     assert "Invalid argument" in found.stderr
     assert (mount / "f").stat().st_mtime_ns == before
     assert mount.status()["pending"] == []
+
+
+def test_a_path_that_is_too_long_for_its_store_is_refused_at_once(mount: Mount) -> None:
+    """What could be made can be written to, all of it reaches the store, and nothing is left on its way."""
+    with contextlib.ExitStack() as stack:
+        here = os.open(mount.path, os.O_RDONLY)
+        stack.callback(os.close, here)
+
+        def make_deep_directories() -> None:
+            nonlocal here
+            for _ in range(25):
+                os.mkdir("n" * 200, dir_fd=here)
+                here = os.open("n" * 200, os.O_RDONLY, dir_fd=here)
+                stack.callback(os.close, here)
+
+        with pytest.raises(OSError, match="too long") as caught:
+            make_deep_directories()
+        assert caught.value.errno == errno.ENAMETOOLONG
+        with pytest.raises(OSError, match="too long"):
+            os.open("f" * 200, os.O_WRONLY | os.O_CREAT, dir_fd=here)
+        os.close(os.open("../f", os.O_WRONLY | os.O_CREAT, dir_fd=here))
+    wait_until(lambda: mount.status()["pending"] == [], "end of the changes")
+    assert "failed" not in mount.log()

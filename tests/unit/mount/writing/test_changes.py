@@ -50,6 +50,20 @@ class TestACreatedFile:
                 await parts.changes.create(parts.root, name, 0o644, RUN)
             assert await parts.names() == ["there"]
 
+    async def test_needs_a_path_that_its_store_can_hold(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            parts.root.remote.capabilities = Capabilities(writable=True, path_bytes=5)
+            folder = await parts.changes.make_directory(parts.root, "d", 0o755, RUN)
+            journal = list(parts.pool.journal)
+            with refused(errno.ENAMETOOLONG):
+                await parts.changes.create(folder, "\u00e9\u00e9", 0o644, RUN)
+            with refused(errno.ENAMETOOLONG):
+                await parts.changes.make_directory(folder, "four", 0o755, RUN)
+            with refused(errno.ENAMETOOLONG):
+                await parts.changes.make_symlink(folder, "four", "f", RUN)
+            assert parts.pool.journal == journal
+            await parts.changes.create(folder, "abc", 0o644, RUN)
+
     async def test_is_not_made_where_nothing_may_be_written(self, tmp_path: Path) -> None:
         async with front(tmp_path) as parts:
             parts.root.remote.capabilities = Capabilities(writable=False, why_read_only="no")
