@@ -17,10 +17,13 @@ translated at the border, in the module of that kind of store.
     ├── CacheError                 the cache cannot serve; work goes on without it
     ├── JournalError               the journal cannot take a promise
     └── UsageError                 the user's input: exit status 2
+
+A `StoreError` also says where the failure lies (`Origin`): only what is the store's own counts against a store.
 """
 
 from __future__ import annotations
 
+import enum
 import errno
 
 
@@ -28,16 +31,41 @@ class VstorefsError(Exception):
     """Any failure that a user is told about: what, why, what to do."""
 
 
+class Origin(enum.Enum):
+    """Where a failure lies, and so what must wait for its end, and what goes on meanwhile."""
+
+    KEY = "what was asked about; the store answers, for all that is known"
+    STORE = "the store as a whole: it cannot be reached"
+    WAIT = "nobody answered in time, which says nothing of who is to blame"
+    DISK = "a disk of this host: its journal, its state, its staging files"
+    US = "vstorefs itself"
+
+    @property
+    def blames_store(self) -> bool:
+        """Whether such a failure is a reason to look if the store answers."""
+        return self not in {Origin.DISK, Origin.US}
+
+
 class StoreError(VstorefsError):
     """A store's refusal or failure, with where it happened.
 
-    `message` has three parts where they are known: what, why, what to do.
+    `message` has three parts where they are known: what, why, what to do. `number` is the errno that
+    a program is to see where the table's is not the one.
     """
 
     def __init__(
-        self, message: str, *, store: str = "", key: str = "", operation: str = ""
+        self,
+        message: str,
+        *,
+        store: str = "",
+        key: str = "",
+        operation: str = "",
+        origin: Origin = Origin.KEY,
+        number: int | None = None,
     ) -> None:
         super().__init__(message)
+        self.number = number
+        self.origin = origin
         self.message = message
         self.store = store
         self.key = key
@@ -90,7 +118,11 @@ class CacheError(VstorefsError):
 
 
 class JournalError(VstorefsError):
-    """The journal could not take an entry, so nothing was promised."""
+    """The journal could not take an entry, so nothing was promised; `number` is the disk's errno, if it gave one."""
+
+    def __init__(self, message: str, number: int | None = None) -> None:
+        super().__init__(message)
+        self.number = number
 
 
 class UsageError(VstorefsError):
@@ -115,8 +147,22 @@ EXIT_FAILURE = 1
 EXIT_USAGE = 2
 
 
+LASTING = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG, errno.ENAMETOOLONG}
+)
+"""What a disk says that waiting does not cure: it is told at once, as it is."""
+
+
+def of_disk(message: str, number: int | None, *, key: str = "", operation: str = "") -> StoreError:
+    """What a disk of this host failed at: told at once where waiting does not help, else Unavailable."""
+    kind = StoreError if number in LASTING else Unavailable
+    return kind(message, key=key, operation=operation, origin=Origin.DISK, number=number)
+
+
 def to_errno(error: BaseException) -> int:
-    """The errno that a program on the mount sees for `error`; EIO where the table has none."""
+    """The errno that a program on the mount sees for `error`; EIO where nothing says another."""
+    if isinstance(error, StoreError | JournalError) and error.number is not None:
+        return error.number
     for kind in type(error).__mro__:
         if kind in ERRNO:
             return ERRNO[kind]

@@ -275,13 +275,15 @@ class Capabilities:
 
     `writable` is False with the reason in `why_read_only`, one line for people. `note` is what they
     should know of how its versions are kept, empty where there is nothing to say. `layout` names how
-    they are kept.
+    they are kept. `path_bytes` is the length of the longest path that can be sure of its place, with its
+    versions; 0 where that is not known.
     """
 
     writable: bool
     why_read_only: str = ""
     note: str = ""
     layout: str = ""
+    path_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import mmap
 import os
@@ -254,3 +256,38 @@ def test_many_writers_and_readers_at_once(mount: Mount) -> None:
         assert mount.contents(f"d{number % 2}/f{number}") == [
             f"{number} {turn}".encode() for turn in range(10)
         ]
+
+
+@pytest.mark.parametrize("date", ["2300-01-01", "1600-01-01"])
+def test_a_time_that_cannot_be_kept_is_refused_at_once(mount: Mount, date: str) -> None:
+    (mount / "f").write_text("content")
+    before = (mount / "f").stat().st_mtime_ns
+    found = subprocess.run(
+        ["touch", "-d", date, mount / "f"], check=False, capture_output=True, text=True
+    )
+    assert "Invalid argument" in found.stderr
+    assert (mount / "f").stat().st_mtime_ns == before
+    assert mount.status()["pending"] == []
+
+
+def test_a_path_that_is_too_long_for_its_store_is_refused_at_once(mount: Mount) -> None:
+    """What could be made can be written to, all of it reaches the store, and nothing is left on its way."""
+    with contextlib.ExitStack() as stack:
+        here = os.open(mount.path, os.O_RDONLY)
+        stack.callback(os.close, here)
+
+        def make_deep_directories() -> None:
+            nonlocal here
+            for _ in range(25):
+                os.mkdir("n" * 200, dir_fd=here)
+                here = os.open("n" * 200, os.O_RDONLY, dir_fd=here)
+                stack.callback(os.close, here)
+
+        with pytest.raises(OSError, match="too long") as caught:
+            make_deep_directories()
+        assert caught.value.errno == errno.ENAMETOOLONG
+        with pytest.raises(OSError, match="too long"):
+            os.open("f" * 200, os.O_WRONLY | os.O_CREAT, dir_fd=here)
+        os.close(os.open("../f", os.O_WRONLY | os.O_CREAT, dir_fd=here))
+    wait_until(lambda: mount.status()["pending"] == [], "end of the changes")
+    assert "failed" not in mount.log()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.mounts import Host, host
+from tests.support.mounts import Host, Mount, host
 from tests.support.processes import ROOT, wait_until
 from tests.support.radosgw import CountedServer, counted
 from tests.support.s3server import S3Server, moto
@@ -195,6 +195,43 @@ def test_a_busy_store_is_tried_again(moto_server: S3Server, bucket: str, tmp_pat
         moto_server.control("fail", n=3)
         assert (mount / "f").read_text() == "content"
         assert mount.contents("f") == [b"content"]
+
+
+def test_a_key_that_cannot_be_written_is_nobody_elses_trouble(
+    moto_server: S3Server, bucket: str, tmp_path: Path
+) -> None:
+    """Its writer gets an error; other files are read and written all the while, by the next mount too."""
+    client, names = moto_server.client(), [f"uncached-{number}" for number in range(300)]
+    for name in names:
+        client.put_object(Bucket=bucket, Key=name, Body=name.encode())
+    unread = iter(names)
+
+    def work(mount: Mount) -> None:
+        name = next(unread)
+        assert (mount / name).read_text() == name
+        (mount / f"new-{name}").write_text(name)
+        assert mount.status()["stores"][0]["state"] == "ok"
+
+    with host(tmp_path / "host", moto_server.env) as one:
+        mount = one.mount(f"s3://{bucket}")
+        moto_server.control(f"busy/{bucket}/bad")
+        writer = subprocess.Popen(
+            ["cp", "/etc/hostname", mount / "bad"], stderr=subprocess.PIPE, text=True
+        )
+        mount.wait_for_log("bad: upload failed")
+        for _ in range(50):
+            work(mount)
+        assert "Input/output error" in writer.communicate(timeout=100)[1]
+        work(mount)
+        one.run("umount", "--wait", "1", mount.path, check=False)
+        mount = one.mount(f"s3://{bucket}", name="again")
+        mount.wait_for_log("bad: upload failed")
+        for _ in range(50):
+            work(mount)
+        moto_server.control(f"busy/{bucket}/bad", method="DELETE")
+        wait_until(lambda: mount.status()["pending"] == [], "upload")
+        assert mount.contents("bad") == [Path("/etc/hostname").read_bytes()]
+        assert "the store does not answer" not in mount.log()
 
 
 def test_a_store_that_hangs_gives_an_error_and_lets_go(tmp_path: Path) -> None:

@@ -172,6 +172,33 @@ def test_a_share_that_goes_away_is_no_empty_folder(one_host: Host, tmp_path: Pat
         subprocess.run(["umount", "-l", volume], check=True)
 
 
+def test_a_directory_that_is_full_says_so_and_goes_on_being_read(
+    one_host: Host, tmp_path: Path
+) -> None:
+    volume = tmp_path / "volume"
+    volume.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", volume], check=True)
+    try:
+        mount = one_host.project(
+            f'[stores.share]\nurl = "{volume.as_uri()}"\nlisting-seconds = 0\n'
+        )
+        (mount / "share/f").write_text("content")
+        (volume / "filler").write_bytes(bytes(1 << 20))
+        with pytest.raises(OSError, match="No space left") as caught:
+            (mount / "share/large").write_bytes(os.urandom(3 << 20))
+        assert caught.value.errno == errno.ENOSPC
+        for _ in range(20):
+            assert (mount / "share/f").read_text() == "content"
+            assert not (mount / "share/never-seen").exists()
+        assert mount.status()["stores"][0]["state"] == "ok"
+        subprocess.run(["mount", "-o", "remount,size=20m", volume], check=True)
+        (mount / "share/g").write_text("there is room")
+        assert mount.contents("share/g") == [b"there is room"]
+        mount.umount()
+    finally:
+        subprocess.run(["umount", "-l", volume], check=True)
+
+
 def errno_of_listing(folder: Path) -> int:
     try:
         os.listdir(folder)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
 
+import lmdb
 import pytest
 
 from vstorefs import errors
@@ -46,3 +48,21 @@ def test_directories_of_ours_are_private_whatever_the_umask(tmp_path: Path) -> N
     made = [state_dir.parent, *(one for one in state_dir.rglob("*") if one.is_dir()), state_dir]
     assert {stat.S_IMODE(one.stat().st_mode) for one in made} == {0o700}
     assert len(made) == 6
+
+
+@pytest.mark.parametrize(
+    ("error", "number"),
+    [
+        (lmdb.DiskError("mdb_txn_commit: No space left on device"), errno.ENOSPC),
+        (lmdb.MapFullError("mdb_put: MDB_MAP_FULL"), errno.ENOSPC),
+        (lmdb.Error("mdb_txn_commit: Disk quota exceeded"), errno.EDQUOT),
+        (lmdb.Error("mdb_txn_commit: File too large"), errno.EFBIG),
+        (lmdb.Error("mdb_txn_commit: Input/output error"), None),
+    ],
+)
+def test_what_the_disk_said_is_kept(tmp_path: Path, error: Exception, number: int | None) -> None:
+    state = State.open(tmp_path)
+    with pytest.raises(errors.JournalError, match="is the disk full") as caught, state.writing():
+        raise error
+    assert caught.value.number == number
+    state.close()

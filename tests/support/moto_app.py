@@ -8,7 +8,8 @@ Objects of `bycustomer-` are encrypted with a key that nobody sends, those of `b
 Real S3 is atomic for conditional writes and moto is not, so writes go one after the other, each
 with its whole body read first. Below /__control__/: GET counts tells the requests so far; PUT
 fail?n=3 answers the next three with 503; PUT lose?n=1 does the next write and drops its answer; PUT
-stall makes all requests wait until DELETE stall.
+stall makes all requests wait until DELETE stall; PUT busy/BUCKET/KEY answers all writes of that key with 503 until
+DELETE of the same.
 """
 
 from __future__ import annotations
@@ -66,6 +67,7 @@ class Server:
         self._fail = self._lose = 0
         self._open = threading.Event()
         self._open.set()
+        self._busy: set[str] = set()
 
     def __call__(self, environ: Environ, start: Start) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
@@ -79,6 +81,8 @@ class Server:
             self._fail -= 1
             start("503 Slow Down", [("Content-Length", "0")])
             return [b""]
+        if method not in {"GET", "HEAD"} and path in self._busy:
+            return _say(start, "503 Slow Down", b"")
         refusal = _refusal(environ, path)
         if refusal is not None:
             return _say(start, *refusal)
@@ -144,6 +148,9 @@ class Server:
             self._lose = number
         elif what == "stall":
             (self._open.clear if environ["REQUEST_METHOD"] == "PUT" else self._open.set)()
+        elif what.startswith("busy/"):
+            change = self._busy.add if environ["REQUEST_METHOD"] == "PUT" else self._busy.discard
+            change(what.removeprefix("busy"))
         body = json.dumps(dict(self._counts)).encode()
         start("200 OK", [("Content-Length", str(len(body)))])
         return [body]

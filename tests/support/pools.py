@@ -111,7 +111,7 @@ class ScriptedPool(Pool):
         del store
         with trio.move_on_after(bound_s):
             return await self.finish(self.start(request, on_report))
-        raise errors.Unavailable(f"no answer within {bound_s:.0f} s")
+        raise errors.Unavailable(f"no answer within {bound_s:.0f} s", origin=errors.Origin.WAIT)
 
     def start(self, request: messages.Request[A], on_report: OnReport | None = None) -> Job[A]:
         """See `Pool`."""
@@ -136,9 +136,9 @@ class ScriptedPool(Pool):
         try:
             job.answer = await _play(script, self._calls[job])
         except errors.StoreError as error:
-            job.answer = messages.Failure(
-                type(error).__name__, error.message, error.store, error.key, error.operation
-            )
+            kind = type(error).__name__
+            where = (error.store, error.key, error.operation)
+            job.answer = messages.Failure(kind, error.message, *where, error.origin, error.number)
         # As from a process, an answer comes on a later turn of the loop.
         await trio.lowlevel.checkpoint()
         job.done.set()

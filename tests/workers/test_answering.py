@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 
 from tests.workers.asking import Place
@@ -43,10 +45,40 @@ def _raises(*raised: Exception) -> tuple[Job, list[Publish]]:
             errors.Changed("other content", store="s", key="k", operation="read"),
             Failure("Changed", "other content", "s", "k", "read"),
         ),
-        (errors.JournalError("the disk is full"), Failure("Unavailable", "the disk is full")),
+        (
+            errors.Unavailable("no route", origin=errors.Origin.STORE),
+            Failure("Unavailable", "no route", origin=errors.Origin.STORE),
+        ),
+        (
+            errors.JournalError("the disk is full"),
+            Failure("Unavailable", "the disk is full", origin=errors.Origin.DISK),
+        ),
+        (
+            errors.JournalError("the disk is full", errno.ENOSPC),
+            Failure(
+                "StoreError", "the disk is full", origin=errors.Origin.DISK, number=errno.ENOSPC
+            ),
+        ),
+        (
+            OSError(errno.EDQUOT, "quota"),
+            Failure(
+                "StoreError",
+                f"[Errno {errno.EDQUOT}] quota",
+                origin=errors.Origin.DISK,
+                number=errno.EDQUOT,
+            ),
+        ),
+        (
+            errors.NotSupported("too long", store="s", key="k", number=errno.ENAMETOOLONG),
+            Failure("NotSupported", "too long", "s", "k", number=errno.ENAMETOOLONG),
+        ),
         (
             ValueError("of ours"),
-            Failure("Bug", "internal error (ValueError); the log has the traceback"),
+            Failure(
+                "Bug",
+                "internal error (ValueError); the log has the traceback",
+                origin=errors.Origin.US,
+            ),
         ),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import queue
 import threading
@@ -96,11 +97,17 @@ def test_a_journal_that_takes_nothing_has_promised_nothing(
     context: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_arguments: object) -> None:
-        raise errors.JournalError("the disk is full")
+        raise errors.JournalError("the disk is full", errno.ENOSPC)
 
     batch, answers = _waiting(context, [Record((_entry(context, name),)) for name in ("a", "b")])
     monkeypatch.setattr(context.journal, "record", full)
     do_together(batch)
-    refused = Failure("Unavailable", "the disk is full", operation="journal")
+    refused = Failure(
+        "StoreError",
+        "the disk is full",
+        operation="journal",
+        origin=errors.Origin.DISK,
+        number=errno.ENOSPC,
+    )
     assert answers == {0: [refused], 1: [refused]}
     assert list(context.journal.pending()) == []

@@ -5,6 +5,8 @@ LMDB allows one opening per process, so openings of one directory share an envir
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -99,8 +101,16 @@ class State:
                 yield transaction
         except lmdb.Error as error:
             raise errors.JournalError(
-                f"cannot write {self.directory}: {error}; is the disk full?"
+                f"cannot write {self.directory}: {error}; is the disk full?", _errno_of(error)
             ) from error
+
+
+def _errno_of(error: Exception) -> int | None:
+    """What the disk said, where LMDB tells it: by a class of its own, or by the words for it only."""
+    if isinstance(error, lmdb.DiskError | lmdb.MapFullError):
+        return errno.ENOSPC
+    told = (number for number in errors.LASTING if os.strerror(number) in str(error))
+    return next(told, None)
 
 
 def _refuse_cut_short(directory: Path, env: Any) -> None:

@@ -10,6 +10,7 @@ How a version is made is the business of the store's layout; this is the same fo
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -37,6 +38,8 @@ from vstorefs.state.fingerprints import Fingerprint, Fingerprints
 from vstorefs.state.journal import Journal
 from vstorefs.state.staging import missing
 from vstorefs.stores.base import Fix, Store
+
+log = logging.getLogger(__name__)
 
 ReadContent = Callable[[Content, int, int], Iterator[bytes]]
 
@@ -94,17 +97,25 @@ class Publisher:
             outcome = steps[entry.operation](store, entry, look, overdue)
         except OSError as error:
             # The disk of the staging files, not the store's.
-            self._journal.fail(entry.seq, str(error))
-            raise errors.Unavailable(
+            self._note(entry, error)
+            raise errors.of_disk(
                 f"cannot read or complete its staging file: {error.strerror or error}",
+                error.errno,
                 key=entry.path,
                 operation=entry.operation.value,
             ) from error
         except errors.StoreError as error:
-            self._journal.fail(entry.seq, str(error))
+            self._note(entry, error)
             raise
         self._journal.finish(entry.seq)
         return outcome
+
+    def _note(self, entry: JournalEntry, error: Exception) -> None:
+        """Keep why it failed; a journal that cannot take that must not hide the reason from who waits for it."""
+        try:
+            self._journal.fail(entry.seq, str(error))
+        except errors.JournalError as full:
+            log.warning("%s: why it failed is not noted: %s", entry.path, full)
 
     # --- content
 

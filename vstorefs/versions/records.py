@@ -35,6 +35,8 @@ SUMMARY_CHARS = 84
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _SEQUENCE, _TIME, _SIZE, _MODE, _STAMP, _ID = 8, 13, 11, 4, 8, 26
 _MTIME_BIAS = 1 << 63
+MTIMES_NS = range(-_MTIME_BIAS, _MTIME_BIAS)
+"""Times of files that a record can say, nanoseconds since the epoch: from 1677 to 2262."""
 _FLAGS_SHIFT = 16
 _SUMMARY = re.compile(r"[0-9a-z]{8}[ctad][0-9a-z]{41}(?:[0-9a-z]{8}|-{8})[0-9a-z]{26}")
 _HASHED = re.compile(r"~[0-9a-f]{64}")

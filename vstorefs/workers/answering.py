@@ -21,12 +21,22 @@ def answer(job: Job, context: WorkerContext, request: AnyRequest, call: Call) ->
     try:
         return _with_new_credentials(job, context, request, call)
     except errors.StoreError as error:
-        return Failure(type(error).__name__, error.message, error.store, error.key, error.operation)
+        return _failure(error)
     except errors.VstorefsError as error:
-        return Failure("Unavailable", str(error))
+        # The journal, the cache, the state: whatever of ours it was, no store failed.
+        number = error.number if isinstance(error, errors.JournalError) else None
+        return _failure(errors.of_disk(str(error), number))
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in errors.LASTING:
+            # The disk of the cache or the state; a store's own is told in the family's words.
+            return _failure(errors.of_disk(str(error), error.errno))
         log.exception("internal error, in a worker")
-        return Failure("Bug", errors.internal_text(error))
+        return Failure("Bug", errors.internal_text(error), origin=errors.Origin.US)
+
+
+def _failure(error: errors.StoreError) -> Failure:
+    where = (error.store, error.key, error.operation)
+    return Failure(type(error).__name__, error.message, *where, error.origin, error.number)
 
 
 def _with_new_credentials(

@@ -27,9 +27,10 @@ def spec() -> StoreSpec:
 
 @pytest.fixture
 def pool(nursery: trio.Nursery) -> ScriptedPool:
-    """Workers who find that the store can be written to, and know nothing else."""
+    """Workers who find that the store can be written to, that there is nothing in it, and know nothing else."""
     pool = ScriptedPool(nursery)
     pool.answers(messages.Check, messages.Checked(Capabilities(writable=True)))
+    pool.answers(messages.ListDirectory, messages.Listed((), 0.0))
     return pool
 
 

@@ -29,8 +29,12 @@ async def number_of(error: BaseException) -> int:
         (errors.Denied("you may not", key="f"), errno.EACCES, "you may not"),
         (errors.Unavailable("no answer"), errno.EIO, "no answer"),
         (OSError(errno.ENOSPC, "disk full"), errno.ENOSPC, "disk full"),
+        (errors.of_disk("state full", errno.EDQUOT), errno.EDQUOT, "state full"),
+        (errors.JournalError("state full", errno.ENOSPC), errno.ENOSPC, "state full"),
+        (errors.NotSupported("long", number=errno.ENAMETOOLONG), errno.ENAMETOOLONG, "long"),
+        (errors.of_disk("bad sector", errno.EIO), errno.EIO, "bad sector"),
     ],
-    ids=["refused", "away", "disk"],
+    ids=["refused", "away", "disk", "a worker's disk", "journal", "name", "broken disk"],
 )
 async def test_is_by_the_table_and_said(
     caplog: pytest.LogCaptureFixture, error: Exception, number: int, said: str

@@ -137,7 +137,9 @@ class Pool:
             async with self._limit(store):
                 return await self._run(job)
         raise errors.Unavailable(
-            f"no answer within {units.duration(bound_s)}", operation=type(request).__name__.lower()
+            f"no answer within {units.duration(bound_s)}",
+            operation=type(request).__name__.lower(),
+            origin=errors.Origin.WAIT,
         )
 
     def start(self, request: messages.Request[A], on_report: OnReport | None = None) -> Job[A]:
@@ -330,4 +332,11 @@ async def _reap(process: subprocess.Popen[bytes]) -> None:
 
 def _error(failure: messages.Failure) -> errors.StoreError:
     kind = errors.BY_NAME.get(failure.kind, errors.StoreError)
-    return kind(failure.message, store=failure.store, key=failure.key, operation=failure.operation)
+    return kind(
+        failure.message,
+        store=failure.store,
+        key=failure.key,
+        operation=failure.operation,
+        origin=failure.origin,
+        number=failure.number,
+    )

@@ -1,6 +1,7 @@
 """A store as the front sees it.
 
-Its description, its health, and questions asked through the pool.
+Its description, its health, and questions asked through the pool. What fails is a fault of what it was asked about,
+until a look at the store's root fails as well (`doubt`): then nobody waits for the store any more.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from vstorefs import errors
 from vstorefs.clock import Clock
 from vstorefs.model import Capabilities, Entry, Key, StoreSpec, Version
 from vstorefs.moments import SETTLED_NS, to_text
-from vstorefs.mount.backend.health import Health
+from vstorefs.mount.backend.health import Health, confirms
 from vstorefs.mount.backend.pool import OnReport, Pool
 from vstorefs.workers import messages
 
@@ -41,6 +42,7 @@ class Remote:
         self._clock = clock
         self._checked = False
         self._checking = trio.Lock()
+        self._looking = trio.Lock()
 
     @property
     def read_only(self) -> str:
@@ -59,7 +61,9 @@ class Remote:
 
     async def check(self, bound_s: float = _BOUND_S) -> None:
         """Ask the store what it can do. Raises: NotFound, Denied, Unavailable; a StoreError."""
-        answer = await self._ask(messages.Check(self.spec.id), None, bound_s)
+        request = messages.Check(self.spec.id)
+        answer = await self._pool.ask(request, store=self.spec.id, bound_s=bound_s)
+        self.note_answer()
         self.capabilities = answer.capabilities
         self._checked = True
 
@@ -74,19 +78,50 @@ class Remote:
             try:
                 await self.check()
             except errors.StoreError as error:
-                self.note_failure(error)
-                raise errors.Unavailable(error.message, store=self.spec.alias) from error
+                if error.origin.blames_store:
+                    self.note_failure(error)
+                raise errors.Unavailable(
+                    error.message, store=self.spec.alias, origin=error.origin
+                ) from error
 
     async def revive(self) -> None:
-        """Where the store does not answer, and it is time, find out whether it does again."""
-        if not self.health.is_due():
+        """Where it is time, find out whether a store that is down answers again, and one that is silent at all."""
+        if not self._checked:
+            if self.health.is_due():
+                with contextlib.suppress(errors.StoreError):
+                    await self._see_that_it_works()
+        elif self.health.is_due() or self.health.is_silent():
+            async with self._looking:
+                await self._look(about_root=False)
+
+    async def doubt(self, error: errors.StoreError, *, about_root: bool = False) -> None:
+        """A request got no answer: see whether the store does not answer, or this was about a key only.
+
+        What fails while a look is under way waits for that one's result. `about_root`: it was the root's listing.
+        """
+        if not error.origin.blames_store or not self._checked:
             return
-        with contextlib.suppress(errors.StoreError):
-            if self._checked:
-                request = messages.ListDirectory(self.spec.id, Key(""), self._clock.monotonic_s())
-                await self._ask(request, None, _BOUND_S)
-            else:
-                await self._see_that_it_works()
+        failed_at = self._clock.monotonic_s()
+        async with self._looking:
+            if not self.health.down and self.health.looked_at < failed_at:
+                await self._look(about_root=about_root)
+
+    async def _look(self, *, about_root: bool) -> None:
+        self.health.looked()
+        # Behind those who wait for the store it would wait with them.
+        request = messages.ListDirectory(self.spec.id, Key(""), self._clock.monotonic_s())
+        try:
+            answer = await self._pool.ask(request, bound_s=_BOUND_S)
+        except _AWAY as error:
+            found: errors.StoreError | None = error
+        except errors.StoreError as error:
+            found = None if error.origin.blames_store else error
+        else:
+            found = _why_stale(answer)
+        if found is None:
+            self.note_answer()
+        elif confirms(found, about_root=about_root):
+            self.note_failure(found)
 
     async def list(self, directory: Key, not_before: float) -> messages.Listed:
         """One directory, from the cache where listed at or after `not_before`.
@@ -153,18 +188,27 @@ class Remote:
     async def _ask(
         self, request: messages.Request[A], on_report: OnReport | None, bound_s: float
     ) -> A:
+        def heard(report: messages.Report) -> None:
+            self.health.heard()
+            if on_report is not None:
+                on_report(report)
+
+        about_root = isinstance(request, messages.ListDirectory) and not request.directory
         try:
-            answer = await self._pool.ask(
-                request, on_report=on_report, store=self.spec.id, bound_s=bound_s
-            )
+            with self.health.request():
+                answer = await self._pool.ask(
+                    request, on_report=heard, store=self.spec.id, bound_s=bound_s
+                )
         except _AWAY as error:
-            self.note_failure(error)
+            await self.doubt(error, about_root=about_root)
             raise
-        except errors.StoreError:
-            self.note_answer()
+        except errors.StoreError as error:
+            if error.origin.blames_store:
+                self.note_answer()
             raise
-        if isinstance(answer, messages.Listed) and answer.stale:
-            self.note_failure(errors.Unavailable(answer.why))
+        stale = _why_stale(answer) if isinstance(answer, messages.Listed) else None
+        if stale is not None:
+            await self.doubt(stale, about_root=about_root)
         else:
             self.note_answer()
         return answer
@@ -175,6 +219,11 @@ class Remote:
             log.info("%s: the store answers again", self.spec.alias)
 
     def note_failure(self, error: Exception) -> None:
-        """The store has not answered."""
+        """The store itself has not answered."""
         if self.health.failed(error):
             log.warning("%s: the store does not answer: %s", self.spec.alias, error)
+
+
+def _why_stale(listed: messages.Listed) -> errors.StoreError | None:
+    """Why a listing comes from the cache alone; None where the store gave it."""
+    return errors.Unavailable(listed.why, origin=listed.origin) if listed.stale else None

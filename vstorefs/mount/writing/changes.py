@@ -38,6 +38,7 @@ from vstorefs.mount.writing.pending import (
 )
 from vstorefs.mount.writing.uploads import Pending, Uploads
 from vstorefs.stores.past import as_entry
+from vstorefs.versions.records import MTIMES_NS
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +214,9 @@ class Changes:
         return pending
 
     async def set_attributes(self, node: StoreNode, new: NewAttributes, run: RunId) -> None:
-        """chmod, chown, utime. Raises: FUSEError, a StoreError."""
+        """chmod, chown, utime. Raises: FUSEError (EINVAL for a time that no record can say), a StoreError."""
+        if new.mtime_ns is not None and new.mtime_ns not in MTIMES_NS:
+            raise pyfuse3.FUSEError(errno.EINVAL)
         if isinstance(node, FileNode) and (node.removed or is_being_written(node)):
             # They travel with the content that is being written.
             _apply(node, new)
@@ -223,7 +226,9 @@ class Changes:
         check_writable(node)
         if isinstance(node, DirectoryNode) and node.parent is None:
             raise pyfuse3.FUSEError(errno.EPERM)
+        before = _attributes_of(node)
         _apply(node, new)
+        applied = _attributes_of(node)
         write = replace(
             self._commits.new_write(run),
             mode=new.mode,
@@ -233,7 +238,13 @@ class Changes:
         )
         assert node.parent is not None
         entry = self._names.entry(node.parent, Operation.ATTRIBUTES, node.path, write)
-        await self._promise_name(entry, node.parent, node.name, entry_of(node))
+        try:
+            await self._promise_name(entry, node.parent, node.name, entry_of(node))
+        except errors.VstorefsError:
+            # What was not promised is not shown; another change may have come meanwhile.
+            if _attributes_of(node) == applied:
+                _put_back(node, before)
+            raise
 
     async def _promise_name(
         self, entry: JournalEntry, directory: DirectoryNode, name: str, shown: Entry | None
@@ -270,6 +281,22 @@ def _differs(node: StoreNode, new: NewAttributes) -> bool:
         (new.mtime_ns, node.mtime_ns),
     )
     return any(wanted is not None and wanted != present for wanted, present in pairs)
+
+
+_Attributes = tuple[int | None, int | None, int | None, int, bool]
+
+
+def _attributes_of(node: StoreNode) -> _Attributes:
+    mode = None if isinstance(node, SymlinkNode) else node.mode
+    return mode, node.uid, node.gid, node.mtime_ns, isinstance(node, FileNode) and node.mtime_set
+
+
+def _put_back(node: StoreNode, before: _Attributes) -> None:
+    mode, node.uid, node.gid, node.mtime_ns, mtime_set = before
+    if not isinstance(node, SymlinkNode):
+        node.mode = mode
+    if isinstance(node, FileNode):
+        node.mtime_set = mtime_set
 
 
 def _apply(node: StoreNode, new: NewAttributes) -> None:

@@ -187,7 +187,7 @@ class Commits:
     async def commit(self, node: FileNode) -> Pending | None:
         """Make a version of what is dirty.
 
-        None where there is nothing to send. Raises: Unavailable, OSError.
+        None where there is nothing to send. Raises: StoreError, OSError.
         """
         draft = draft_of(node)
         if draft is None:

@@ -44,7 +44,7 @@ class Names:
         except UnicodeEncodeError as error:
             # Stores name things in UTF-8.
             raise pyfuse3.FUSEError(errno.EILSEQ) from error
-        if length > _NAME_BYTES:
+        if length > _NAME_BYTES or _is_too_deep(directory, name):
             raise pyfuse3.FUSEError(errno.ENAMETOOLONG)
         if name in self._hidden:
             raise pyfuse3.FUSEError(errno.EPERM)
@@ -75,7 +75,7 @@ class Names:
     ) -> Pending:
         """Show a change, and put it into the journal, in place of the entries in `drop`, and on its way.
 
-        Raises: Unavailable where the journal does not take it; it is undone then.
+        Raises: StoreError where the journal does not take it; it is undone then.
         """
         change.show(self._namespace)
         try:
@@ -119,6 +119,12 @@ def check_writable(node: StoreNode) -> None:
     """Raises: FUSEError EROFS where nothing may be written."""
     if node.remote.read_only:
         raise pyfuse3.FUSEError(errno.EROFS)
+
+
+def _is_too_deep(directory: DirectoryNode, name: str) -> bool:
+    """Whether a path is longer than its store can hold; what it took would be refused there for ever."""
+    longest = directory.remote.capabilities.path_bytes
+    return 0 < longest < len(directory.path_of(name).encode())
 
 
 def is_unsent(node: FileNode) -> bool:

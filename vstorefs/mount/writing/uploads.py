@@ -92,7 +92,7 @@ class Uploads:
     ) -> Pending:
         """Put a change into the journal and on its way.
 
-        Raises: Unavailable where the journal does not take it.
+        Raises: StoreError where the journal does not take it.
         """
         pending = Pending(entry, self._clock.monotonic_s(), settled)
         async with self._recording:
@@ -102,12 +102,12 @@ class Uploads:
         return pending
 
     async def record(self, entry: JournalEntry, drop: Iterable[int] = ()) -> int:
-        """Put an entry into the journal, only there. Raises: Unavailable."""
+        """Put an entry into the journal, only there. Raises: StoreError."""
         answer = await self._pool.ask(messages.Record((entry,), tuple(drop)))
         return answer.seqs[0]
 
     async def drop(self, seqs: Iterable[int]) -> None:
-        """End entries whose content is not wanted any more. Raises: Unavailable."""
+        """End entries whose content is not wanted any more. Raises: StoreError."""
         await self._pool.ask(messages.Record((), tuple(seqs)))
 
     def adopt(
@@ -271,6 +271,7 @@ class Uploads:
         pending.error = str(error)
         if isinstance(error, errors.RETRIED):
             pending.refusal = None
-            remote.note_failure(error)
+            # One path that cannot be published is no reason to think that the others cannot be read.
+            self._nursery.start_soon(remote.doubt, error)
         else:
             pending.refusal = error

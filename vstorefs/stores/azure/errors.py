@@ -63,6 +63,7 @@ def translated(alias: str, key: str, operation: str, *, absent: bool = False) ->
             store=alias,
             key=key,
             operation=operation,
+            origin=errors.Origin.STORE,
         ) from error
     except ValueError as error:
         # What the SDK refuses before it asks: a connection string or a key that is none.

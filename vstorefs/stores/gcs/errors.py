@@ -60,4 +60,5 @@ def translated(alias: str, key: str, operation: str, *, absent: bool = False) ->
             store=alias,
             key=key,
             operation=operation,
+            origin=errors.Origin.STORE,
         ) from error

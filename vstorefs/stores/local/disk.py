@@ -31,6 +31,9 @@ _KINDS: dict[int, type[errors.StoreError]] = {
     errno.EACCES: errors.Denied,
     errno.EPERM: errors.Denied,
     errno.EROFS: errors.Denied,
+    errno.ENOSPC: errors.StoreError,
+    errno.EDQUOT: errors.StoreError,
+    errno.EFBIG: errors.StoreError,
     errno.ENOTEMPTY: errors.NotSupported,
     errno.EISDIR: errors.NotSupported,
     errno.ENAMETOOLONG: errors.NotSupported,
@@ -50,7 +53,8 @@ def translated(alias: str, key: str, operation: str) -> Iterator[None]:
         why = error.strerror or str(error)
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             why = f"{why}; free some space below the store's directory"
-        raise kind(why, store=alias, key=key, operation=operation) from error
+        number = error.errno if error.errno in errors.LASTING else None
+        raise kind(why, store=alias, key=key, operation=operation, number=number) from error
 
 
 def rename_absent(source: Path, target: Path) -> None:

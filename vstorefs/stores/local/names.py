@@ -42,6 +42,15 @@ NEW = ".new"
 ABOUT = ".about"
 _NAME_BYTES = 255
 _TIME_DIGITS = 20
+# Linux takes no longer path in a call, its end included; longest is the name of a version that was purged or replaced.
+_PATH_BYTES = 4096
+_VERSION_BYTES = 80
+
+
+def path_bytes(root: Path) -> int:
+    """How long a path below `root` may be, so that its versions have room in the hidden folder."""
+    hidden = len(os.fsencode(root / HIDDEN / "versions")) + 1
+    return max(1, _PATH_BYTES - hidden - _VERSION_BYTES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ class Root:
                     f"no permission to read {self.path}", store=self.alias, operation="check"
                 )
             why = self._why_read_only()
-        return Capabilities(not why, why, self._note, "native")
+        return Capabilities(not why, why, self._note, "native", names.path_bytes(self.path))
 
     def _why_read_only(self) -> str:
         if not os.access(self.path, os.W_OK):
@@ -87,4 +87,5 @@ class Root:
                 f"the file system that was mounted at {self.path} is gone; mount it again",
                 store=self.alias,
                 operation="list",
+                origin=errors.Origin.STORE,
             )

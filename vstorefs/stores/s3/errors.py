@@ -5,6 +5,7 @@ The border of the `s3` kind. No request, header or signed URL gets into a messag
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -108,6 +109,7 @@ def translated(alias: str, key: str, operation: str, *, absent: bool = False) ->
             store=alias,
             key=key,
             operation=operation,
+            origin=errors.Origin.STORE,
         ) from error
 
 
@@ -132,4 +134,5 @@ def _client_error(
         text = "there is no such bucket; correct its name or the endpoint, or make it first"
     elif kind in _ADVICE:
         text = f"{text}; {_ADVICE[kind]}"
-    return kind(text, store=alias, key=key, operation=operation)
+    number = errno.ENAMETOOLONG if code == "KeyTooLongError" else None
+    return kind(text, store=alias, key=key, operation=operation, number=number)

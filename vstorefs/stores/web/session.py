@@ -89,4 +89,5 @@ def translated(alias: str, key: str, operation: str) -> Iterator[None]:
             store=alias,
             key=key,
             operation=operation,
+            origin=errors.Origin.STORE,
         ) from error

@@ -71,6 +71,7 @@ def _see_that_it_is_mounted(spec: StoreSpec, probes: Probes) -> None:
             f"{root} is empty and on {kind}, and was on {before} when it was last used; is its share mounted?",
             store=spec.alias,
             operation="open",
+            origin=errors.Origin.STORE,
         )
     if known is None or here not in known:
         probes.put(spec.id, {here: True})
@@ -79,7 +80,11 @@ def _see_that_it_is_mounted(spec: StoreSpec, probes: Probes) -> None:
 def with_layout(bucket: Bucket, choice: Choice, probes: Probes) -> NativeStore | PortableStore:
     """A bucket in its layout."""
     capabilities = Capabilities(
-        not choice.why_read_only, choice.why_read_only, choice.note, choice.layout.value
+        not choice.why_read_only,
+        choice.why_read_only,
+        choice.note,
+        choice.layout.value,
+        records.KEY_BYTES - bucket.prefix_bytes,
     )
     if choice.layout is Layout.NATIVE:
         return NativeStore(bucket, capabilities)

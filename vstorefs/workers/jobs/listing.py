@@ -31,7 +31,7 @@ def list_directory(context: WorkerContext, request: ListDirectory, _call: Call) 
         if cached is None:
             raise
         return msgspec.structs.replace(
-            _answer(context, request, cached), stale=True, why=error.message
+            _answer(context, request, cached), stale=True, why=error.message, origin=error.origin
         )
     listing = context.listings.put(
         request.store,

@@ -11,11 +11,11 @@ from vstorefs.workers.messages import Record, Recorded
 
 
 def record(context: WorkerContext, request: Record, _call: Call) -> Recorded:
-    """Write entries. Raises: Unavailable where the journal does not take them; then none was promised."""
+    """Write entries. Raises: StoreError where the journal does not take them; then none was promised."""
     try:
         return Recorded(context.journal.record(request.entries, request.drop))
     except errors.JournalError as error:
-        raise errors.Unavailable(str(error), operation="journal") from error
+        raise errors.of_disk(str(error), error.number, operation="journal") from error
 
 
 def joined(requests: Sequence[Record]) -> Record:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from vstorefs.errors import Origin
 from vstorefs.model import SessionId, StoreSpec
 from vstorefs.project import Project
 from vstorefs.versions.locked import Lock
@@ -47,6 +48,8 @@ class Failure(msgspec.Struct, frozen=True, tag=True):
     store: str = ""
     key: str = ""
     operation: str = ""
+    origin: Origin = Origin.KEY
+    number: int | None = None
 
 
 Remark = Available | Abandon

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from vstorefs.errors import Origin
 from vstorefs.ledger.manifest import ChangeWarning
 from vstorefs.model import Capabilities, Content, Entry, Hashes, Key, StoreId, Unshown
 from vstorefs.workers.messages.request import Noted, Request
@@ -24,13 +25,14 @@ class Check(Request[Checked], frozen=True, tag=True):
 class Listed(msgspec.Struct, frozen=True, tag=True):
     """Answer to ListDirectory; `listed_at` (boottime seconds) is when the store was asked.
 
-    `why`: where it is `stale`, what stood in the way of a new one.
+    `why`: where it is `stale`, what stood in the way of a new one, and `origin` where that lies.
     """
 
     entries: tuple[Entry, ...]
     listed_at: float
     stale: bool = False
     why: str = ""
+    origin: Origin = Origin.KEY
     complete: bool = True
     unshown: tuple[Unshown, ...] = ()
 

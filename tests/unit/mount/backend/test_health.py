@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.ledgers import SetClock
 from vstorefs import errors
-from vstorefs.mount.backend.health import Health
+from vstorefs.mount.backend.health import Health, confirms
 
 
 def wait(clock: SetClock, seconds: float) -> None:
@@ -73,3 +73,43 @@ def test_after_an_answer_the_first_look_is_soon_again() -> None:
     health.failed(errors.Unavailable("away"))
     wait(clock, 1)
     assert health.is_due()
+
+
+@pytest.mark.parametrize(
+    ("origin", "of_root", "of_another"),
+    [
+        (errors.Origin.KEY, False, True),
+        (errors.Origin.STORE, True, True),
+        (errors.Origin.WAIT, True, True),
+        (errors.Origin.DISK, False, False),
+        (errors.Origin.US, False, False),
+    ],
+)
+def test_two_keys_that_fail_or_a_root_out_of_reach_are_a_store_that_is_down(
+    origin: errors.Origin, of_root: bool, of_another: bool
+) -> None:
+    look = errors.Unavailable("no", origin=origin)
+    assert confirms(look, about_root=True) is of_root
+    assert confirms(look, about_root=False) is of_another
+
+
+def test_a_store_is_silent_while_a_request_waits_and_nothing_is_heard() -> None:
+    clock = SetClock()
+    health = Health("here", clock)
+    assert not health.is_silent()
+    with health.request():
+        wait(clock, 4)
+        assert not health.is_silent()
+        wait(clock, 1)
+        assert health.is_silent()
+        health.heard()
+        assert not health.is_silent()
+        wait(clock, 60)
+        assert not health.is_silent(), "it answered others meanwhile"
+        with health.request():
+            wait(clock, 5)
+            assert health.is_silent()
+            health.looked()
+            assert not health.is_silent(), "one look is enough"
+    wait(clock, 60)
+    assert not health.is_silent()

@@ -9,9 +9,9 @@ import trio
 import trio.testing
 
 from tests.support.clocks import TrioClock
-from tests.support.pools import NEVER, Call, Gate, ScriptedPool
+from tests.support.pools import NEVER, Call, Gate, Script, ScriptedPool
 from vstorefs import errors
-from vstorefs.model import Capabilities, Entry, EntryKind, Key, StoreSpec
+from vstorefs.model import Capabilities, Content, Entry, EntryKind, Key, StoreSpec, Token
 from vstorefs.mount.tree.remote import Remote
 from vstorefs.workers import messages
 
@@ -20,6 +20,7 @@ pytestmark = pytest.mark.trio
 ENTRY = Entry(Key("a"), EntryKind.FILE, 3)
 FOUND = messages.Found(ENTRY)
 AWAY = errors.Unavailable("no route")
+UNREACHABLE = errors.Unavailable("refused", origin=errors.Origin.STORE)
 
 
 def listed(*entries: Entry, at: float = 0.0, stale: bool = False) -> messages.Listed:
@@ -77,6 +78,7 @@ async def test_a_store_is_down_from_the_first_lost_answer_on(
     remote: Remote, pool: ScriptedPool, autojump_clock: trio.testing.MockClock
 ) -> None:
     pool.answers(messages.Find, FOUND, NEVER, FOUND)
+    pool.answers(messages.ListDirectory, NEVER)
     await remote.find(Key("a"))
     with pytest.raises(errors.Unavailable):
         await remote.find(Key("a"))
@@ -91,9 +93,143 @@ async def test_a_store_that_is_away_or_overloaded_is_down(
     remote: Remote, pool: ScriptedPool, kind: type[errors.StoreError]
 ) -> None:
     pool.answers(messages.Find, kind("not now"))
+    pool.answers(messages.ListDirectory, kind("not now"))
     with pytest.raises(kind):
         await remote.find(Key("a"))
     assert is_down(remote)
+
+
+@pytest.mark.parametrize("kind", [errors.Unavailable, errors.Throttled])
+async def test_one_key_that_fails_leaves_the_others_to_be_asked_for(
+    remote: Remote, pool: ScriptedPool, kind: type[errors.StoreError]
+) -> None:
+    for _ in range(3):
+        pool.answers(messages.Find, kind("not now", key="bad"), FOUND)
+        with pytest.raises(kind):
+            await remote.find(Key("bad"))
+        assert not is_down(remote)
+        assert await remote.find(Key("a")) == ENTRY
+
+
+async def test_a_root_that_cannot_be_listed_is_one_key_too(
+    remote: Remote, pool: ScriptedPool
+) -> None:
+    pool.answers(messages.ListDirectory, listed(ENTRY, stale=True))
+    pool.answers(messages.Find, FOUND)
+    assert (await remote.list(Key(""), 900.0)).stale
+    assert not is_down(remote)
+    assert await remote.find(Key("a")) == ENTRY
+
+
+@pytest.mark.parametrize("script", [UNREACHABLE, NEVER], ids=["refused", "hangs"])
+async def test_a_root_that_cannot_be_reached_is_the_store(
+    remote: Remote, pool: ScriptedPool, script: Script, autojump_clock: trio.testing.MockClock
+) -> None:
+    pool.answers(messages.ListDirectory, script)
+    with pytest.raises(errors.Unavailable):
+        await remote.list(Key(""), 900.0)
+    assert is_down(remote)
+
+
+@pytest.mark.parametrize("origin", [errors.Origin.DISK, errors.Origin.US])
+async def test_what_is_our_own_fault_does_not_count_against_the_store(
+    remote: Remote, pool: ScriptedPool, origin: errors.Origin
+) -> None:
+    ours = errors.Unavailable("the disk is full", origin=origin)
+    pool.answers(messages.Find, ours)
+    pool.answers(messages.ListDirectory, ours)
+    with pytest.raises(errors.Unavailable):
+        await remote.find(Key("a"))
+    assert not is_down(remote)
+    assert pool.asked_for(messages.ListDirectory) == []
+    with pytest.raises(errors.Unavailable):
+        await remote.list(Key(""), 900.0)
+    assert not is_down(remote)
+
+
+@pytest.mark.parametrize("origin", [errors.Origin.DISK, errors.Origin.US])
+async def test_nor_is_it_an_answer_of_a_store_that_is_down(
+    remote: Remote,
+    pool: ScriptedPool,
+    autojump_clock: trio.testing.MockClock,
+    origin: errors.Origin,
+) -> None:
+    await remote.check()
+    remote.note_failure(UNREACHABLE)
+    pool.answers(messages.ListDirectory, errors.StoreError("a bug", origin=origin))
+    await trio.sleep(1)
+    await remote.revive()
+    assert len(pool.asked_for(messages.ListDirectory)) == 1
+    assert is_down(remote)
+
+
+async def test_those_who_fail_together_look_once(
+    remote: Remote, pool: ScriptedPool, autojump_clock: trio.testing.MockClock
+) -> None:
+    await remote.check()
+    gate = Gate(AWAY)
+    look = Gate(listed(at=1.0))
+    pool.answers(messages.Find, gate)
+    pool.answers(messages.ListDirectory, look)
+
+    async def find() -> None:
+        with pytest.raises(errors.Unavailable):
+            await remote.find(Key("a"))
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(20):
+            nursery.start_soon(find)
+        await gate.reached.wait()
+        gate.open.set()
+        await look.reached.wait()
+        look.open.set()
+    assert len(pool.asked_for(messages.ListDirectory)) == 1
+    assert not is_down(remote)
+
+
+async def test_a_store_that_is_silent_is_found_down_before_those_who_wait_give_up(
+    remote: Remote,
+    pool: ScriptedPool,
+    nursery: trio.Nursery,
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    await remote.check()
+    pool.answers(messages.Find, NEVER)
+    pool.answers(messages.ListDirectory, UNREACHABLE)
+
+    async def find() -> None:
+        with pytest.raises(errors.Unavailable):
+            await remote.find(Key("a"))
+
+    nursery.start_soon(find)
+    await trio.sleep(4)
+    await remote.revive()
+    assert not is_down(remote), "it may still answer"
+    await trio.sleep(2)
+    await remote.revive()
+    assert is_down(remote)
+
+
+async def test_a_request_that_gets_on_is_left_in_peace(
+    remote: Remote,
+    pool: ScriptedPool,
+    nursery: trio.Nursery,
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async def slow(call: Call) -> messages.Answer:
+        for chunk in range(10):
+            await trio.sleep(3)
+            call.report(messages.Arrived(chunk))
+        return messages.Fetched(0)
+
+    await remote.check()
+    pool.answers(messages.Fetch, slow)
+    content = Content(remote.spec.id, Key("a"), Token("t"), 100)
+    nursery.start_soon(remote.ask, messages.Fetch(content, 0, 10, pin=False))
+    for _ in range(25):
+        await trio.sleep(1)
+        await remote.revive()
+    assert pool.asked_for(messages.ListDirectory) == []
 
 
 @pytest.mark.parametrize(
@@ -112,7 +248,7 @@ async def test_a_store_that_was_away_is_found_by_a_look_at_its_root(
     remote: Remote, pool: ScriptedPool, autojump_clock: trio.testing.MockClock
 ) -> None:
     pool.answers(messages.Find, AWAY)
-    pool.answers(messages.ListDirectory, AWAY, listed(at=1.0))
+    pool.answers(messages.ListDirectory, AWAY, AWAY, listed(at=1.0))
     with pytest.raises(errors.Unavailable):
         await remote.find(Key("a"))
     await trio.sleep(1)
@@ -120,7 +256,7 @@ async def test_a_store_that_was_away_is_found_by_a_look_at_its_root(
     assert is_down(remote)
     await trio.sleep(1)
     await remote.revive()
-    assert len(pool.asked_for(messages.ListDirectory)) == 1, "the second look comes later"
+    assert len(pool.asked_for(messages.ListDirectory)) == 2, "the next look comes later"
     await trio.sleep(1)
     now = TrioClock().monotonic_s()
     await remote.revive()
@@ -139,17 +275,16 @@ async def test_nobody_looks_after_a_store_that_answers(remote: Remote, pool: Scr
 async def test_a_directory_of_a_store_that_is_away_is_shown_as_it_was_known(
     remote: Remote, pool: ScriptedPool
 ) -> None:
-    pool.answers(messages.ListDirectory, AWAY, listed(ENTRY))
+    pool.answers(messages.ListDirectory, AWAY, AWAY, listed(ENTRY))
     answer = await remote.list(Key("d"), 900.0)
     assert answer.stale
     assert answer.entries == (ENTRY,)
-    assert [one.not_before for one in pool.asked_for(messages.ListDirectory)] == [
-        900.0,
-        float("-inf"),
-    ]
+    now = TrioClock().monotonic_s()
+    asked = [(one.directory, one.not_before) for one in pool.asked_for(messages.ListDirectory)]
+    assert asked == [("d", 900.0), ("", pytest.approx(now, abs=10)), ("d", float("-inf"))]
     assert is_down(remote), "what came from the cache is no answer of the store"
     assert (await remote.list(Key("d"), 900.0)).stale
-    assert len(pool.asked_for(messages.ListDirectory)) == 3, "the store itself is not asked"
+    assert len(pool.asked_for(messages.ListDirectory)) == 4, "the store itself is not asked"
 
 
 async def test_where_the_cache_knows_nothing_either_it_is_unknown(

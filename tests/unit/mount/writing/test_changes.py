@@ -50,6 +50,20 @@ class TestACreatedFile:
                 await parts.changes.create(parts.root, name, 0o644, RUN)
             assert await parts.names() == ["there"]
 
+    async def test_needs_a_path_that_its_store_can_hold(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            parts.root.remote.capabilities = Capabilities(writable=True, path_bytes=5)
+            folder = await parts.changes.make_directory(parts.root, "d", 0o755, RUN)
+            journal = list(parts.pool.journal)
+            with refused(errno.ENAMETOOLONG):
+                await parts.changes.create(folder, "\u00e9\u00e9", 0o644, RUN)
+            with refused(errno.ENAMETOOLONG):
+                await parts.changes.make_directory(folder, "four", 0o755, RUN)
+            with refused(errno.ENAMETOOLONG):
+                await parts.changes.make_symlink(folder, "four", "f", RUN)
+            assert parts.pool.journal == journal
+            await parts.changes.create(folder, "abc", 0o644, RUN)
+
     async def test_is_not_made_where_nothing_may_be_written(self, tmp_path: Path) -> None:
         async with front(tmp_path) as parts:
             parts.root.remote.capabilities = Capabilities(writable=False, why_read_only="no")
@@ -294,6 +308,43 @@ class TestAttributes:
             await parts.close(node)
             write = parts.pool.journal[0].write
             assert (write.mode, write.mtime_ns, write.mtime_set) == (0o600, 7, True)
+
+    @pytest.mark.parametrize("mtime_ns", [-(1 << 63) - 1, 1 << 63, 10**19, -11 * 10**18])
+    @pytest.mark.parametrize("is_open", [False, True], ids=["closed", "being written"])
+    async def test_with_a_time_that_no_record_can_say_are_refused(
+        self, tmp_path: Path, mtime_ns: int, is_open: bool
+    ) -> None:
+        async with front(tmp_path) as parts:
+            parts.there("f")
+            node = await (parts.written("g", b"data") if is_open else parts.file("f"))
+            before = node.mtime_ns
+            with refused(errno.EINVAL):
+                new = NewAttributes(mode=0o600, mtime_ns=mtime_ns)
+                await parts.changes.set_attributes(node, new, RUN)
+            assert (node.mode, node.mtime_ns) != (0o600, mtime_ns)
+            assert node.mtime_ns == before
+            assert parts.pool.journal == []
+
+    @pytest.mark.parametrize("mtime_ns", [-(1 << 63), (1 << 63) - 1])
+    async def test_with_the_first_and_the_last_time_are_kept(
+        self, tmp_path: Path, mtime_ns: int
+    ) -> None:
+        async with front(tmp_path) as parts:
+            parts.there("f")
+            node = await parts.file("f")
+            await parts.changes.set_attributes(node, NewAttributes(mtime_ns=mtime_ns), RUN)
+            assert parts.pool.journal[0].write.mtime_ns == mtime_ns
+
+    async def test_that_the_journal_does_not_take_are_not_shown(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            parts.there("f")
+            node = await parts.file("f")
+            before = (node.mode, node.uid, node.gid, node.mtime_ns, node.mtime_set)
+            parts.pool.refusal = NO_JOURNAL
+            new = NewAttributes(mode=0o600, uid=7, gid=8, mtime_ns=9)
+            with pytest.raises(errors.Unavailable):
+                await parts.changes.set_attributes(node, new, RUN)
+            assert (node.mode, node.uid, node.gid, node.mtime_ns, node.mtime_set) == before
 
     async def test_of_a_store_itself_are_not_ours(self, tmp_path: Path) -> None:
         async with front(tmp_path) as parts:

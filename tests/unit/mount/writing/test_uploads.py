@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -239,7 +240,9 @@ async def test_a_store_that_is_away_is_tried_until_it_has_it(
             raise AWAY
         return DONE
 
+    await remote.check()
     pool.answers(messages.Publish, away)
+    pool.answers(messages.ListDirectory, AWAY)
     pending = await writer.promise("a")
     await trio.sleep(0.1)
     assert remote.health.down
@@ -254,6 +257,42 @@ async def test_a_store_that_is_away_is_tried_until_it_has_it(
 
 def _is_down(remote: Remote) -> bool:
     return remote.health.down
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        AWAY,
+        errors.Throttled("slow down"),
+        errors.Unavailable("disk full", origin=errors.Origin.DISK),
+    ],
+    ids=["unavailable", "throttled", "a disk of ours"],
+)
+async def test_a_path_that_cannot_be_published_is_no_fault_of_its_store(
+    writer: Writer,
+    pool: ScriptedPool,
+    remote: Remote,
+    trouble: errors.StoreError,
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async def all_but_one(call: Call) -> messages.Answer:
+        assert isinstance(call.request, messages.Publish)
+        await trio.lowlevel.checkpoint()
+        if call.request.entry.path == "bad":
+            raise trouble
+        return DONE
+
+    await remote.check()
+    pool.answers(messages.Publish, all_but_one)
+    pool.answers(messages.Find, messages.Found(None))
+    await writer.promise("bad")
+    for number in range(100):
+        await trio.sleep(1)
+        assert not remote.health.down
+        await remote.find(Key("other"))
+        if number % 10 == 0:
+            await writer.promise(f"good {number}")
+    assert len(writer.settled) == 10
 
 
 async def test_what_has_waited_for_a_minute_is_late(
@@ -344,6 +383,23 @@ async def test_a_close_that_is_refused_says_so_at_once(
     # The clock stands still.
     with pytest.raises(errors.Denied):
         await uploads.wait(pending)
+    assert uploads.pending == [pending]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES])
+async def test_a_disk_that_is_full_says_so_at_once(
+    writer: Writer,
+    uploads: Uploads,
+    pool: ScriptedPool,
+    mock_clock: trio.testing.MockClock,
+    number: int,
+) -> None:
+    pool.answers(messages.Publish, errors.of_disk("no", number))
+    pending = await writer.promise("a")
+    # The clock stands still.
+    with pytest.raises(errors.StoreError) as caught:
+        await uploads.wait(pending)
+    assert errors.to_errno(caught.value) == number
     assert uploads.pending == [pending]
 
 
