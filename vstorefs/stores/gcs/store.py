@@ -136,7 +136,11 @@ class GcsBucket:
             if found.size != size:
                 raise self._changed(name)
             token = token or found.token
+        if version is not None and token is not None and str(token) != version:
+            raise self._changed(name)
         blob = self._blob(name, version)
+        # A condition is compared with the live generation, even where another one is named.
+        condition = int(token) if token is not None and version is None else None
         for at in range(start, end, _ASKED):
             until = min(at + _ASKED, end)
             with translated(self.spec.alias, name, "read"):
@@ -144,7 +148,7 @@ class GcsBucket:
                     start=at,
                     end=until - 1,
                     raw_download=True,
-                    if_generation_match=int(token) if token is not None else None,
+                    if_generation_match=condition,
                     **_TIMES,
                 )
             if len(data) != until - at:
