@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import uuid
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support.gcsserver import GcsServer
+from tests.support.scripted import Asked, Said, scripted
 from vstorefs import errors
 from vstorefs.model import Token, VersionId
 from vstorefs.stores.bucket import Bucket
@@ -48,3 +50,26 @@ def test_a_generation_that_is_not_live_any_more_is_read(bucket: Bucket) -> None:
     assert b"".join(bucket.read("f", 0, 5, **where)) == b"first"
     with pytest.raises(errors.NotFound):
         list(bucket.read("f", 0, 5, token=Token("1"), version=VersionId("1")))
+
+
+def scripted_bucket(url: str, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", url)
+    return open_bucket(resolve("test", "gs://box", environ=os.environ))
+
+
+def test_an_object_without_a_size_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Google leaves out what is nought, in some of its interfaces' answers."""
+    made = "2026-11-01T10:00:00.000000Z"
+    about = {"name": "f", "generation": "5", "timeCreated": made}
+
+    def script(asked: Asked) -> Said:
+        listing = asked.path.endswith("/o")
+        return Said(body=json.dumps({"items": [about]} if listing else about).encode())
+
+    with scripted(script) as url:
+        bucket = scripted_bucket(url, monkeypatch)
+        (page,) = bucket.list("")
+        assert [one.size for one in page.objects] == [0]
+        assert bucket.stat("f").size == 0
+        assert [one.size for page in bucket.versions("") for one in page] == [0]
+        bucket.close()

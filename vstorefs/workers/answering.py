@@ -26,9 +26,14 @@ def answer(job: Job, context: WorkerContext, request: AnyRequest, call: Call) ->
         return Failure("Unavailable", str(error))
     except Exception as error:
         log.exception("a job failed")
-        return Failure(
-            "Bug", f"an error inside vstorefs: {type(error).__name__}; the log has the details"
-        )
+        return bug(error)
+
+
+def bug(error: Exception) -> Failure:
+    """How a job is answered whose failure nobody foresaw."""
+    return Failure(
+        "Bug", f"an error inside vstorefs: {type(error).__name__}; the log has the details"
+    )
 
 
 def _with_new_credentials(

@@ -1,7 +1,8 @@
 """The `gs` kind: a bucket of Google Cloud Storage and a prefix in it.
 
 A token, and a version, is a generation. Google keeps no delete markers: a generation that ended
-before the next one began was deleted, and the marker is made up from when it ended.
+before the next one began was deleted, and the marker is made up from when it ended. An empty object
+may come without a size.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ class GcsBucket:
                     tuple(
                         Object(
                             self._relative(blob.name),
-                            blob.size,
+                            blob.size or 0,
                             _ns(blob.time_created),
                             Token(str(blob.generation)),
                         )
@@ -111,7 +112,7 @@ class GcsBucket:
             blob.reload(**_TIMES)
         return Stat(
             name,
-            blob.size,
+            blob.size or 0,
             _ns(blob.time_created),
             Token(str(blob.generation)),
             VersionId(str(blob.generation)),
@@ -306,7 +307,7 @@ def _versions_of(name: str, blobs: list[Any]) -> tuple[ListedVersion, ...]:
                 name,
                 VersionId(generation),
                 _ns(blob.time_created),
-                blob.size,
+                blob.size or 0,
                 Token(generation),
                 ended is None,
             )
