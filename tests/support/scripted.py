@@ -12,7 +12,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Asked:
-    """One request; names of headers as they came, `query` without its question mark."""
+    """One request; names of headers in small letters, `query` without its question mark."""
 
     method: str
     path: str
@@ -46,7 +46,14 @@ def scripted(script: Script) -> Iterator[str]:
         def _serve(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
             path, _, query = self.path.partition("?")
-            said = script(Asked(self.command, path, query, dict(self.headers)))
+            said = script(
+                Asked(
+                    self.command,
+                    path,
+                    query,
+                    {name.lower(): value for name, value in self.headers.items()},
+                )
+            )
             self.send_response(said.status)
             for name, value in {"Content-Length": str(len(said.body)), **said.headers}.items():
                 self.send_header(name, value)
