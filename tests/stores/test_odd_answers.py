@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -77,3 +79,85 @@ def test_a_body_that_stalls_is_asked_for_again(
 ) -> None:
     with pytest.raises(errors.RETRIED), translated("a", "k", "read"):
         raise error
+
+
+def item(kind: str, name: str) -> str:
+    """An object of no bytes as a listing of a kind has it."""
+    return {
+        "s3": f"<Contents><Key>{name}</Key><Size>0</Size><ETag>e</ETag>"
+        "<LastModified>2026-11-01T10:00:00Z</LastModified></Contents>",
+        "s3 versions": f"<Version><Key>{name}</Key><VersionId>1</VersionId><Size>0</Size><ETag>e</ETag>"
+        "<IsLatest>true</IsLatest><LastModified>2026-11-01T10:00:00Z</LastModified></Version>",
+        "gcs": json.dumps(
+            {"name": name, "generation": "1", "timeCreated": "2026-11-01T10:00:00.000000Z"}
+        ),
+        "azure": f"<Blob><Name>{name}</Name><Properties><Last-Modified>{WHEN}</Last-Modified><Etag>e</Etag>"
+        "<Content-Length>0</Content-Length><BlobType>BlockBlob</BlobType></Properties></Blob>",
+        "swift": json.dumps(
+            {
+                "name": name,
+                "bytes": 0,
+                "hash": "e",
+                "last_modified": "2026-11-01T10:00:00.000000",
+                "content_type": "text/plain",
+                "version_id": "1",
+                "is_latest": True,
+            }
+        ),
+    }[kind]
+
+
+def listing(kind: str, asked: Asked, name: str, token: str) -> Said:
+    """A page with one object, behind which there are more at `token`."""
+    if kind == "s3" and "versions" in asked.query:
+        body = (
+            f"<ListVersionsResult><IsTruncated>true</IsTruncated><NextKeyMarker>{token}</NextKeyMarker>"
+            f"<NextVersionIdMarker>1</NextVersionIdMarker>{item('s3 versions', name)}</ListVersionsResult>"
+        )
+    elif kind == "s3":
+        body = (
+            "<ListBucketResult><IsTruncated>true</IsTruncated>"
+            f"<NextContinuationToken>{token}</NextContinuationToken>{item(kind, name)}</ListBucketResult>"
+        )
+    elif kind == "azure":
+        body = (
+            '<?xml version="1.0" encoding="utf-8"?><EnumerationResults>'
+            f"<Blobs>{item(kind, name)}</Blobs><NextMarker>{token}</NextMarker></EnumerationResults>"
+        )
+    elif kind == "gcs":
+        body = f'{{"nextPageToken": "{token}", "items": [{item(kind, name)}]}}'
+    else:
+        body = f"[{item(kind, name)}]"
+    sort = "application/xml" if body.startswith("<") else "application/json"
+    return Said(200, body.encode(), {"Content-Type": sort})
+
+
+@pytest.mark.parametrize("length", [1, 2, 3])
+@pytest.mark.parametrize("what", ["list", "by folder", "versions"])
+def test_a_listing_that_goes_round_in_a_circle_ends(
+    kind: str, what: str, length: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pages repeat themselves after a while, with what they say of where the next begins."""
+    pages = 0
+
+    def script(asked: Asked) -> Said:
+        nonlocal pages
+        if asked.path == "/info":
+            return Said(200, b'{"swift": {"container_listing_limit": 1}}')
+        if asked.path == "/storage/v1/b/box":
+            return Said(200, b"{}", {"Content-Type": "application/json"})
+        pages += 1
+        assert pages < 10
+        number = pages % length
+        return listing(kind, asked, f"f{number}", base64.b64encode(bytes([number])).decode())
+
+    with scripted(script) as url:
+        bucket = opened(kind, url, monkeypatch)
+        with pytest.raises(errors.Corrupt, match="circle"):
+            list(
+                bucket.versions("")
+                if what == "versions"
+                else bucket.list("", by_folder=what == "by folder")
+            )
+        bucket.close()
+    assert pages == length + 1

@@ -38,6 +38,7 @@ from vstorefs.stores.bucket import (
     sendable,
     size_of,
 )
+from vstorefs.stores.paging import onward
 
 _BLOCK = 1 << 20
 _WHOLE_BYTES = 32 << 20
@@ -101,7 +102,7 @@ class AzureBucket:
                 if by_folder
                 else self._client.list_blobs(**where)
             )
-            for page in found.by_page():
+            for page in self._pages(found, prefix):
                 items = list(page)
                 yield ObjectPage(
                     tuple(
@@ -192,9 +193,10 @@ class AzureBucket:
         """
         with translated(self.spec.alias, prefix, "versions"):
             same: list[Any] = []
-            for blob in self._client.list_blobs(
+            blobs = self._client.list_blobs(
                 name_starts_with=self._prefix + prefix, include=["versions"]
-            ):
+            )
+            for blob in (one for page in self._pages(blobs, prefix) for one in page):
                 if by_folder and "/" in self._relative(blob.name)[len(prefix) :]:
                     continue
                 if same and same[0].name != blob.name:
@@ -367,6 +369,10 @@ class AzureBucket:
     def _blob(self, name: str, version: VersionId | None = None) -> Any:
         extra = {"version_id": version} if version is not None else {}
         return self._client.get_blob_client(self._prefix + sendable(name, self.spec.alias), **extra)
+
+    def _pages(self, found: Any, prefix: str) -> Iterator[Any]:
+        pages = found.by_page()
+        return onward(pages, lambda _: pages.continuation_token or None, self.spec.alias, prefix)
 
     def _relative(self, name: str) -> str:
         return name[len(self._prefix) :]

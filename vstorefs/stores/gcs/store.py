@@ -26,6 +26,7 @@ from vstorefs.stores.bucket import (
 )
 from vstorefs.stores.gcs.account import client_of
 from vstorefs.stores.gcs.errors import translated
+from vstorefs.stores.paging import onward
 
 _ASKED = 8 << 20
 _WHOLE_BYTES = 8 << 20
@@ -91,7 +92,8 @@ class GcsBucket:
                 fields=_FIELDS,
                 **_TIMES,
             )
-            for page in found.pages:
+            pages = onward(found.pages, lambda _: found.next_page_token, self.spec.alias, prefix)
+            for page in pages:
                 yield ObjectPage(
                     tuple(
                         Object(
@@ -172,14 +174,16 @@ class GcsBucket:
         """See `bucket.Bucket`. Google lists a name's generations oldest first."""
         with translated(self.spec.alias, prefix, "versions"):
             same: list[Any] = []
-            for blob in self._client.list_blobs(
+            found = self._client.list_blobs(
                 self._bucket,
                 prefix=self._prefix + prefix,
                 delimiter="/" if by_folder else None,
                 versions=True,
                 fields=_VERSION_FIELDS,
                 **_TIMES,
-            ):
+            )
+            pages = onward(found.pages, lambda _: found.next_page_token, self.spec.alias, prefix)
+            for blob in (one for page in pages for one in page):
                 if same and same[0].name != blob.name:
                     yield _versions_of(self._relative(same[0].name), same)
                     same = []
