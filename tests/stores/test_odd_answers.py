@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import os
 from collections.abc import Callable
@@ -79,6 +80,27 @@ def test_a_body_that_stalls_is_asked_for_again(
 ) -> None:
     with pytest.raises(errors.RETRIED), translated("a", "k", "read"):
         raise error
+
+
+def test_packed_content_is_given_as_it_is_stored(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed = gzip.compress(os.urandom(50) * 100)
+
+    def script(asked: Asked) -> Said:
+        wanted = asked.headers.get("range", asked.headers.get("x-ms-range", ""))
+        first, _, last = wanted.removeprefix("bytes=").partition("-")
+        start, end = int(first or 0), min(int(last or len(packed) - 1), len(packed) - 1)
+        where = {"Content-Range": f"bytes {start}-{end}/{len(packed)}"} if first else {}
+        told = {**ABOUT, **where, "Content-Encoding": "gzip"}
+        return Said(206 if first else 200, packed[start : end + 1], told)
+
+    with scripted(script) as url:
+        bucket = opened(kind, url, monkeypatch)
+        assert b"".join(bucket.read("f", 0, len(packed))) == packed
+        assert b"".join(bucket.read("f", 10, 60)) == packed[10:60]
+        assert bucket.get("f") == packed
+        bucket.close()
 
 
 def item(kind: str, name: str) -> str:
