@@ -171,7 +171,8 @@ class Service:
         else:
             versions = place.things.get(name, [])
             thing = next((one for one in versions if str(one.generation) == wanted), None)
-        check(thing, query, reading=True)
+        # As the real one: a named generation is not what a condition is compared with.
+        check(place.live(name), query, reading=True)
         if thing is None:
             raise Refusal(404, "notFound")
         return thing
@@ -233,10 +234,8 @@ def answer(items: list[dict[str, Any]], prefixes: list[str]) -> dict[str, Any]:
 
 
 def check(thing: Thing | None, query: dict[str, str], *, reading: bool) -> None:
-    """Preconditions against a generation; none stands for 0."""
-    generation = thing.generation if thing is not None and thing.ended is None else 0
-    if reading and thing is not None:
-        generation = thing.generation
+    """Preconditions against the live generation; none stands for 0."""
+    generation = thing.generation if thing is not None else 0
     wanted, unwanted = query.get("ifGenerationMatch"), query.get("ifGenerationNotMatch")
     if wanted is not None and int(wanted) != generation:
         raise Refusal(412, "conditionNotMet")

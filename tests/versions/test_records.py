@@ -25,7 +25,7 @@ SUMMARIES = st.builds(
     Summary,
     st.integers(0, 36**8 - 1),
     st.sampled_from(RecordKind),
-    st.integers(0, 36**13 - 1),
+    st.integers(0, (1 << 63) - 1),
     st.integers(0, 36**11 - 1),
     st.integers(-(1 << 63), (1 << 63) - 1),
     st.integers(0, 0xFFFF),
@@ -111,7 +111,7 @@ BODIES = st.builds(
     content=st.none() | _ID,
     inline=st.none() | st.binary(max_size=100),
     link=st.none() | PATHS,
-    uid=st.none() | st.integers(0, 1 << 32),
+    uid=st.none() | st.integers(0, (1 << 32) - 2),
     host=st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
     marks=st.lists(st.sampled_from(["interrupted", "late"])).map(tuple),
     plain=st.none()

@@ -132,6 +132,10 @@ class Retrying:
                     at += len(block)
                     patience.got_on()
                     yield block
+                if at < end:
+                    raise errors.Unavailable(
+                        "the content ended early", store=self.spec.alias, key=key, operation="read"
+                    )
             except errors.RETRIED:
                 if not patience.wait():
                     raise

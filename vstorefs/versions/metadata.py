@@ -31,6 +31,8 @@ BYTES = "application/octet-stream"
 JSON = "application/json"
 FOLDER = "application/x-directory"
 _PREFIX = "vstorefs-"
+_MODES = 1 << 16
+_TIMES = 1 << 63
 _HASHES = ("md5", "sha1", "sha256")
 
 
@@ -81,14 +83,20 @@ def decode(metadata: Mapping[str, str]) -> About:
             WriteId(about["write"]),
             Token(about["base"]) if "base" in about else None,
             Hashes(*(about[name] for name in _HASHES)) if set(_HASHES) <= set(about) else None,
-            int(about["mode"], 8) if "mode" in about else None,
-            int(about["mtime"]) if "mtime" in about else None,
-            int(about["time"]) if "time" in about else None,
+            _within(int(about["mode"], 8), 0, _MODES) if "mode" in about else None,
+            _within(int(about["mtime"]), -_TIMES, _TIMES) if "mtime" in about else None,
+            _within(int(about["time"]), 0, _TIMES) if "time" in about else None,
             tuple(Mark(mark) for mark in json.loads(about.get("marks", "[]"))),
             RunId(about["run"]) if "run" in about else None,
         )
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         return About(WriteId(about["write"]), marks=())
+
+
+def _within(number: int, first: int, end: int) -> int:
+    if not first <= number < end:
+        raise ValueError("a number that none of ours can be")
+    return number
 
 
 def content_type(key: Key) -> str:

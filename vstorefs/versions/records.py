@@ -18,6 +18,7 @@ import re
 import stat
 from dataclasses import dataclass
 from enum import Enum, IntFlag
+from typing import Annotated
 
 import msgspec
 
@@ -37,6 +38,7 @@ _SEQUENCE, _TIME, _SIZE, _MODE, _STAMP, _ID = 8, 13, 11, 4, 8, 26
 _MTIME_BIAS = 1 << 63
 MTIMES_NS = range(-_MTIME_BIAS, _MTIME_BIAS)
 """Times of files that a record can say, nanoseconds since the epoch: from 1677 to 2262."""
+_LAST_NS = (1 << 63) - 1
 _FLAGS_SHIFT = 16
 _SUMMARY = re.compile(r"[0-9a-z]{8}[ctad][0-9a-z]{41}(?:[0-9a-z]{8}|-{8})[0-9a-z]{26}")
 _HASHED = re.compile(r"~[0-9a-f]{64}")
@@ -107,7 +109,7 @@ class Summary:
     def __post_init__(self) -> None:
         ranges = (
             (self.sequence, 36**_SEQUENCE),
-            (self.time_ns, 36**_TIME),
+            (self.time_ns, _LAST_NS + 1),
             (self.size, 36**_SIZE),
             (self.mtime_ns + _MTIME_BIAS, 1 << 64),
             (self.mode, 1 << _FLAGS_SHIFT),
@@ -163,7 +165,10 @@ def decode_summary(text: str) -> Summary | None:
     kind = RecordKind(take(1))
     time_ns, size, mtime = int(take(_TIME), 36), int(take(_SIZE), 36), int(take(_TIME), 36)
     flags, mode = divmod(int(take(_MODE), 36), 1 << _FLAGS_SHIFT)
-    if flags > int(Flag.MORE | Flag.INLINE | Flag.SHARED | Flag.LATE) or mtime >= 1 << 64:
+    if flags > int(Flag.MORE | Flag.INLINE | Flag.SHARED | Flag.LATE):
+        return None
+    # The name has room for times that no clock has and no message can hold.
+    if mtime >= 1 << 64 or time_ns > _LAST_NS:
         return None
     return Summary(
         sequence,
@@ -246,12 +251,20 @@ class Names:
         return None
 
 
+Counted = Annotated[int, msgspec.Meta(ge=0, le=_LAST_NS)]
+"""Bytes, or nanoseconds since the epoch. A body with another number is damaged."""
+Modified = Annotated[int, msgspec.Meta(ge=-_MTIME_BIAS, le=_LAST_NS)]
+"""Nanoseconds since the epoch, of a file's own time."""
+Owner = Annotated[int, msgspec.Meta(ge=0, le=(1 << 32) - 2)]
+"""A user or a group, as Linux numbers them."""
+
+
 class Seen(msgspec.Struct, frozen=True, omit_defaults=True):
     """The plain key as the maker of a record saw it. Hashes where they were known."""
 
     id: str
-    size: int
-    modified: int
+    size: Counted
+    modified: Modified
     md5: str | None = None
     sha1: str | None = None
     sha256: str | None = None
@@ -265,12 +278,12 @@ class PurgeNote(msgspec.Struct, frozen=True, omit_defaults=True):
     """
 
     by: str
-    at: int
+    at: Counted
     version: str
     token: str
     write: str | None = None
     deleted: str | None = None
-    deleted_at: int = 0
+    deleted_at: Counted = 0
 
 
 class Body(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -290,8 +303,8 @@ class Body(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     md5: str | None = None
     sha1: str | None = None
     sha256: str | None = None
-    uid: int | None = None
-    gid: int | None = None
+    uid: Owner | None = None
+    gid: Owner | None = None
     marks: tuple[str, ...] = ()
     host: str = ""
     run: str | None = None
@@ -307,6 +320,8 @@ class Format(msgspec.Struct, frozen=True):
     id: str
 
 
+# The last is JSON that is nested deeper than anything of ours.
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _body = msgspec.json.Decoder(Body)
 _format = msgspec.json.Decoder(Format)
 
@@ -320,7 +335,7 @@ def decode_body(data: bytes) -> Body | None:
     """A record's body; None where it is damaged."""
     try:
         return _body.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except _UNREADABLE:
         return None
 
 
@@ -350,7 +365,7 @@ def decode_format(data: bytes) -> Format | None:
     """What `.vstorefs/format` says; None where it is damaged."""
     try:
         return _format.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except _UNREADABLE:
         return None
 
 

@@ -31,7 +31,12 @@ def answer(job: Job, context: WorkerContext, request: AnyRequest, call: Call) ->
             # The disk of the cache or the state; a store's own is told in the family's words.
             return _failure(errors.of_disk(str(error), error.errno))
         log.exception("internal error, in a worker")
-        return Failure("Bug", errors.internal_text(error), origin=errors.Origin.US)
+        return bug(error)
+
+
+def bug(error: Exception) -> Failure:
+    """How a job is answered whose failure nobody foresaw."""
+    return Failure("Bug", errors.internal_text(error), origin=errors.Origin.US)
 
 
 def _failure(error: errors.StoreError) -> Failure:

@@ -48,16 +48,27 @@ class Decoder(Generic[M]):
 
 
 class Channel(Generic[M]):
-    """The worker's end: blocking, sends from any thread."""
+    """The worker's end: blocking, sends from any thread.
 
-    def __init__(self, sock: socket.socket, kind: Any) -> None:
+    What is sent is read back first as one of `sends`, if that is given: what a store answered may have
+    got into it, and must not end the other side.
+    """
+
+    def __init__(self, sock: socket.socket, kind: Any, sends: Any = None) -> None:
         self._socket = sock
         self._decoder: Decoder[M] = Decoder(kind)
+        self._reader = msgspec.msgpack.Decoder(sends) if sends is not None else None
         self._sending = threading.Lock()
 
     def send(self, message: Any) -> None:
-        """Send one message. Raises: OSError when the other side is gone."""
+        """Send one message.
+
+        Raises: OSError when the other side is gone; msgspec.MsgspecError, ValueError or OverflowError for
+        what it could not read, and then nothing is sent.
+        """
         data = encode(message)
+        if self._reader is not None:
+            self._reader.decode(memoryview(data)[_LENGTH:])
         with self._sending:
             self._socket.sendall(data)
 

@@ -15,7 +15,7 @@ import threading
 import time
 
 from vstorefs import logs
-from vstorefs.workers.answering import answer
+from vstorefs.workers.answering import answer, bug
 from vstorefs.workers.call import Call
 from vstorefs.workers.channel import Channel
 from vstorefs.workers.jobs.context import WorkerContext
@@ -29,6 +29,7 @@ from vstorefs.workers.messages import (
     Reply,
     Start,
     Tell,
+    ToFront,
     ToWorker,
 )
 from vstorefs.workers.registry import JOBS
@@ -89,7 +90,11 @@ class Worker:
 
     def _reply(self, number: int, found: Answer) -> None:
         del self._calls[number]
-        self._send(Reply(number, found))
+        try:
+            self._send(Reply(number, found))
+        except Exception as error:
+            log.exception("an answer cannot be told")
+            self._send(Reply(number, bug(error)))
 
     def _send(self, message: Reply | Progress) -> None:
         self._busy_at = time.monotonic()
@@ -127,7 +132,11 @@ class _ToFront(logging.Handler):
 
     def emit(self, entry: logging.LogRecord) -> None:
         """Send a record; nobody is left to read it when the front is gone."""
-        text, trace = entry.getMessage(), logs.exception_of(entry)
+        # A name that is no UTF-8 must not make a line unsayable.
+        text, trace = (
+            one.encode(errors="backslashreplace").decode()
+            for one in (entry.getMessage(), logs.exception_of(entry))
+        )
         try:
             self._channel.send(LogLine(entry.name, entry.levelno, text, trace))
         except OSError:
@@ -139,7 +148,7 @@ def main() -> None:
     # The terminal's ^C is for the front, which ends its workers when it is done.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sock = socket.socket(fileno=int(sys.argv[1]))
-    channel: Channel[ToWorker] = Channel(sock, ToWorker)
+    channel: Channel[ToWorker] = Channel(sock, ToWorker, sends=ToFront)
     first = channel.receive()
     if not first or not isinstance(first[0], Start):
         os._exit(1)

@@ -287,7 +287,7 @@ def _refuse(job: Job[Any], why: str) -> None:
     name = type(job.request).__name__
     if not job.given_up:
         log.error("%s was given up: %s", name, why)
-    message = f"an error inside vstorefs: {why}"
+    message = f"internal error: {why}"
     job.answer = messages.Failure("Bug", message, operation=name.lower())
     job.done.set()
 

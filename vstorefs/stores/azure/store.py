@@ -38,6 +38,7 @@ from vstorefs.stores.bucket import (
     sendable,
     size_of,
 )
+from vstorefs.stores.paging import onward
 
 _BLOCK = 1 << 20
 _WHOLE_BYTES = 32 << 20
@@ -101,7 +102,7 @@ class AzureBucket:
                 if by_folder
                 else self._client.list_blobs(**where)
             )
-            for page in found.by_page():
+            for page in self._pages(found, prefix):
                 items = list(page)
                 yield ObjectPage(
                     tuple(
@@ -144,7 +145,10 @@ class AzureBucket:
         version: VersionId | None = None,
         size: int | None = None,
     ) -> Iterator[bytes]:
-        """See `bucket.Bucket`. One request for each MiB-long run that the SDK asks for, all pinned."""
+        """See `bucket.Bucket`. One request for each MiB-long run that the SDK asks for, all pinned.
+
+        A blob with a Content-Encoding is given as it is stored: that is what its size and hashes are of.
+        """
         if start >= end:
             return
         pinned: dict[str, Any] = (
@@ -155,7 +159,7 @@ class AzureBucket:
         left = end - start
         with translated(self.spec.alias, name, "read"):
             stream = self._blob(name, version).download_blob(
-                offset=start, length=left, max_concurrency=1, **pinned
+                offset=start, length=left, max_concurrency=1, decompress=False, **pinned
             )
             whole = int(stream.properties.content_range.rpartition("/")[2])
             if size not in {None, whole} or end > whole:
@@ -180,7 +184,8 @@ class AzureBucket:
     def get(self, name: str) -> bytes:
         """See `bucket.Bucket`."""
         with translated(self.spec.alias, name, "read"):
-            return bytes(self._blob(name).download_blob(max_concurrency=1).readall())
+            stream = self._blob(name).download_blob(max_concurrency=1, decompress=False)
+            return bytes(stream.readall())
 
     def versions(
         self, prefix: str, *, by_folder: bool = False
@@ -192,9 +197,10 @@ class AzureBucket:
         """
         with translated(self.spec.alias, prefix, "versions"):
             same: list[Any] = []
-            for blob in self._client.list_blobs(
+            blobs = self._client.list_blobs(
                 name_starts_with=self._prefix + prefix, include=["versions"]
-            ):
+            )
+            for blob in (one for page in self._pages(blobs, prefix) for one in page):
                 if by_folder and "/" in self._relative(blob.name)[len(prefix) :]:
                     continue
                 if same and same[0].name != blob.name:
@@ -367,6 +373,10 @@ class AzureBucket:
     def _blob(self, name: str, version: VersionId | None = None) -> Any:
         extra = {"version_id": version} if version is not None else {}
         return self._client.get_blob_client(self._prefix + sendable(name, self.spec.alias), **extra)
+
+    def _pages(self, found: Any, prefix: str) -> Iterator[Any]:
+        pages = found.by_page()
+        return onward(pages, lambda _: pages.continuation_token or None, self.spec.alias, prefix)
 
     def _relative(self, name: str) -> str:
         return name[len(self._prefix) :]

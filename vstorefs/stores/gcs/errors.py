@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import requests
+import urllib3
 from google.api_core import exceptions as google
 from google.auth import exceptions as auth
 from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
@@ -16,6 +17,14 @@ from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 from vstorefs import errors
 from vstorefs.stores.http_errors import CUSTOMER_KEY, kind_of_status, refusal
 
+# The library reads bodies through urllib3, whose errors it lets through.
+_NO_ANSWER = (
+    auth.GoogleAuthError,
+    google.RetryError,
+    requests.RequestException,
+    urllib3.exceptions.HTTPError,
+    OSError,
+)
 _BY_CUSTOMER = "customer-supplied encryption key"
 _CREDENTIALS = (
     "check the credentials (GOOGLE_APPLICATION_CREDENTIALS, gcloud auth application-default login) "
@@ -54,7 +63,7 @@ def translated(alias: str, key: str, operation: str, *, absent: bool = False) ->
         raise errors.Corrupt(
             "what came does not match its checksum", store=alias, key=key, operation=operation
         ) from error
-    except (auth.GoogleAuthError, requests.RequestException, google.RetryError, OSError) as error:
+    except _NO_ANSWER as error:
         raise errors.Unavailable(
             f"no answer from the server ({type(error).__name__}); is it up, and is the endpoint right?",
             store=alias,

@@ -1,7 +1,8 @@
 """The `gs` kind: a bucket of Google Cloud Storage and a prefix in it.
 
 A token, and a version, is a generation. Google keeps no delete markers: a generation that ended
-before the next one began was deleted, and the marker is made up from when it ended.
+before the next one began was deleted, and the marker is made up from when it ended. An empty object
+may come without a size.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from vstorefs.stores.bucket import (
 )
 from vstorefs.stores.gcs.account import client_of
 from vstorefs.stores.gcs.errors import translated
+from vstorefs.stores.paging import onward
 
 _ASKED = 8 << 20
 _WHOLE_BYTES = 8 << 20
@@ -90,12 +92,13 @@ class GcsBucket:
                 fields=_FIELDS,
                 **_TIMES,
             )
-            for page in found.pages:
+            pages = onward(found.pages, lambda _: found.next_page_token, self.spec.alias, prefix)
+            for page in pages:
                 yield ObjectPage(
                     tuple(
                         Object(
                             self._relative(blob.name),
-                            blob.size,
+                            blob.size or 0,
                             _ns(blob.time_created),
                             Token(str(blob.generation)),
                         )
@@ -111,7 +114,7 @@ class GcsBucket:
             blob.reload(**_TIMES)
         return Stat(
             name,
-            blob.size,
+            blob.size or 0,
             _ns(blob.time_created),
             Token(str(blob.generation)),
             VersionId(str(blob.generation)),
@@ -136,7 +139,11 @@ class GcsBucket:
             if found.size != size:
                 raise self._changed(name)
             token = token or found.token
+        if version is not None and token is not None and str(token) != version:
+            raise self._changed(name)
         blob = self._blob(name, version)
+        # A condition is compared with the live generation, even where another one is named.
+        condition = int(token) if token is not None and version is None else None
         for at in range(start, end, _ASKED):
             until = min(at + _ASKED, end)
             with translated(self.spec.alias, name, "read"):
@@ -144,7 +151,7 @@ class GcsBucket:
                     start=at,
                     end=until - 1,
                     raw_download=True,
-                    if_generation_match=int(token) if token is not None else None,
+                    if_generation_match=condition,
                     **_TIMES,
                 )
             if len(data) != until - at:
@@ -167,14 +174,16 @@ class GcsBucket:
         """See `bucket.Bucket`. Google lists a name's generations oldest first."""
         with translated(self.spec.alias, prefix, "versions"):
             same: list[Any] = []
-            for blob in self._client.list_blobs(
+            found = self._client.list_blobs(
                 self._bucket,
                 prefix=self._prefix + prefix,
                 delimiter="/" if by_folder else None,
                 versions=True,
                 fields=_VERSION_FIELDS,
                 **_TIMES,
-            ):
+            )
+            pages = onward(found.pages, lambda _: found.next_page_token, self.spec.alias, prefix)
+            for blob in (one for page in pages for one in page):
                 if same and same[0].name != blob.name:
                     yield _versions_of(self._relative(same[0].name), same)
                     same = []
@@ -302,7 +311,7 @@ def _versions_of(name: str, blobs: list[Any]) -> tuple[ListedVersion, ...]:
                 name,
                 VersionId(generation),
                 _ns(blob.time_created),
-                blob.size,
+                blob.size or 0,
                 Token(generation),
                 ended is None,
             )

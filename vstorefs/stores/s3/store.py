@@ -28,6 +28,7 @@ from vstorefs.stores.bucket import (
     Unfinished,
     Versioning,
 )
+from vstorefs.stores.paging import onward
 from vstorefs.stores.s3.errors import translated
 from vstorefs.stores.s3.upload import WHOLE_BYTES, copy_in_parts, upload
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 _BLOCK = 1 << 20
 _WHOLE_COPY = 5 << 30
 _CONNECTIONS = 64
+_GOES_ON = ("NextContinuationToken", "NextKeyMarker", "NextVersionIdMarker", "NextUploadIdMarker")
 _NO_BUCKET = "there is no bucket {}; correct its name or the endpoint, or make it first"
 
 
@@ -93,7 +95,8 @@ class S3Bucket:
             arguments["MaxKeys"] = limit
         with translated(self.spec.alias, prefix, "list"):
             # botocore asks for url-encoded names itself, and decodes them only then.
-            for answer in self._client.get_paginator("list_objects_v2").paginate(**arguments):
+            answers = self._client.get_paginator("list_objects_v2").paginate(**arguments)
+            for answer in onward(answers, _goes_on_at, self.spec.alias, prefix):
                 yield ObjectPage(
                     tuple(
                         Object(
@@ -214,7 +217,8 @@ class S3Bucket:
         if by_folder:
             arguments["Delimiter"] = "/"
         with translated(self.spec.alias, prefix, "versions"):
-            for answer in self._client.get_paginator("list_object_versions").paginate(**arguments):
+            answers = self._client.get_paginator("list_object_versions").paginate(**arguments)
+            for answer in onward(answers, _goes_on_at, self.spec.alias, prefix):
                 yield tuple(
                     ListedVersion(
                         self._relative(item["Key"]),
@@ -361,6 +365,11 @@ class S3Bucket:
 
     def _relative(self, name: str) -> str:
         return name[len(self._prefix) :]
+
+
+def _goes_on_at(answer: Mapping[str, Any]) -> tuple[str, ...] | None:
+    told = [answer.get(name) for name in _GOES_ON]
+    return tuple(map(str, told)) if any(told) else None
 
 
 def _client(spec: StoreSpec) -> Any:

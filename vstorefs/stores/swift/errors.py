@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import requests
+import urllib3
 from keystoneauth1 import exceptions as keystone
 from swiftclient.exceptions import ClientException
 
@@ -50,7 +51,8 @@ def translated(alias: str, key: str, operation: str, *, absent: bool = False) ->
         raise refusal(
             kind, type(error).__name__, alias, key, operation, credentials=_CREDENTIALS
         ) from error
-    except (requests.RequestException, OSError) as error:
+    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+        # The library reads bodies through urllib3, whose errors it lets through.
         raise errors.Unavailable(
             f"no answer from the server ({type(error).__name__}); is it up, and is the endpoint right?",
             store=alias,

@@ -31,6 +31,7 @@ from vstorefs.stores.bucket import (
     sendable,
     size_of,
 )
+from vstorefs.stores.paging import onward
 from vstorefs.stores.swift.account import Account
 from vstorefs.stores.swift.errors import translated
 
@@ -85,7 +86,8 @@ class SwiftBucket:
         self, prefix: str, *, by_folder: bool = False, limit: int | None = None
     ) -> Iterator[ObjectPage]:
         """See `bucket.Bucket`."""
-        for rows in self._pages(prefix, by_folder=by_folder, limit=limit):
+        pages = self._pages(prefix, by_folder=by_folder, limit=limit)
+        for rows in onward(pages, _goes_on_at, self.spec.alias, prefix):
             yield ObjectPage(
                 tuple(
                     Object(
@@ -119,10 +121,8 @@ class SwiftBucket:
                 yield rows
             if limit is not None or not rows or len(rows) < self._account.page():
                 return
-            last = rows[-1]
-            after = {"marker": last.get("name") or last["subdir"]}
-            if "version_id" in last:
-                after["version_marker"] = last["version_id"]
+            marker, version = _goes_on_at(rows)
+            after = {"marker": marker} | ({"version_marker": version} if version else {})
 
     def stat(self, name: str, version: VersionId | None = None) -> Stat:
         """See `bucket.Bucket`."""
@@ -203,7 +203,8 @@ class SwiftBucket:
         self, prefix: str, *, by_folder: bool = False
     ) -> Iterator[tuple[ListedVersion, ...]]:
         """See `bucket.Bucket`."""
-        for rows in self._pages(prefix, by_folder=by_folder, query="versions"):
+        pages = self._pages(prefix, by_folder=by_folder, query="versions")
+        for rows in onward(pages, _goes_on_at, self.spec.alias, prefix):
             yield tuple(
                 ListedVersion(
                     self._relative(row["name"]),
@@ -382,6 +383,11 @@ class SwiftBucket:
 
     def _relative(self, name: str) -> str:
         return name[len(self._prefix) :]
+
+
+def _goes_on_at(rows: Sequence[dict[str, Any]]) -> tuple[str, str | None]:
+    last = rows[-1]
+    return last.get("name") or last["subdir"], last.get("version_id")
 
 
 def _listed_token(row: Mapping[str, Any]) -> Token:

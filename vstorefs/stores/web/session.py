@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import requests
+import urllib3
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase, HTTPBasicAuth
 from requests.utils import get_netrc_auth
@@ -83,7 +84,7 @@ def translated(alias: str, key: str, operation: str) -> Iterator[None]:
         raise errors.Unavailable(
             "the server ended the content early", store=alias, key=key, operation=operation
         ) from error
-    except (requests.RequestException, OSError) as error:
+    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
         raise errors.Unavailable(
             f"no answer from the server ({type(error).__name__}); is it up, and is the address right?",
             store=alias,

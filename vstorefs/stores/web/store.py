@@ -1,13 +1,13 @@
 """The `http` and `https` kinds: a web root, or a list of single addresses; read-only by nature.
 
-A directory is listed where the server gives an index page; elsewhere files are found by their name. A
-token is a strong ETag; else what Last-Modified and the length say (weak); where a server gives
-neither, or packs what it sends, the content itself is read and its hash is the token.
+A directory is listed where the server gives an index page; what that does not name, and all where there is
+none, is found by its name. What a file is, a HEAD tells, or a GET of its first byte where HEAD is refused
+or tells of no content. A token is a strong ETag; else what Last-Modified and the length say (weak);
+where a server gives neither, or packs what it sends, the content itself is read and its hash is the token.
 """
 
 from __future__ import annotations
 
-import email.utils
 import hashlib
 import tempfile
 import urllib.parse
@@ -34,6 +34,7 @@ from vstorefs.model import (
 from vstorefs.stores.base import Page
 from vstorefs.stores.http_errors import kind_of_status, refusal
 from vstorefs.stores.readonly import ReadOnly
+from vstorefs.stores.web import headers as told
 from vstorefs.stores.web.index import names_in
 from vstorefs.stores.web.session import open_session, translated
 from vstorefs.stores.web.streams import Streams
@@ -44,9 +45,16 @@ _IN_MEMORY = 64 << 20
 _LARGEST_INDEX = 64 << 20
 _BY_TIME = "time-"
 _BY_CONTENT = "sha256-"
-_NO_HEAD = {405, 501}
+_LARGEST_WHOLE = 1 << 30
+_ONE_BYTE = {"Range": "bytes=0-0"}
+_NOT_IMPLEMENTED = 501
+_TOO_MANY = 429
+_GONE = {404, 410}
 _NO_INDEX = {403, 404, 405, 410}
 _CHANGED = {412, 416}
+
+Names = tuple[tuple[str, ...], tuple[str, ...]]
+"""Files and folders of a directory."""
 
 
 class WebStore(ReadOnly):
@@ -59,10 +67,12 @@ class WebStore(ReadOnly):
         self._streams = Streams(self._get)
 
     def capabilities(self) -> Capabilities:
-        """See `base.Store`. The server must answer; whether it lists is found out at each directory."""
+        """See `base.Store`. The server must answer; whether it lists is found out at each directory.
+
+        Raises: NotFound, too, where the address itself is none.
+        """
         if not self._files:
-            for _ in self.list(Key("")):
-                break
+            self._index(Key(""), there=True)
         return Capabilities(
             writable=False, why_read_only="web addresses can only be read", layout="web"
         )
@@ -70,26 +80,37 @@ class WebStore(ReadOnly):
     # --- looking
 
     def list(self, directory: Key) -> Iterator[Page]:
-        """See `base.Store`. Sizes and tokens are what a HEAD of each file says."""
-        if self._files:
-            names: tuple[str, ...] = tuple(self._files) if not directory else ()
-            folders: tuple[str, ...] = ()
-        else:
-            found = self._index(directory)
-            if found is None:
-                yield Page((), complete=False)
-                return
-            names, folders = found
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            found_there = tuple(pool.map(lambda name: self._listed(join(directory, name)), names))
-        entries = [one for one in found_there if isinstance(one, Entry)]
-        entries += [Entry(join(directory, name), EntryKind.DIRECTORY) for name in folders]
-        unshown = tuple(one for one in found_there if isinstance(one, Unshown))
-        yield Page(tuple(entries), complete=None not in found_there, unshown=unshown)
+        """See `base.Store`. Sizes and tokens are what a HEAD of each file says.
 
-    def _index(self, directory: Key) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+        No index is complete: servers leave names out of it that they serve. A file about which nothing is
+        known now is left out too, and is found by its name.
+        """
+        yield self._page(directory, whole=False)
+
+    def _page(self, directory: Key, *, whole: bool) -> Page:
+        """A directory. `whole`: that nothing is known now about one file of an index is an error."""
+        found = self._named(directory) if self._files else self._index(directory)
+        if found is None:
+            return Page((), complete=False)
+        names, folders = found
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            listed = tuple(pool.map(lambda name: self._listed(join(directory, name)), names))
+        failed = [one for one in listed if isinstance(one, errors.StoreError)]
+        if whole and failed and not self._files:
+            raise failed[0]
+        entries = [one for one in listed if isinstance(one, Entry)]
+        entries += [Entry(join(directory, name), EntryKind.DIRECTORY) for name in folders]
+        unshown = tuple(one for one in listed if isinstance(one, Unshown))
+        complete = bool(self._files) and not failed
+        return Page(tuple(entries), complete=complete, unshown=unshown)
+
+    def _named(self, directory: Key) -> Names:
+        return (() if directory else tuple(self._files)), ()
+
+    def _index(self, directory: Key, *, there: bool = False) -> Names | None:
         """Files and directories of an index page; None where the server gives none.
 
+        `there`: the root, too, must be there.
         Raises: NotFound for a directory that is not there, where that can be told; a StoreError.
         """
         url = self._address(Key(f"{directory}/" if directory else ""))
@@ -97,7 +118,14 @@ class WebStore(ReadOnly):
             translated(self.spec.alias, directory, "list"),
             self._get(url, {}) as answer,
         ):
-            if answer.status_code == 404 and directory:
+            if answer.status_code in _GONE and there:
+                raise errors.NotFound(
+                    f"the server has nothing at {url} ({answer.status_code}); correct the address, or name "
+                    "the addresses of single files in a project file",
+                    store=self.spec.alias,
+                    operation="list",
+                )
+            if answer.status_code in _GONE and directory:
                 raise errors.NotFound(
                     "no such directory", store=self.spec.alias, key=directory, operation="list"
                 )
@@ -109,16 +137,14 @@ class WebStore(ReadOnly):
             page = answer.raw.read(_LARGEST_INDEX, decode_content=True)
             return names_in(page.decode(answer.encoding or "utf-8", "replace"), answer.url)
 
-    def _listed(self, key: Key) -> Entry | Unshown | None:
-        """A file of an index or list; None where it is not known now whether it is there."""
+    def _listed(self, key: Key) -> Entry | Unshown | errors.StoreError:
+        """A file of an index or list; an error where it is not known now whether it is there."""
         try:
             found = self.stat(key)
-        except (errors.NotFound, errors.Denied) as error:
+        except (errors.Unavailable, errors.Throttled) as error:
+            return error
+        except errors.StoreError as error:
             return Unshown(key, error.message)
-        except (errors.Unavailable, errors.Throttled):
-            if not self._files:
-                raise
-            return None
         return Entry(
             key, EntryKind.FILE, found.size, found.mtime_ns, found.token, found.strong, found.id
         )
@@ -126,17 +152,13 @@ class WebStore(ReadOnly):
     def stat(self, key: Key, version: VersionId | None = None) -> Version:
         """See `base.Store`."""
         url = self._address(key)
-        with translated(self.spec.alias, key, "stat"):
-            answer = self._session.head(url, allow_redirects=True)
-            if answer.status_code in _NO_HEAD:
-                answer = self._get(url, {})
-            with answer:
-                if answer.url.endswith("/") and not url.endswith("/"):
-                    raise errors.NotFound(
-                        "that is a directory", store=self.spec.alias, key=key, operation="stat"
-                    )
-                self._accept(answer, key, "stat")
-                found = self._described(key, answer)
+        with translated(self.spec.alias, key, "stat"), self._head(url) as answer:
+            if answer.url.endswith("/") and not url.endswith("/"):
+                raise errors.NotFound(
+                    "that is a directory", store=self.spec.alias, key=key, operation="stat"
+                )
+            self._accept(answer, key, "stat")
+            found = self._described(key, answer)
         if version is not None and version != found.id:
             raise errors.NotFound(
                 "the server has no such version any more",
@@ -146,20 +168,33 @@ class WebStore(ReadOnly):
             )
         return found
 
+    def _head(self, url: str) -> requests.Response:
+        """The answer that tells of a content: to a HEAD, else to a GET of one byte, else to one of all.
+
+        Servers that sign addresses refuse HEAD, and some answer it with the length of what it sends.
+        """
+        answer = self._session.head(url, allow_redirects=True)
+        if told.length(answer.headers) if answer.ok else _is_final(answer.status_code):
+            return answer
+        answer.close()
+        answer = self._get(url, _ONE_BYTE)
+        if answer.status_code not in _CHANGED:
+            return answer
+        answer.close()
+        return self._get(url, {})
+
     def _described(self, key: Key, answer: requests.Response) -> Version:
-        headers = answer.headers
-        modified = _seconds(headers.get("Last-Modified"))
-        length = _number(headers.get("Content-Length"))
-        etag = headers.get("ETag", "")
-        packed = headers.get("Content-Encoding", "identity") != "identity"
-        if packed or length is None or not (_is_strong(etag) or modified is not None):
+        modified, length = told.seconds(answer.headers), told.length(answer.headers)
+        etag = answer.headers.get("ETag", "")
+        named = told.is_strong(etag) or modified is not None
+        if told.is_packed(answer.headers) or length is None or not named:
             with self._content(self._address(key), key) as (_, digest, size):
                 token, strong = Token(_BY_CONTENT + digest), True
-        elif _is_strong(etag):
+        elif told.is_strong(etag):
             token, strong, size = Token(etag.strip('"')), True, length
         else:
             token, strong, size = Token(f"{_BY_TIME}{modified}-{length}"), False, length
-        mtime_ns = (modified or 0) * 1_000_000_000
+        mtime_ns = told.nanoseconds(modified)
         version = VersionId(hashlib.sha256(f"{key}\0{token}".encode()).hexdigest()[:26])
         return Version(
             key,
@@ -182,17 +217,17 @@ class WebStore(ReadOnly):
 
     def versions(self, directory: Key) -> Iterator[Key]:
         """See `base.Store`."""
-        for page in self.list(directory):
-            yield from (one.key for one in page.entries if one.kind is EntryKind.FILE)
+        page = self._page(directory, whole=True)
+        yield from (one.key for one in page.entries if one.kind is EntryKind.FILE)
 
     def paths(self, directory: Key) -> Iterator[Key]:
         """See `base.Store`."""
-        for page in self.list(directory):
-            for one in sorted(page.entries, key=lambda entry: entry.key):
-                if one.kind is EntryKind.DIRECTORY:
-                    yield from self.paths(one.key)
-                else:
-                    yield one.key
+        page = self._page(directory, whole=True)
+        for one in sorted(page.entries, key=lambda entry: entry.key):
+            if one.kind is EntryKind.DIRECTORY:
+                yield from self.paths(one.key)
+            else:
+                yield one.key
 
     def histories(self, directory: Key) -> Iterator[tuple[Key, tuple[Version, ...]]]:
         """See `base.Store`. What the server has now is all that it tells."""
@@ -206,12 +241,11 @@ class WebStore(ReadOnly):
                 yield one
 
     def _files_below(self, directory: Key) -> Iterator[Entry]:
-        for page in self.list(directory):
-            for one in page.entries:
-                if one.kind is EntryKind.DIRECTORY:
-                    yield from self._files_below(one.key)
-                else:
-                    yield one
+        for one in self._page(directory, whole=True).entries:
+            if one.kind is EntryKind.DIRECTORY:
+                yield from self._files_below(one.key)
+            else:
+                yield one
 
     # --- reading
 
@@ -249,12 +283,10 @@ class WebStore(ReadOnly):
 
     def _is_of(self, answer: requests.Response, token: Token) -> bool:
         """Whether an answer is about the content that a token names."""
-        if answer.headers.get("Content-Encoding", "identity") != "identity":
+        if told.is_packed(answer.headers):
             return False
-        whole = answer.headers.get("Content-Range", "").rpartition("/")[2]
         if token.startswith(_BY_TIME):
-            length = whole or answer.headers.get("Content-Length")
-            modified = _seconds(answer.headers.get("Last-Modified"))
+            modified, length = told.seconds(answer.headers), told.length(answer.headers)
             return token == f"{_BY_TIME}{modified}-{length}"
         return answer.headers.get("ETag", "").strip('"') == token
 
@@ -290,7 +322,7 @@ class WebStore(ReadOnly):
     def _content(self, url: str, key: Key) -> _Whole:
         with self._get(url, {}) as answer:
             self._accept(answer, key, "read")
-            return _Whole(answer)
+            return _Whole(answer, self.spec.alias, key)
 
     # --- parts
 
@@ -329,15 +361,26 @@ class WebStore(ReadOnly):
 
 
 class _Whole:
-    """A whole content, unpacked, in a file of nobody else, with its hash."""
+    """A whole content, unpacked, in a file of nobody else, with its hash.
 
-    def __init__(self, answer: requests.Response) -> None:
+    Raises: NotSupported for more than a few bytes may unpack to, or than a server may send without end.
+    """
+
+    def __init__(self, answer: requests.Response, alias: str, key: Key) -> None:
         self._file: Any = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 — closed by __exit__
         digest = hashlib.sha256()
         size = 0
         for block in answer.iter_content(_BLOCK):
             digest.update(block)
             size += len(block)
+            if size > _LARGEST_WHOLE:
+                self._file.close()
+                raise errors.NotSupported(
+                    f"the server packs it or does not say how long it is, and it is over {_LARGEST_WHOLE} bytes",
+                    store=alias,
+                    key=key,
+                    operation="read",
+                )
             self._file.write(block)
         self._about = (self._file, digest.hexdigest(), size)
 
@@ -363,18 +406,6 @@ def _head_of(entry: Entry) -> Version:
     )
 
 
-def _is_strong(etag: str) -> bool:
-    return etag.startswith('"') and len(etag) > 2
-
-
-def _number(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isascii() and text.isdigit() else None
-
-
-def _seconds(date: str | None) -> int | None:
-    if date is None:
-        return None
-    try:
-        return int(email.utils.parsedate_to_datetime(date).timestamp())
-    except ValueError:
-        return None
+def _is_final(status: int) -> bool:
+    """Whether a HEAD so refused says as much as a GET would: the server has no time, or no answer at all."""
+    return (status >= 500 and status != _NOT_IMPLEMENTED) or status == _TOO_MANY

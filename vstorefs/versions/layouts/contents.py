@@ -49,7 +49,9 @@ class Contents:
         if summary is None:
             yield from self._read_plain(key, token, start, end)
         elif Flag.INLINE in summary.flags:
-            yield (self.body(key, summary).inline or b"")[start:end]
+            inline = self.body(key, summary).inline
+            assert inline is not None
+            yield inline[start:end]
         else:
             yield from self._read_apart(key, summary, start, end)
 
@@ -98,7 +100,8 @@ class Contents:
         if body.purged is not None:
             raise changed(self._records, key, token=Token(summary.encode()))
         self._agreement.look()
-        wrong = body.inline is not None and len(body.inline) != summary.size
+        lacks = body.inline is None and Flag.INLINE in summary.flags
+        wrong = lacks or (body.inline is not None and len(body.inline) != summary.size)
         if wrong or body.store != (self._agreement.id or body.store):
             why = "is damaged" if wrong else "belongs to another store"
             raise errors.Corrupt(
