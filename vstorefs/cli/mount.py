@@ -286,7 +286,8 @@ def _in_background(options: argparse.Namespace, point: Path, what: Project) -> i
     file = _log_file(options, point)
     command = [
         sys.executable,
-        "-m",
+        # Nothing in the working directory is ours to run.
+        *("-P", "-m"),
         "vstorefs.cli.main",
         *_again(options, point),
         "--ready-fd",

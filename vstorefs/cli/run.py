@@ -156,7 +156,7 @@ def _what(options: argparse.Namespace) -> list[str]:
 def _vstorefs(*arguments: str) -> None:
     """Another command of ours; what it says goes to stderr. Raises: VstorefsError with its own line."""
     result = subprocess.run(
-        [sys.executable, "-m", "vstorefs.cli.main", *arguments],
+        [sys.executable, "-P", "-m", "vstorefs.cli.main", *arguments],
         check=False,
         capture_output=True,
         text=True,

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 from vstorefs import errors, files
 from vstorefs.control import client
+from vstorefs.control.commit import commit
 from vstorefs.control.runs import BeginRun, EndRun, RunEnded
 from vstorefs.ledger.masking import mask_arguments
 from vstorefs.state.mounts import MountRecord
 
 _BEGIN_S = 60.0
 _END_S = 300.0
-_GIT_S = 10.0
 
 
 def begin(record: MountRecord, name: str, command: Sequence[str]) -> str:
@@ -27,7 +26,7 @@ def begin(record: MountRecord, name: str, command: Sequence[str]) -> str:
         name=name,
         command=mask_arguments(command, os.environ),
         folder=_printable(str(Path.cwd())),
-        commit=_commit(),
+        commit=commit(),
         pid=pid,
         start=start,
         inherited=_inherited(record.mount_point),
@@ -46,28 +45,6 @@ def end(record: MountRecord, run: str, exit_status: int) -> RunEnded:
         raise errors.VstorefsError(
             f"the record of run {run[:12]} cannot be closed now, the next mount does that: {error}"
         ) from error
-
-
-def _commit() -> str | None:
-    """The commit of the working directory, with `+` where files differ from it; None where there is none."""
-    found = _git("rev-parse", "HEAD")
-    if found is None:
-        return None
-    return found.strip() + ("+" if _git("status", "--porcelain", "--untracked-files=no") else "")
-
-
-def _git(*arguments: str) -> str | None:
-    try:
-        result = subprocess.run(
-            # Where the directory lies in a mount, what git would note for itself became a version.
-            ["git", "--no-optional-locks", *arguments],
-            check=True,
-            capture_output=True,
-            timeout=_GIT_S,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return os.fsdecode(result.stdout)
 
 
 def _printable(text: str) -> str:

@@ -203,7 +203,7 @@ class Pool:
         ours, theirs = socket.socketpair()
         with theirs:
             process = subprocess.Popen(
-                [sys.executable, "-m", "vstorefs.workers.main", str(theirs.fileno())],
+                [sys.executable, "-P", "-m", "vstorefs.workers.main", str(theirs.fileno())],
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
             )
