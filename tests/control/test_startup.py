@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.controls import serving
+from tests.support.measuring import paused
 from tests.support.processes import ROOT
 from vstorefs.cli.main import COMMANDS
 from vstorefs.control.status import (
@@ -57,9 +58,11 @@ def loaded(*arguments: str, status: int = 0) -> set[str]:
         "print()\n"
         "print(json.dumps(sorted(sys.modules)))"
     )
-    found = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
-    )
+    # What measures a process loads modules of its own.
+    with paused():
+        found = subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
+        )
     return set(json.loads(found.stdout.splitlines()[-1]))
 
 
