@@ -101,7 +101,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
 def mortals(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mortals:
     """A pool of workers that die in the middle."""
     script = tmp_path / "python"
-    script.write_text(f'#!/bin/sh\nexec {sys.executable} -m tests.support.mortal_worker "$3"\n')
+    script.write_text(f'#!/bin/sh\nexec {sys.executable} -m tests.support.mortal_worker "$4"\n')
     script.chmod(0o700)
     monkeypatch.setattr(sys, "executable", str(script))
     return lambda workers: running(place.start, workers)
