@@ -248,7 +248,8 @@ class JournalEntry:
     of a rename or a copy (a copy's may be its own path: an old version comes back), `link` the text
     of a symlink that is made or renamed. `source` is the content that a copy or the rename of a file
     takes; its token is empty where the content was still on its way, then `removal.after` names its
-    write. A rename with neither `source` nor `link` moves a directory. `removal` is the identity of
+    write. `aside_ns` is when it was set aside, with the reason in `error`; None for one that is on its way.
+    A rename with neither `source` nor `link` moves a directory. `removal` is the identity of
     the tombstone that a rename leaves.
     """
 
@@ -267,6 +268,7 @@ class JournalEntry:
     attempts: int = 0
     adopted: bool = False
     error: str | None = None
+    aside_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

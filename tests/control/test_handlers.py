@@ -12,16 +12,17 @@ import msgspec
 
 from vstorefs import control
 from vstorefs.control.protocol import PROTOCOL, Paged, Request
+from vstorefs.mount.control.journal import JournalCalls
 from vstorefs.mount.control.ledger import LedgerCalls
 from vstorefs.mount.control.maintenance import MaintenanceCalls
 from vstorefs.mount.control.restores import RestoreCalls
 from vstorefs.mount.control.status import StatusCalls
 from vstorefs.mount.control.surveys import SurveyCalls
 
-SHAPE = (2, "6e8d95e943d7b075")
+SHAPE = (2, "bf2cd2db1d65adce")
 """The protocol's number, and a digest of all that is said in it."""
 
-_HANDLE: tuple[type[Any], ...] = (StatusCalls, LedgerCalls, MaintenanceCalls)
+_HANDLE: tuple[type[Any], ...] = (StatusCalls, LedgerCalls, MaintenanceCalls, JournalCalls)
 _PAGE: tuple[type[Any], ...] = (SurveyCalls, RestoreCalls)
 HANDLERS = [
     (request, handler)

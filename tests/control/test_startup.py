@@ -82,6 +82,7 @@ def served(record: MountRecord) -> Iterator[MountRecord]:
             cache=CacheStatus("/c", 1, 0, 0, 0),
             transfers=TransferStatus(0, 0, 0),
             pending=(),
+            set_aside=(),
             held_back=0,
             marked=(),
             unshown=(),

@@ -29,7 +29,7 @@ from vstorefs.model import (
 )
 from vstorefs.state.env import State
 from vstorefs.state.fingerprints import Fingerprint, Fingerprints
-from vstorefs.state.journal import Journal
+from vstorefs.state.journal import Journal, Owner
 from vstorefs.state.sessions import Session, is_alive
 from vstorefs.state.staging import StagingArea
 
@@ -40,7 +40,7 @@ import sys
 from pathlib import Path
 from tests.state.test_journal import entry
 from vstorefs.state.env import State
-from vstorefs.state.journal import Journal
+from vstorefs.state.journal import Journal, Owner
 from vstorefs.state.sessions import Session
 from vstorefs.state.staging import StagingArea
 from vstorefs.model import Promise
@@ -157,3 +157,95 @@ def test_an_empty_staging_folder_goes_with_its_session(tmp_path: Path) -> None:
     area.discard(name)
     area.close()
     assert not area.path(name).parent.exists()
+
+
+@pytest.fixture
+def aside(state: State) -> tuple[Journal, int]:
+    """A journal with one entry that was set aside, between others; its mount is dead."""
+    area = StagingArea(state.directory, SessionId("dead"))
+    name = area.create()
+    area.path(name).write_bytes(b"content")
+    journal = Journal(state)
+    paths = (entry("a", SessionId("dead")), entry("b", SessionId("dead"), name=name))
+    _, seq, _ = journal.record([*paths, entry("c", SessionId("dead"))])
+    found = journal.entry(seq)
+    assert found is not None
+    journal.set_aside(found, "File name too long", 77)
+    return journal, seq
+
+
+def test_what_was_set_aside_is_kept_and_not_taken_over(
+    aside: tuple[Journal, int], state: State
+) -> None:
+    journal, seq = aside
+    mine = Session.open(state.directory)
+    adoption = journal.adopt(mine.id, [STORE], state.directory)
+    assert [one.path for one in adoption.entries] == ["a", "c"]
+    assert [(one.seq, one.error, one.aside_ns) for one in adoption.aside] == [
+        (seq, "File name too long", 77)
+    ]
+    assert journal.adopt(mine.id, [StoreId("another")], state.directory).aside == ()
+    assert (state.directory / "staging/dead").exists(), "its content is there"
+    mine.close(owns_entries=False)
+
+
+def test_it_is_retried_once_by_a_mount_that_has_its_store(
+    aside: tuple[Journal, int], state: State
+) -> None:
+    journal, seq = aside
+    mine = SessionId("mine")
+    assert journal.take_up([seq], Owner(mine, [StoreId("another")])) == ()
+    (taken,) = journal.take_up([seq, 99], Owner(mine, [STORE]))
+    assert (taken.seq, taken.session, taken.aside_ns, taken.adopted) == (seq, mine, None, True)
+    assert journal.take_up([seq], Owner(mine, [STORE])) == ()
+
+
+def test_it_is_retried_by_the_next_mount_where_there_is_none(
+    aside: tuple[Journal, int], state: State
+) -> None:
+    journal, seq = aside
+    assert len(journal.take_up([seq])) == 1
+    mine = Session.open(state.directory)
+    adoption = journal.adopt(mine.id, [STORE], state.directory)
+    assert [one.path for one in adoption.entries] == ["a", "b", "c"]
+    assert adoption.aside == ()
+    mine.close(owns_entries=False)
+
+
+def test_what_a_living_mount_set_aside_is_its_own(state: State) -> None:
+    theirs = Session.open(state.directory)
+    journal = Journal(state)
+    (seq,) = journal.record([entry("a", theirs.id)])
+    found = journal.entry(seq)
+    assert found is not None
+    journal.set_aside(found, "no", 1)
+    other = Owner(SessionId("other"), [STORE])
+    assert journal.take_up([seq], other) == journal.take_up([seq]) == ()
+    assert journal.drop_aside([seq], other) == ()
+    assert len(journal.drop_aside([seq], Owner(theirs.id, [STORE]))) == 1
+    theirs.close(owns_entries=False)
+
+
+def test_what_is_dropped_goes_with_its_content(aside: tuple[Journal, int], state: State) -> None:
+    journal, seq = aside
+    (dropped,) = journal.drop_aside([seq])
+    assert dropped.path == "b"
+    assert [one.path for one in journal.pending()] == ["a", "c"]
+    assert list((state.directory / "staging/dead").iterdir()) == []
+
+
+def test_what_is_on_its_way_cannot_be_dropped(state: State) -> None:
+    journal = Journal(state)
+    (seq,) = journal.record([entry("a", SessionId("dead"))])
+    assert journal.drop_aside([seq]) == journal.take_up([seq]) == ()
+    assert len(journal.pending()) == 1
+
+
+def test_what_has_ended_is_not_set_aside(state: State) -> None:
+    journal = Journal(state)
+    (seq,) = journal.record([entry("a", SessionId("dead"))])
+    found = journal.entry(seq)
+    assert found is not None
+    journal.finish(seq)
+    journal.set_aside(found, "no", 1)
+    assert journal.pending() == []

@@ -126,6 +126,8 @@ class AnsweringPool:
             case messages.NoteUses(notes):
                 self.notes += notes
                 return messages.Warned(())
+            case messages.SetAside():
+                return messages.Noted()
             case messages.ExchangeLedger():
                 return messages.Exchanged(waiting=0)
         raise AssertionError(f"nobody was expected to ask {request!r}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from vstorefs import errors
+from vstorefs.cli.output import note_line
 from vstorefs.control import client
 from vstorefs.control.status import Drain
 from vstorefs.state import mounts
@@ -26,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Ask each mount to finish."""
+    aside = False
     for record in (
         [mounts.mount_of(options.mount)] if options.mount is not None else mounts.living()
     ):
@@ -35,7 +37,10 @@ def run(options: argparse.Namespace) -> int:
             raise errors.VstorefsError(
                 f"{record.mount_point}: {answer.left}; the first: {first.path}: {first.error}"
             )
+        if answer.set_aside:
+            aside = True
+            note_line(f"{record.mount_point}: {answer.aside}")
     if options.mount is None:
         for record in mounts.dead():
             raise errors.VstorefsError(record.why_dead)
-    return 0
+    return errors.EXIT_FAILURE if aside else 0

@@ -24,6 +24,16 @@ def add_cache_dir(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_state_dir(parser: argparse.ArgumentParser) -> None:
+    """The option that says which state is meant."""
+    parser.add_argument(
+        "--state-dir",
+        type=Path,
+        metavar="DIR",
+        help="directory for the journal and for files being written (default: ~/.local/state/vstorefs)",
+    )
+
+
 def cache_dir(given: Path | None) -> Path:
     """The cache's directory."""
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"

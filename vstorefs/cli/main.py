@@ -32,6 +32,7 @@ COMMANDS = {
     "ui": "show runs, warnings and histories in a browser",
     "cache": "show or clear the cache",
     "flush": "wait until pending changes are uploaded",
+    "journal": "show, retry, export or drop changes that could not be uploaded",
     "doctor": "probe what a store supports",
     "verify": "check contents against their recorded hashes, or a store's structure",
     "purge": "delete versions permanently",

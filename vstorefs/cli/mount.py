@@ -77,12 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--cache-size", metavar="SIZE", help="maximum size of the cache, such as 50GB"
     )
     folders.add_cache_dir(parser)
-    parser.add_argument(
-        "--state-dir",
-        type=Path,
-        metavar="DIR",
-        help="directory for the journal and for files being written (default: ~/.local/state/vstorefs)",
-    )
+    folders.add_state_dir(parser)
     parser.add_argument("--log-file", type=Path, metavar="FILE", help="write the log to this file")
     parser.add_argument(
         "--log-format",

@@ -11,7 +11,14 @@ import msgspec
 from vstorefs import errors, units
 from vstorefs.cli.output import show_json, show_line
 from vstorefs.control import client
-from vstorefs.control.status import LedgerStatus, Marked, MountStatus, ShowStatus, Unshown
+from vstorefs.control.status import (
+    LedgerStatus,
+    Marked,
+    MountStatus,
+    ShowStatus,
+    Unshown,
+    aside_text,
+)
 from vstorefs.state import mounts
 from vstorefs.state.mounts import MountRecord
 
@@ -99,6 +106,8 @@ def _lines(record: MountRecord, status: MountStatus | str) -> list[str]:
         lines.append(
             f"  {change.operation} {change.path}, pending for {units.duration(change.waiting_s)}{error}"
         )
+    if status.set_aside:
+        lines.append(aside_text(len(status.set_aside)))
     return lines
 
 

@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
     record = next((one for one in mounts.living() if one.mount_point == point), None)
     if record is None:
         return _without_process(point)
-    waiting = _drain(record, options.wait)
+    left = _drain(record, options.wait)
     result = subprocess.run(_command(point), check=False, capture_output=True, text=True)
     if result.returncode != 0:
         raise errors.VstorefsError(
@@ -51,17 +51,19 @@ def run(options: argparse.Namespace) -> int:
             f"a program still uses it; to see which: fuser -vm {point}"
         )
     _await_end(record)
-    if waiting:
-        note_line(f"vstorefs: {waiting}; they are queued, and the next mount uploads them")
+    for line in left:
+        note_line(f"vstorefs: {line}")
     return 0
 
 
-def _drain(record: MountRecord, seconds: float) -> str:
+def _drain(record: MountRecord, seconds: float) -> list[str]:
     """Wait for uploads; gives what is left, in words."""
     try:
-        return client.ask(record, Drain(seconds), timeout_s=seconds + 30).left
+        drained = client.ask(record, Drain(seconds), timeout_s=seconds + 30)
     except errors.VstorefsError as error:
-        return f"{error}; perhaps not all changes are in their stores yet"
+        return [f"{error}; perhaps not all changes are in their stores yet"]
+    left = [f"{drained.left}; they are queued, and the next mount uploads them"]
+    return [*(left if drained.left else []), *([drained.aside] if drained.aside else [])]
 
 
 def _await_end(record: MountRecord) -> None:

@@ -38,8 +38,9 @@ class TransferStatus(msgspec.Struct, frozen=True):
 
 
 class ChangeStatus(msgspec.Struct, frozen=True):
-    """A change that its store does not have yet; `error` is what the last attempt met."""
+    """A change that no store has; `number` is its place in the journal, `error` what the last attempt met."""
 
+    number: int
     path: str
     operation: str
     attempts: int
@@ -74,7 +75,8 @@ class LedgerStatus(msgspec.Struct, frozen=True):
 class MountStatus(msgspec.Struct, frozen=True):
     """All that `vstorefs status` shows; `at` is the moment of a mount of the past.
 
-    `held_back`: closed files with temporary names, which wait some seconds for their rename.
+    `held_back`: closed files with temporary names, which wait some seconds for their rename. `set_aside`: changes that
+    could not be uploaded, and are not tried any more.
     """
 
     mount_point: str
@@ -83,6 +85,7 @@ class MountStatus(msgspec.Struct, frozen=True):
     cache: CacheStatus
     transfers: TransferStatus
     pending: tuple[ChangeStatus, ...]
+    set_aside: tuple[ChangeStatus, ...]
     held_back: int
     marked: tuple[Marked, ...]
     unshown: tuple[Unshown, ...]
@@ -96,10 +99,11 @@ class ShowStatus(Request[MountStatus], frozen=True, tag="status"):
 
 
 class Drained(msgspec.Struct, frozen=True):
-    """How many changes waited when it was asked; `pending` are those that wait still."""
+    """How many changes waited when it was asked; `pending` are those that wait still, `set_aside` was given up on."""
 
     flushed: int
     pending: tuple[ChangeStatus, ...] = ()
+    set_aside: tuple[ChangeStatus, ...] = ()
 
     @property
     def left(self) -> str:
@@ -107,6 +111,19 @@ class Drained(msgspec.Struct, frozen=True):
         return (
             f"{units.count(len(self.pending), 'change')} not uploaded yet" if self.pending else ""
         )
+
+    @property
+    def aside(self) -> str:
+        """What was set aside, in words; empty where nothing was."""
+        return aside_text(len(self.set_aside)) if self.set_aside else ""
+
+
+def aside_text(count: int) -> str:
+    """What people are told where changes were set aside, and what to type."""
+    return (
+        f"{units.count(count, 'change')} could not be uploaded and {'was' if count == 1 else 'were'} set aside; "
+        "type: vstorefs journal"
+    )
 
 
 class Drain(Request[Drained], frozen=True, tag="drain"):

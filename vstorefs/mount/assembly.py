@@ -16,6 +16,7 @@ from vstorefs.cache.env import Cache
 from vstorefs.clock import Clock
 from vstorefs.model import HIDDEN_FOLDER, VERSIONS_FOLDER, StoreId
 from vstorefs.mount.backend.pool import Pool
+from vstorefs.mount.control.journal import JournalCalls
 from vstorefs.mount.control.ledger import LedgerCalls
 from vstorefs.mount.control.maintenance import MaintenanceCalls
 from vstorefs.mount.control.paths import MountPaths
@@ -42,6 +43,7 @@ from vstorefs.mount.tree.namespace import Namespace
 from vstorefs.mount.tree.remote import Remote
 from vstorefs.mount.writing.changes import Changes
 from vstorefs.mount.writing.commits import Commits
+from vstorefs.mount.writing.inherited import Inherited
 from vstorefs.mount.writing.names import Names
 from vstorefs.mount.writing.renames import Renames
 from vstorefs.mount.writing.scratch import ScratchNames
@@ -128,6 +130,7 @@ class Writing:
     commits: Commits
     changes: Changes
     renames: Renames
+    inherited: Inherited
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +254,8 @@ def _writing(given: Given, tree: Tree, provenance: Provenance) -> Writing:
     )
     changes = Changes(names, tree.namespace, commits, uploads, given.clock)
     renames = Renames(names, tree.namespace, changes, commits, uploads)
-    return Writing(uploads, commits, changes, renames)
+    inherited = Inherited(given.pool, uploads, given.area)
+    return Writing(uploads, commits, changes, renames, inherited)
 
 
 def _operations(
@@ -326,6 +330,7 @@ def _control(
     maintenance = MaintenanceCalls(
         paths, uploads, tree.inodes, clock, forgetting, read_only=read_only
     )
+    journal = JournalCalls(pool, uploads, writing.inherited)
     restores = RestoreCalls(
         paths,
         tree.roots,
@@ -338,6 +343,6 @@ def _control(
     )
     return Control(
         mounts.socket_path(given.mount_point),
-        status.handlers() | calls.handlers() | maintenance.handlers(),
+        status.handlers() | calls.handlers() | maintenance.handlers() | journal.handlers(),
         SurveyCalls(paths).pagers() | restores.pagers(),
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import pyfuse3
@@ -19,15 +19,12 @@ import trio
 from vstorefs import errors, files, units
 from vstorefs.cache.env import Cache
 from vstorefs.clock import SystemClock
-from vstorefs.model import JournalEntry
+from vstorefs.control.status import aside_text
 from vstorefs.mount.assembly import Given, MountOptions, Parts, assemble
 from vstorefs.mount.backend.pool import Pool
-from vstorefs.mount.kernel import Device
 from vstorefs.mount.operations import Operations
 from vstorefs.mount.reading.transfers import Transfers
 from vstorefs.mount.tree.remote import Remote
-from vstorefs.mount.writing.draft import remove_later
-from vstorefs.mount.writing.uploads import Settled, Uploads
 from vstorefs.state import mounts
 from vstorefs.state.env import State
 from vstorefs.state.sessions import Session
@@ -42,7 +39,6 @@ _TASKS = 10_000
 _LAST_DRAIN_S = 3.0
 _NOTE_EVERY_S = 2.0
 _CHECK_S = 10.0
-_ADOPTED_S = 60.0
 _LAST_NOTES_S = 15.0
 _REVIVE_EVERY_S = 1.0
 
@@ -173,12 +169,12 @@ class Front:
             )
             parts = assemble(given)
             await parts.provenance.runs.begin_own()
-            adopted = await self._adopt(pool, parts.writing.uploads)
+            await self._take_over(parts)
             self._mount(parts.operations)
             try:
                 await nursery.start(parts.control.run)
-                self._start_tasks(given, parts, adopted)
-                nursery.start_soon(self._become_ready, parts.device, remotes, on_ready)
+                self._start_tasks(given, parts)
+                nursery.start_soon(self._become_ready, parts, remotes, on_ready)
                 await pyfuse3.main(max_tasks=_TASKS)
             finally:
                 pyfuse3.close(unmount=True)
@@ -186,9 +182,7 @@ class Front:
             await self._stop(parts)
             nursery.cancel_scope.cancel()
 
-    def _start_tasks(
-        self, given: Given, parts: Parts, adopted: Callable[[], Awaitable[None]]
-    ) -> None:
+    def _start_tasks(self, given: Given, parts: Parts) -> None:
         """What goes on as long as the mount."""
         nursery, provenance = given.nursery, parts.provenance
         nursery.start_soon(self._note_recency, given.pool, parts.reading.transfers)
@@ -197,7 +191,9 @@ class Front:
             nursery.start_soon(self._revive, remote)
         nursery.start_soon(parts.writing.commits.run)
         nursery.start_soon(provenance.uses.run)
-        nursery.start_soon(provenance.runs.keep, provenance.uses.send_notes, adopted)
+        nursery.start_soon(
+            provenance.runs.keep, provenance.uses.send_notes, parts.writing.inherited.sent
+        )
 
     async def _stop(self, parts: Parts) -> None:
         """Give what is on its way a moment; what it does not make is the next mount's."""
@@ -213,30 +209,11 @@ class Front:
                 units.count(len(writing.uploads), "change"),
             )
 
-    async def _adopt(self, pool: Pool, uploads: Uploads) -> Callable[[], Awaitable[None]]:
-        """Take over what dead mounts had promised; gives a way to wait until most of that has been sent."""
-        # A mount of the past sends nothing.
+    async def _take_over(self, parts: Parts) -> None:
+        """What dead mounts had promised. A mount of the past sends nothing."""
         is_past = self._options.moment_ns is not None
         stores = () if is_past else self._options.project.stores
-        answer = await pool.ask(messages.Adopt(tuple(spec.id for spec in stores)))
-        if answer.entries:
-            log.info("uploading %s of an earlier mount", units.count(len(answer.entries), "change"))
-        uploads.adopt(answer.entries, self._settled_adopted)
-
-        async def sent() -> None:
-            if answer.entries:
-                await uploads.drain(_ADOPTED_S)
-
-        return sent
-
-    def _settled_adopted(self, entry: JournalEntry) -> Settled:
-        def settled(published: messages.Published) -> None:
-            if entry.staged is not None:
-                remove_later(self.area, entry.staged.name)
-            late = " late, beside the current version" if published.late else ""
-            log.info("%s: uploaded%s", entry.path, late)
-
-        return settled
+        await parts.writing.inherited.take_over([spec.id for spec in stores])
 
     def _mount(self, operations: Operations) -> None:
         options = {"fsname=vstorefs", "subtype=vstorefs", "default_permissions"}
@@ -253,10 +230,10 @@ class Front:
             ) from error
 
     async def _become_ready(
-        self, device: Device, remotes: list[Remote], on_ready: Callable[[str], None]
+        self, parts: Parts, remotes: list[Remote], on_ready: Callable[[str], None]
     ) -> None:
-        await trio.to_thread.run_sync(device.find)
-        await trio.to_thread.run_sync(device.tune)
+        await trio.to_thread.run_sync(parts.device.find)
+        await trio.to_thread.run_sync(parts.device.tune)
         await trio.to_thread.run_sync(self._register)
         notes = [
             f"{remote.spec.alias} is read-only: {remote.read_only}"
@@ -273,6 +250,8 @@ class Front:
             for remote in remotes
             if remote.health.down
         ]
+        aside = len(parts.writing.uploads.set_aside)
+        notes += [aside_text(aside)] if aside else []
         log.info("mounted on %s", self._mount_point)
         on_ready("\n".join(notes))
 

@@ -4,6 +4,8 @@ Entries are numbered in the order of the promises. An entry is in here, on disk,
 request to a store, with its full identity, and stays until the store has it. Entries belong to a
 session; those of a dead one are taken over once, under a lock, by the next mount.
 
+One that cannot be published is *set aside*: it stays here, with the reason, until somebody has it retried or dropped.
+
 What was promised to nobody (content of scratch names, staging files that no entry names) is moved
 to `unpromised/`, never published. Content that was fsynced and never closed is published with a
 mark.
@@ -14,7 +16,8 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -34,10 +37,19 @@ _decode = msgspec.msgpack.Decoder(JournalEntry).decode
 
 @dataclass(frozen=True, slots=True)
 class Adoption:
-    """What a mount took over. `held` entries belong to sessions that live."""
+    """What a mount took over. `held` entries belong to sessions that live; dead ones had set `aside` some."""
 
     entries: tuple[JournalEntry, ...]
     held: int
+    aside: tuple[JournalEntry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """A mount that lives: its session, and the stores that it has."""
+
+    session: SessionId
+    stores: Collection[StoreId]
 
 
 class Journal:
@@ -85,6 +97,63 @@ class Journal:
                 entry = replace(entry, removal=replace(entry.removal, record=record))
             txn.put(seq_key(seq), _encode(entry), db=self._state.journal)
 
+    def set_aside(self, entry: JournalEntry, reason: str, at_ns: int) -> None:
+        """Keep an entry, and try it no more; one that has ended meanwhile stays ended."""
+        with self._state.writing() as txn:
+            if txn.get(seq_key(entry.seq), db=self._state.journal) is not None:
+                changed = replace(entry, error=reason, aside_ns=at_ns)
+                txn.put(seq_key(entry.seq), _encode(changed), db=self._state.journal)
+
+    def take_up(
+        self, seqs: Collection[int], owner: Owner | None = None
+    ) -> tuple[JournalEntry, ...]:
+        """Let entries that were set aside be tried again, by `owner` or (None) by the next mount; gives these.
+
+        Those of other sessions that live, and of stores that the owner does not have, are left alone.
+        """
+        with self._adopting(), self._state.writing() as txn:
+            taken = []
+            for entry in self._aside(txn, seqs, owner):
+                session = owner.session if owner is not None else entry.session
+                again = replace(entry, session=session, aside_ns=None, adopted=True, attempts=0)
+                txn.put(seq_key(entry.seq), _encode(again), db=self._state.journal)
+                taken.append(again)
+            return tuple(taken)
+
+    def drop_aside(
+        self, seqs: Collection[int], owner: Owner | None = None
+    ) -> tuple[JournalEntry, ...]:
+        """End entries that were set aside, and remove what they alone name; gives these. Otherwise as `take_up`."""
+        with self._adopting():
+            with self._state.writing() as txn:
+                dropped = tuple(self._aside(txn, seqs, owner))
+                for entry in dropped:
+                    self._remove(txn, entry.seq)
+            for entry in dropped:
+                if entry.staged is not None:
+                    file = self._state.directory / "staging" / entry.staged.name
+                    file.unlink(missing_ok=True)
+            return dropped
+
+    def _aside(
+        self, txn: Any, seqs: Collection[int], owner: Owner | None
+    ) -> Iterator[JournalEntry]:
+        for entry in list(self._entries(txn)):
+            if entry.seq not in seqs or entry.aside_ns is None:
+                continue
+            if owner is not None and entry.store not in owner.stores:
+                continue
+            is_own = owner is not None and entry.session == owner.session
+            if is_own or not is_alive(self._state.directory, entry.session):
+                yield entry
+
+    @contextmanager
+    def _adopting(self) -> Iterator[None]:
+        """While nobody else takes over entries."""
+        with (self._state.directory / "adopt.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
     def entry(self, seq: int) -> JournalEntry | None:
         """One entry as it is now; None where it has ended."""
         with self._state.reading() as txn:
@@ -100,10 +169,9 @@ class Journal:
 
     def adopt(self, session: SessionId, stores: Collection[StoreId], state_dir: Path) -> Adoption:
         """Take over what dead sessions promised to these stores."""
-        with (state_dir / "adopt.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with self._adopting():
             alive: dict[SessionId, bool] = {session: True}
-            adopted, unpromised, held = [], [], 0
+            adopted, unpromised, aside, held = [], [], [], 0
             with self._state.writing() as txn:
                 for entry in list(self._entries(txn)):
                     owner = entry.session
@@ -111,6 +179,8 @@ class Journal:
                         alive[owner] = is_alive(state_dir, owner)
                     if alive[owner]:
                         held += owner != session and entry.store in stores
+                    elif entry.aside_ns is not None:
+                        aside += [entry] if entry.store in stores else []
                     elif entry.promise is Promise.SCRATCH:
                         unpromised.append(entry)
                         self._remove(txn, entry.seq)
@@ -123,7 +193,7 @@ class Journal:
                     entry.path,
                     state_dir / "unpromised",
                 )
-            return Adoption(tuple(adopted), held)
+            return Adoption(tuple(adopted), held, tuple(aside))
 
     def _take(self, txn: Any, entry: JournalEntry, session: SessionId) -> JournalEntry:
         write = entry.write

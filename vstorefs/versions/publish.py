@@ -110,6 +110,23 @@ class Publisher:
         self._journal.finish(entry.seq)
         return outcome
 
+    def set_aside(self, seq: int, reason: str, at_ns: int) -> None:
+        """Try an entry no more; its content is made complete first where that can be. Raises: JournalError."""
+        entry = self._journal.entry(seq)
+        if entry is None:
+            return
+        staged = entry.staged
+        if staged is not None:
+            try:
+                self._fill(entry, self._staging / staged.name)
+                whole = ((0, staged.size),) if staged.size else ()
+                entry = replace(entry, staged=replace(staged, present=whole, base=None))
+            except (errors.StoreError, OSError) as error:
+                log.warning(
+                    "%s: what was set aside lacks what was not written: %s", entry.path, error
+                )
+        self._journal.set_aside(entry, reason, at_ns)
+
     def _note(self, entry: JournalEntry, error: Exception) -> None:
         """Keep why it failed; a journal that cannot take that must not hide the reason from who waits for it."""
         try:

@@ -37,6 +37,9 @@ JOBS: dict[type[messages.AnyRequest], tuple[Job, Lane]] = {
     messages.Record: (record.record, Lane.JOURNAL),
     messages.Publish: (publish.publish, Lane.WRITES),
     messages.Adopt: (publish.adopt, Lane.OWN),
+    messages.SetAside: (publish.set_aside, Lane.WRITES),
+    messages.TakeUp: (publish.take_up, Lane.OWN),
+    messages.DropAside: (publish.drop_aside, Lane.OWN),
     # history
     # Others wait for the same snapshot.
     messages.Past: (past.list_past, Lane.ALONE),

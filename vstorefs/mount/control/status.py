@@ -85,7 +85,8 @@ class StatusCalls:
                 uploads=self._uploads.active,
                 downloaded_bytes=self._transfers.downloaded_bytes,
             ),
-            pending=self._pending(),
+            pending=self._changes(self._uploads.pending),
+            set_aside=self._changes(self._uploads.set_aside),
             held_back=self._commits.held_back,
             marked=tuple(asked.Marked(path, tuple(marks)) for path, marks in self._uploads.marked),
             unshown=tuple(
@@ -101,15 +102,15 @@ class StatusCalls:
             at=to_text(self._moment_ns) if self._moment_ns is not None else None,
         )
 
-    def _pending(self) -> tuple[asked.ChangeStatus, ...]:
+    def _changes(self, pending: list[Pending]) -> tuple[asked.ChangeStatus, ...]:
         now = self._clock.monotonic_s()
-        return tuple(_change(pending, now) for pending in self._uploads.pending)
+        return tuple(_change(one, now) for one in pending)
 
     async def _drain(self, request: asked.Drain) -> asked.Drained:
         waiting = len(self._uploads) + self._commits.held_back
-        if await self._commits.drain(request.seconds):
-            return asked.Drained(waiting)
-        return asked.Drained(waiting, self._pending())
+        await self._commits.drain(request.seconds)
+        pending, aside = self._uploads.pending, self._uploads.set_aside
+        return asked.Drained(waiting, self._changes(pending), self._changes(aside))
 
     async def _history(self, request: ShowHistory) -> Versions:
         remote, key = self._paths.find(request.path)
@@ -137,6 +138,7 @@ def _store(remote: Remote) -> asked.StoreStatus:
 def _change(pending: Pending, now: float) -> asked.ChangeStatus:
     entry = pending.entry
     return asked.ChangeStatus(
+        number=entry.seq,
         path=entry.path,
         operation=entry.operation.value,
         attempts=pending.attempts,

@@ -106,6 +106,15 @@ class Remote:
             if not self.health.down and self.health.looked_at < failed_at:
                 await self._look(about_root=about_root)
 
+    async def serves(self) -> bool:
+        """Whether it lists its root now: then what it refuses lies in what it was asked."""
+        request = messages.ListDirectory(self.spec.id, Key(""), self._clock.monotonic_s())
+        try:
+            listed = await self._pool.ask(request)
+        except errors.StoreError:
+            return False
+        return not listed.stale
+
     async def _look(self, *, about_root: bool) -> None:
         self.health.looked()
         # Behind those who wait for the store it would wait with them.

@@ -37,7 +37,7 @@ from vstorefs.mount.writing.draft import Draft, Synced, draft_of
 from vstorefs.mount.writing.held_back import HeldBack
 from vstorefs.mount.writing.pending import CommittedDraft, PendingChange, ShownName, start_of
 from vstorefs.mount.writing.scratch import ScratchNames
-from vstorefs.mount.writing.uploads import Pending, Uploads
+from vstorefs.mount.writing.uploads import Ending, Pending, Uploads
 from vstorefs.state.staging import StagingArea
 from vstorefs.stores.ids import new_id
 from vstorefs.workers.messages import Published
@@ -136,6 +136,7 @@ class Commits:
             fresh = await Draft.over(self._area, under, node.base, node.after)
         else:
             fresh = await draft.clone(node.after)
+            fresh.base = node.base
         if node.draft is not draft:
             # Another writer was first while the staging file was made.
             fresh.discard()
@@ -241,9 +242,13 @@ class Commits:
         change = PendingChange((shown,), committed, relists=False)
         change.show(self._namespace)
         try:
-            settled = partial(self._settle, change, write.write_id)
+            ending = Ending(
+                partial(self._settle, change, write.write_id),
+                change.set_aside,
+                partial(self._drop, change, write.write_id),
+            )
             drop = () if draft.synced is None else (draft.synced.seq,)
-            pending = await self._uploads.promise(entry, settled, drop=drop)
+            pending = await self._uploads.promise(entry, ending, drop=drop)
         except BaseException:
             change.undo(self._namespace)
             raise
@@ -254,6 +259,12 @@ class Commits:
     def _settle(self, change: PendingChange, write: WriteId, published: Published) -> None:
         self._on_the_way.pop(write, None)
         change.settle(self._namespace, published)
+        assert change.subject is not None
+        self._inodes.let_go(change.subject.node)
+
+    def _drop(self, change: PendingChange, write: WriteId) -> None:
+        self._on_the_way.pop(write, None)
+        change.drop(self._namespace)
         assert change.subject is not None
         self._inodes.let_go(change.subject.node)
 

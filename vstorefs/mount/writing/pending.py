@@ -4,7 +4,9 @@ A change is shown first and promised then, so that nobody sees the old names onc
 store has it, the change is *settled*: the node that got a version takes it over, and its names go back to what
 listings say. Where the journal does not take it, it is *undone*, and the program gets an error.
 
-A change is settled or undone once, on the front's loop; nothing here awaits.
+Where the store never takes it, it is *set aside*: it is shown on, as long as the mount, or until somebody drops it.
+
+A change is settled, undone or dropped once, on the front's loop; nothing here awaits.
 """
 
 from __future__ import annotations
@@ -54,6 +56,14 @@ class Subject(Protocol):
         """It does not happen; that is where it was shown."""
         ...
 
+    def set_aside(self) -> None:
+        """It does not happen for now: what comes after it starts from what it started from."""
+        ...
+
+    def drop(self) -> None:
+        """It was set aside, and will never happen: the store knows what there is."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class PendingChange:
@@ -85,6 +95,19 @@ class PendingChange:
             # First, for what a settled name shows is what its node is by then.
             self.subject.settle(published, namespace)
         for one in self.shown:
+            namespace.settle(one.directory, one.name)
+
+    def set_aside(self) -> None:
+        """The store does not take it: it is shown on."""
+        if self.subject is not None:
+            self.subject.set_aside()
+
+    def drop(self, namespace: Namespace) -> None:
+        """What was set aside is not wanted any more: the store is asked what there is."""
+        if self.subject is not None:
+            self.subject.drop()
+        for one in self.shown:
+            namespace.expire(one.directory)
             namespace.settle(one.directory, one.name)
 
     def undo(self, namespace: Namespace) -> None:
@@ -168,6 +191,17 @@ class CommittedDraft:
             _start_from(self.node, self.write, Start(self.draft.base, self.draft.after))
         self.node.base, self.node.after = self.start.base, self.start.after
 
+    def set_aside(self) -> None:
+        """See `Subject`."""
+        _start_from(self.node, self.write, Start(self.draft.base, self.draft.after))
+
+    def drop(self) -> None:
+        """See `Subject`. Who holds the file open has what was written since, or what the store has."""
+        self.node.pending -= 1
+        if self.node.draft is self.draft:
+            self.node.draft = None
+        self.draft.discard()
+
 
 @dataclass(frozen=True, slots=True)
 class FileVersion:
@@ -212,6 +246,14 @@ class FileVersion:
         if self.is_new:
             shown.directory.detach(shown.name, self.node)
 
+    def set_aside(self) -> None:
+        """See `Subject`."""
+        _start_from(self.node, self.write, self.start)
+
+    def drop(self) -> None:
+        """See `Subject`."""
+        self.node.pending -= 1
+
 
 def _start_from(node: FileNode, write: WriteId, start: Start) -> None:
     """What came after a write starts from this now."""
@@ -249,6 +291,15 @@ class LinkVersion:
         if self.is_new:
             shown.directory.detach(shown.name, self.node)
 
+    def set_aside(self) -> None:
+        """See `Subject`."""
+        if self.node.after == self.write:
+            self.node.token, self.node.after = self.token, self.after
+
+    def drop(self) -> None:
+        """See `Subject`."""
+        self.node.pending -= 1
+
 
 @dataclass(frozen=True, slots=True)
 class MovedFolder:
@@ -265,4 +316,10 @@ class MovedFolder:
         namespace.expire_tree(self.node)
 
     def undo(self, shown: ShownName) -> None:
+        """See `Subject`."""
+
+    def set_aside(self) -> None:
+        """See `Subject`."""
+
+    def drop(self) -> None:
         """See `Subject`."""

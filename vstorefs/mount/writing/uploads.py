@@ -6,7 +6,9 @@ go asks a worker to publish it, until the store has it. `settled` runs then, on 
 once.
 
 A close waits here for the store, for a bounded time. What is refused for a reason that waiting does
-not cure is told at once; the entry stays all the same, and is tried again now and then.
+not cure is told at once; the entry stays all the same, and is tried again now and then. Where the fault is its own, it
+is *set aside* after some tries (`tries.py`): it stays in the journal with the reason, `vstorefs journal` shows it, and
+what waited for it goes on.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from vstorefs.model import JournalEntry, StoreId
 from vstorefs.mount.backend.pool import Pool
 from vstorefs.mount.tree.remote import Remote
 from vstorefs.mount.writing.dependencies import Queue, reaches, reaches_below
+from vstorefs.mount.writing.tries import Fault, fault_of
 from vstorefs.versions.history.texts import marks_text
 from vstorefs.workers import messages
 
@@ -36,27 +39,52 @@ _ATTEMPTS = Backoff(0.5, 30.0)
 _REFUSED_PAUSE_S = 60.0
 _AT_ONCE = 8
 _MARKED = 100
+_SET_ASIDE_S = 600.0
 
-Settled = Callable[[messages.Published], None]
+
+def _nothing() -> None:
+    """What is not followed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What is done, on the loop, when an entry has come to its end.
+
+    `settled`: its store has it. `set_aside`: it stays in the journal, and what comes after it must not rest on it; one
+    that is retried then can be settled still. `dropped`: after it was set aside, it will never be.
+    """
+
+    settled: Callable[[messages.Published], None]
+    set_aside: Callable[[], None] = _nothing
+    dropped: Callable[[], None] = _nothing
 
 
 @dataclass(slots=True, eq=False)
 class Pending:
     """One entry on its way.
 
-    `refusal` is why the store does not take it, where waiting will not help. `begun`: nothing stands
-    before it any more.
+    `failure` is what the last try met. `begun`: nothing stands before it any more. `failed_at`: how much its store had
+    taken by then; `counted`: failures that count against the entry itself. `is_aside`: it was set aside.
     """
 
     entry: JournalEntry
     since: float
-    settled: Settled
+    ending: Ending
     done: trio.Event = field(default_factory=trio.Event)
     tried: trio.Event = field(default_factory=trio.Event)
-    refusal: errors.VstorefsError | None = None
+    failure: errors.VstorefsError | None = None
     error: str = ""
     attempts: int = 0
     begun: bool = False
+    failed_at: int | None = None
+    counted: int = 0
+    is_aside: bool = False
+
+    @property
+    def refusal(self) -> errors.VstorefsError | None:
+        """Why the store does not take it, where waiting will not help."""
+        is_final = self.is_aside or not isinstance(self.failure, errors.RETRIED)
+        return self.failure if is_final else None
 
 
 class Uploads:
@@ -71,6 +99,8 @@ class Uploads:
         self._nursery = nursery
         self._queue = Queue()
         self._pending: dict[int, Pending] = {}
+        self._aside: dict[int, Pending] = {}
+        self._taken = dict.fromkeys(remotes, 0)
         self._recording = trio.Lock()
         # A store that hangs must not hold up the others.
         self._slots = {store: trio.CapacityLimiter(_AT_ONCE) for store in remotes}
@@ -87,14 +117,19 @@ class Uploads:
         """Entries on their way, oldest first."""
         return list(self._pending.values())
 
+    @property
+    def set_aside(self) -> list[Pending]:
+        """Entries that were set aside, oldest first."""
+        return list(self._aside.values())
+
     async def promise(
-        self, entry: JournalEntry, settled: Settled, *, drop: Iterable[int] = ()
+        self, entry: JournalEntry, ending: Ending, *, drop: Iterable[int] = ()
     ) -> Pending:
         """Put a change into the journal and on its way.
 
         Raises: StoreError where the journal does not take it.
         """
-        pending = Pending(entry, self._clock.monotonic_s(), settled)
+        pending = Pending(entry, self._clock.monotonic_s(), ending)
         async with self._recording:
             seq = await self.record(entry, drop)
             pending.entry = replace(entry, seq=seq)
@@ -111,11 +146,29 @@ class Uploads:
         await self._pool.ask(messages.Record((), tuple(seqs)))
 
     def adopt(
-        self, entries: Iterable[JournalEntry], settled: Callable[[JournalEntry], Settled]
+        self, entries: Iterable[JournalEntry], ending: Callable[[JournalEntry], Ending]
     ) -> None:
-        """Take on what a dead mount had promised."""
+        """Take on what a dead mount had promised, or had set aside."""
         for entry in entries:
-            self._enter(Pending(entry, self._clock.monotonic_s(), settled(entry)))
+            known = self._aside.pop(entry.seq, None)
+            how = known.ending if known is not None else ending(entry)
+            self._enter(Pending(entry, self._clock.monotonic_s(), how))
+
+    def know_aside(
+        self, entries: Iterable[JournalEntry], ending: Callable[[JournalEntry], Ending]
+    ) -> None:
+        """A dead mount had set these aside; they are shown, and retried when somebody says so."""
+        for entry in entries:
+            one = Pending(entry, self._clock.monotonic_s(), ending(entry), is_aside=True)
+            one.error = entry.error or ""
+            self._aside[entry.seq] = one
+
+    def forget(self, seqs: Iterable[int]) -> None:
+        """Entries that were set aside are in the journal no more, and will never be carried out."""
+        for seq in seqs:
+            pending = self._aside.pop(seq, None)
+            if pending is not None:
+                pending.ending.dropped()
 
     async def wait(self, pending: Pending, bound_s: float = CLOSE_BOUND_S) -> None:
         """Wait until the store has it.
@@ -123,7 +176,7 @@ class Uploads:
         Raises: what the store refused it for; Unavailable when it takes too long.
         """
         with trio.move_on_after(bound_s):
-            while not pending.done.is_set():
+            while pending.is_aside or not pending.done.is_set():
                 if pending.refusal is not None:
                     raise pending.refusal
                 await self._either(pending)
@@ -203,17 +256,22 @@ class Uploads:
             published = await self._try(pending, remote)
             if published is not None:
                 break
+            if await self._was_set_aside(pending, remote):
+                break
             pending.tried.set()
             pending.tried = trio.Event()
-            pause_s = _ATTEMPTS.after(pending.attempts)
-            await trio.sleep(pause_s if pending.refusal is None else _REFUSED_PAUSE_S)
+            await trio.sleep(_pause_s(pending))
         try:
-            pending.settled(published)
+            if published is not None:
+                pending.ending.settled(published)
+            else:
+                pending.ending.set_aside()
         except Exception:
             log.exception("%s: cannot record the result of the upload", pending.entry.path)
         del self._pending[pending.entry.seq]
         self._queue.done(pending.entry.seq)
         pending.done.set()
+        pending.tried.set()
         if not self._pending:
             self._emptied.set()
             self._emptied = trio.Event()
@@ -239,6 +297,7 @@ class Uploads:
             return None
         remote.note_answer()
         self.published += 1
+        self._taken[entry.store] += 1
         self._note_marks(entry, answer, remote)
         return answer
 
@@ -261,6 +320,9 @@ class Uploads:
 
     def _failed(self, pending: Pending, remote: Remote, error: errors.VstorefsError) -> None:
         pending.attempts += 1
+        if self._counts(pending, fault_of(error)):
+            pending.counted += 1
+        pending.failed_at = self._taken[pending.entry.store]
         if pending.error != str(error):
             log.warning(
                 "%s:%s: upload failed (%s); queued, will be retried",
@@ -268,10 +330,57 @@ class Uploads:
                 pending.entry.path,
                 error,
             )
-        pending.error = str(error)
+        pending.error, pending.failure = str(error), error
         if isinstance(error, errors.RETRIED):
-            pending.refusal = None
             # One path that cannot be published is no reason to think that the others cannot be read.
             self._nursery.start_soon(remote.doubt, error)
-        else:
-            pending.refusal = error
+
+    def _counts(self, pending: Pending, fault: Fault) -> bool:
+        """Whether a failure counts against the entry: not where others fail as well, and none gets through."""
+        if fault is not Fault.UNANSWERED:
+            return True
+        store = pending.entry.store
+        got_on = pending.failed_at is not None and self._taken[store] > pending.failed_at
+        others = (
+            one
+            for one in self._pending.values()
+            if one is not pending and one.entry.store == store and one.failed_at is not None
+        )
+        return got_on or not any(others)
+
+    async def _was_set_aside(self, pending: Pending, remote: Remote) -> bool:
+        """Set an entry aside that was tried often enough, by its own fault."""
+        error = pending.failure
+        assert error is not None
+        fault = fault_of(error)
+        if fault.tries is None or pending.counted < fault.tries:
+            return False
+        if fault is not Fault.OWN and not await remote.serves():
+            return False
+        try:
+            entry, now_ns = pending.entry, self._clock.wall_ns()
+            request = messages.SetAside(entry.store, entry.seq, str(error), now_ns)
+            await self._pool.ask(request, bound_s=_SET_ASIDE_S)
+        except errors.StoreError as refused:
+            log.warning("%s: cannot be set aside yet (%s)", pending.entry.path, refused)
+            return False
+        log.error(
+            "%s:%s: could not be uploaded (%s) and was set aside; `vstorefs journal` lists, retries and exports it",
+            remote.spec.alias,
+            pending.entry.path,
+            error,
+        )
+        pending.is_aside = True
+        self._aside[pending.entry.seq] = pending
+        return True
+
+
+def _pause_s(pending: Pending) -> float:
+    """How long to wait before the next try."""
+    assert pending.failure is not None
+    is_slow = fault_of(pending.failure) in {Fault.DENIED, Fault.NONE}
+    return (
+        _REFUSED_PAUSE_S
+        if is_slow and pending.refusal is not None
+        else _ATTEMPTS.after(pending.attempts)
+    )

@@ -16,7 +16,7 @@ from vstorefs.ledger.opening import ledger_of
 from vstorefs.model import CHUNK_BYTES, Content, StoreId, StoreSpec
 from vstorefs.state.env import State
 from vstorefs.state.fingerprints import Fingerprints
-from vstorefs.state.journal import Journal
+from vstorefs.state.journal import Journal, Owner
 from vstorefs.state.probes import Probes
 from vstorefs.stores.base import Store
 from vstorefs.versions.layouts.opening import open_store
@@ -94,6 +94,7 @@ class WorkerContext:
         self.state = State.open(self.state_dir)
         self.journal = Journal(self.state)
         specs = {spec.id: spec for spec in start.stores}
+        self.owner = Owner(start.session, tuple(specs))
         self.stores = Stores(specs, Probes(self.state), self.clock, start.lock)
         self.fingerprints = Fingerprints(self.state)
         self.ledger = ledger_of(self.state, start.project.default_store)

@@ -11,17 +11,23 @@ from vstorefs.model import Hashes, JournalEntry, Key, StoreId, Version, name_of,
 from vstorefs.workers.call import Call
 from vstorefs.workers.jobs import ledger
 from vstorefs.workers.jobs.context import WorkerContext
+from vstorefs.workers.jobs.record import answering_for_journal
 from vstorefs.workers.messages import (
     Adopt,
     Adopted,
+    DropAside,
     Histories,
     History,
     HistoryNames,
     Names,
+    Noted,
     Paths,
     PathsBelow,
     Publish,
     Published,
+    Recorded,
+    SetAside,
+    TakeUp,
     Versions,
 )
 
@@ -46,7 +52,27 @@ def publish(context: WorkerContext, request: Publish, _call: Call) -> Published:
 def adopt(context: WorkerContext, request: Adopt, _call: Call) -> Adopted:
     """Take over what dead sessions left."""
     adoption = context.journal.adopt(context.session, request.stores, context.state_dir)
-    return Adopted(adoption.entries, adoption.held)
+    return Adopted(adoption.entries, adoption.held, adoption.aside)
+
+
+def set_aside(context: WorkerContext, request: SetAside, _call: Call) -> Noted:
+    """Keep an entry, as complete as it can be made, and try it no more. Raises: StoreError of the journal."""
+    with answering_for_journal():
+        context.publisher.set_aside(request.seq, request.reason, request.at_ns)
+    return Noted()
+
+
+def take_up(context: WorkerContext, request: TakeUp, _call: Call) -> Adopted:
+    """Try again what was set aside. Raises: StoreError of the journal."""
+    with answering_for_journal():
+        return Adopted(context.journal.take_up(request.seqs, context.owner))
+
+
+def drop_aside(context: WorkerContext, request: DropAside, _call: Call) -> Recorded:
+    """End what was set aside. Raises: StoreError of the journal."""
+    with answering_for_journal():
+        dropped = context.journal.drop_aside(request.seqs, context.owner)
+    return Recorded(tuple(entry.seq for entry in dropped))
 
 
 def history(context: WorkerContext, request: History, _call: Call) -> Versions:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from vstorefs import errors
 from vstorefs.workers.call import Call
@@ -12,8 +13,15 @@ from vstorefs.workers.messages import Record, Recorded
 
 def record(context: WorkerContext, request: Record, _call: Call) -> Recorded:
     """Write entries. Raises: StoreError where the journal does not take them; then none was promised."""
-    try:
+    with answering_for_journal():
         return Recorded(context.journal.record(request.entries, request.drop))
+
+
+@contextmanager
+def answering_for_journal() -> Iterator[None]:
+    """What the journal fails at is a failure of this host's disk. Raises: StoreError."""
+    try:
+        yield
     except errors.JournalError as error:
         raise errors.of_disk(str(error), error.number, operation="journal") from error
 

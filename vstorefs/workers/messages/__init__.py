@@ -96,10 +96,13 @@ from vstorefs.workers.messages.request import (
 from vstorefs.workers.messages.write import (
     Adopt,
     Adopted,
+    DropAside,
     Publish,
     Published,
     Record,
     Recorded,
+    SetAside,
+    TakeUp,
 )
 
 __all__ = [
@@ -122,6 +125,7 @@ __all__ = [
     "Compare",
     "Compared",
     "Cost",
+    "DropAside",
     "EndAbandoned",
     "EndRun",
     "ExchangeLedger",
@@ -173,9 +177,11 @@ __all__ = [
     "RunBegun",
     "RunEnded",
     "RunsClosed",
+    "SetAside",
     "Start",
     "Survey",
     "Surveyed",
+    "TakeUp",
     "Tell",
     "ToFront",
     "ToWorker",

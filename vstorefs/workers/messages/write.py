@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from vstorefs.model import JournalEntry, StoreId, Version
-from vstorefs.workers.messages.request import Request
+from vstorefs.workers.messages.request import Noted, Request
 
 
 class Recorded(msgspec.Struct, frozen=True, tag=True):
@@ -62,13 +62,41 @@ class Publish(Request[Published], frozen=True, tag=True):
 
 
 class Adopted(msgspec.Struct, frozen=True, tag=True):
-    """Answer to Adopt, in sequence order; they belong to the asking session now."""
+    """Answer to Adopt and TakeUp, in sequence order; they belong to the asking session now.
+
+    `held` belong to sessions that live; `aside` were set aside, and are not tried again.
+    """
 
     entries: tuple[JournalEntry, ...]
     held: int = 0
+    aside: tuple[JournalEntry, ...] = ()
 
 
 class Adopt(Request[Adopted], frozen=True, tag=True):
     """Take over the journal entries of dead sessions for these stores. Answer: Adopted."""
 
     stores: tuple[StoreId, ...]
+
+
+class SetAside(Request[Noted], frozen=True, tag=True):
+    """Try entry `seq` no more, and keep it with the reason, at `at_ns`; the store may be asked for what it lacks.
+
+    Answer: Noted.
+    """
+
+    store: StoreId
+    seq: int
+    reason: str
+    at_ns: int
+
+
+class TakeUp(Request[Adopted], frozen=True, tag=True):
+    """Let this mount try entries again that were set aside, but for those of others that live. Answer: Adopted."""
+
+    seqs: tuple[int, ...]
+
+
+class DropAside(Request[Recorded], frozen=True, tag=True):
+    """The same, but to end them, and their content with them. Answer: Recorded, with those that were."""
+
+    seqs: tuple[int, ...]

@@ -4,101 +4,35 @@ from __future__ import annotations
 
 import errno
 import itertools
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import pytest
 import trio
 import trio.testing
 
-from tests.support.clocks import TrioClock
 from tests.support.pools import NEVER, Call, Gate, ScriptedPool
+from tests.support.promising import IGNORED, OTHER, Journal, Writer, entry_of
 from vstorefs import errors
 from vstorefs.model import (
     JournalEntry,
     Key,
     Mark,
     Operation,
-    SessionId,
     StoreId,
     StoreSpec,
     Version,
     VersionId,
     VersionKind,
-    Write,
-    WriteId,
 )
 from vstorefs.mount.tree.remote import Remote
-from vstorefs.mount.writing.uploads import Pending, Uploads
+from vstorefs.mount.writing.uploads import Ending, Uploads
 from vstorefs.workers import messages
 
 pytestmark = pytest.mark.trio
 
-OTHER = StoreId("f" * 32)
 DONE = messages.Published()
 AWAY = errors.Unavailable("no route")
 DENIED = errors.Denied("not for you")
-
-
-class Journal:
-    """Gives numbers to entries."""
-
-    def __init__(self, pool: ScriptedPool) -> None:
-        self._numbers = itertools.count(1)
-        pool.answers(messages.Record, self.record)
-
-    async def record(self, call: Call) -> messages.Answer:
-        """One number for each entry."""
-        request = call.request
-        assert isinstance(request, messages.Record)
-        await trio.lowlevel.checkpoint()
-        return messages.Recorded(tuple(next(self._numbers) for _ in request.entries))
-
-
-@dataclass
-class Writer:
-    """Promises changes, and hears when they are settled."""
-
-    uploads: Uploads
-    store: StoreId
-    settled: list[str] = field(default_factory=list)
-
-    async def promise(self, path: str, store: StoreId | None = None) -> Pending:
-        """Promise a new content of a path."""
-        entry = entry_of(path, store or self.store)
-        return await self.uploads.promise(entry, self.note(path))
-
-    def note(self, path: str) -> Callable[[messages.Published], None]:
-        """What is called when a path's change is settled."""
-        return lambda published: self.settled.append(path)
-
-
-def entry_of(path: str, store: StoreId, *, seq: int = 0) -> JournalEntry:
-    write = Write(WriteId(path), VersionId(path), 0, None)
-    return JournalEntry(seq, SessionId("session"), store, Operation.PUT, Key(path), write)
-
-
-@pytest.fixture
-def journal(pool: ScriptedPool) -> Journal:
-    """A journal that takes everything."""
-    return Journal(pool)
-
-
-@pytest.fixture
-def uploads(
-    pool: ScriptedPool, remote: Remote, spec: StoreSpec, nursery: trio.Nursery, journal: Journal
-) -> Uploads:
-    """Two stores' uploads. The store takes everything at first."""
-    pool.answers(messages.Publish, DONE)
-    clock = TrioClock()
-    other = Remote(replace(spec, id=OTHER, alias="other"), pool, clock)
-    return Uploads(pool, {spec.id: remote, OTHER: other}, clock, nursery)
-
-
-@pytest.fixture
-def writer(uploads: Uploads, spec: StoreSpec) -> Writer:
-    """Who promises."""
-    return Writer(uploads, spec.id)
 
 
 def sent(pool: ScriptedPool) -> list[str]:
@@ -165,7 +99,7 @@ async def test_entries_that_end_do_so_with_the_promise_that_ends_them(
     uploads: Uploads, pool: ScriptedPool, spec: StoreSpec
 ) -> None:
     entry = entry_of("a", spec.id)
-    await uploads.promise(entry, lambda _: None, drop=[7, 8])
+    await uploads.promise(entry, IGNORED, drop=[7, 8])
     assert pool.asked_for(messages.Record) == [messages.Record((entry,), (7, 8))]
     await uploads.drop([9])
     assert pool.asked_for(messages.Record)[1:] == [messages.Record((), (9,))]
@@ -344,7 +278,7 @@ async def test_an_error_of_ours_in_taking_note_holds_up_nothing(
     def broken(published: messages.Published) -> None:
         raise ValueError("a bug")
 
-    pending = await uploads.promise(entry_of("a", spec.id), broken)
+    pending = await uploads.promise(entry_of("a", spec.id), Ending(broken))
     await writer.promise("a")
     await blocked()
     assert pending.done.is_set()
@@ -514,7 +448,7 @@ async def test_a_rename_goes_to_both_its_paths(
     entry = replace(
         entry_of("old", spec.id), operation=Operation.RENAME, target=Key("new"), link="x"
     )
-    pending = await uploads.promise(entry, lambda _: None)
+    pending = await uploads.promise(entry, IGNORED)
     assert uploads.latest(spec.id, "old") is pending
     assert uploads.latest(spec.id, "new") is pending
 
@@ -547,7 +481,7 @@ async def test_a_wait_at_or_below_either_place_of_a_rename_waits_for_it(
     below: set[str],
 ) -> None:
     pool.answers(messages.Publish, NEVER)
-    await uploads.promise(renamed("a/x", "d/x", spec.id, link=link), lambda _: None)
+    await uploads.promise(renamed("a/x", "d/x", spec.id, link=link), IGNORED)
     waited_at, waited_below = set(), set()
     for path in ("", "a", "d", "a/x", "d/x", "d/xy", "a/x/f", "d/x/f/g", "e"):
         began = trio.current_time()
