@@ -7,12 +7,13 @@ import json
 import logging
 from datetime import timedelta
 
+import msgspec
 import pytest
 
-from tests.ledger.hosts import LedgerHost, World, hashes, place, seen
+from tests.ledger.hosts import PROJECT, LedgerHost, World, hashes, place, seen
 from vstorefs import errors
 from vstorefs.ledger.archive import ACKS, BUNDLES, CHECKPOINTS, KEPT, RUNS
-from vstorefs.ledger.manifest import RunStatus
+from vstorefs.ledger.manifest import SEQUENCE_MAX, RunStatus
 from vstorefs.model import Key, Token
 
 
@@ -267,3 +268,57 @@ def test_hosts_that_differ_about_a_content_say_so_loudly(
     (message,) = [one for one in caplog.messages if "damaged content" in one]
     assert hashes("one").sha256 in message
     assert hashes("damaged").sha256 in message
+
+
+def test_a_sequence_that_cannot_be_one_is_left_out_with_a_warning(
+    world: World, a: LedgerHost, b: LedgerHost, caplog: pytest.LogCaptureFixture
+) -> None:
+    a.once("x", seen("t1", "one"))
+    a.ledger.send()
+    (name,) = world.archive.below(RUNS)
+    whole = json.loads(world.archive.get(name))
+    whole["run"]["sequence"] = 1 << 53
+    world.archive.objects[name] = json.dumps(whole).encode(), world.time.now
+    assert b.ledger.receive().runs == 0
+    assert "is no readable manifest" in caplog.text
+    b.once("x", seen("t2", "two"))
+    assert b.ledger.send() == 1
+
+
+def test_above_the_highest_sequence_runs_go_on_by_their_times(
+    world: World, a: LedgerHost, b: LedgerHost
+) -> None:
+    a.once("x", seen("t1", "one"))
+    a.ledger.send()
+    (name,) = world.archive.below(RUNS)
+    whole = json.loads(world.archive.get(name))
+    whole["run"]["sequence"] = whole["inputs"][0]["sequence"] = SEQUENCE_MAX
+    world.archive.objects[name] = json.dumps(whole).encode(), world.time.now
+    assert b.ledger.receive().runs == 1
+    world.time.tick(timedelta(seconds=5))
+    assert len(b.once("x", seen("t2", "two"))) == 1
+    world.time.tick(timedelta(seconds=5))
+    assert b.once("x", seen("t2", "two")) == []
+
+
+def test_what_an_earlier_release_let_into_the_index_ends_no_mount(
+    world: World, a: LedgerHost
+) -> None:
+    a.once("x", seen("t1", "one"))
+    databases = (a.state.runs, a.state.uses, a.state.contents)
+    with a.state.writing() as txn:
+        for database in databases:
+            with txn.cursor(db=database) as cursor:
+                for key, value in list(cursor):
+                    wrong = msgspec.msgpack.decode(value)
+                    txn.put(key, msgspec.msgpack.encode(_with_sequence(wrong)), db=database)
+        txn.put(PROJECT.encode() + b"sequence", (1 << 53).to_bytes(8, "big"), db=a.state.ledger)
+    a.once("x", seen("t1", "one"))
+    assert [run.status for run in a.ledger.runs()] == [RunStatus.FINISHED]
+
+
+def _with_sequence(value: object) -> object:
+    if not isinstance(value, dict):
+        return value
+    changed = {key: _with_sequence(one) for key, one in value.items()}
+    return {key: 1 << 53 if "sequence" in key else one for key, one in changed.items()}

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import strategies as st
 
 from vstorefs.ledger.manifest import (
+    SEQUENCE_MAX,
     ChangeWarning,
     Earlier,
     Input,
@@ -27,7 +28,7 @@ times = st.timedeltas(timedelta(0), timedelta(days=60_000)).map(
     lambda since: datetime(1971, 1, 1, tzinfo=UTC) + since
 )
 sizes = st.integers(0, 1 << 50)
-sequences = st.integers(0, 1 << 53)
+sequences = st.integers(0, SEQUENCE_MAX)
 run_ids = st.integers(0, (1 << 128) - 1).map(lambda number: RunId(to_id(number)))
 hashes = st.builds(
     Hashes, *[st.text("0123456789abcdef", min_size=n, max_size=n) for n in (32, 40, 64)]

@@ -29,6 +29,7 @@ from vstorefs.ledger.manifest import (
     Seen,
     WarningKind,
 )
+from vstorefs.ledger.stored import reader
 from vstorefs.model import Key, RunId, SessionId, StoreId
 from vstorefs.state.env import State
 
@@ -57,7 +58,7 @@ class Question:
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_active = msgspec.msgpack.Decoder(ActiveRun).decode
+_active = reader(ActiveRun)
 _input = msgspec.msgpack.Decoder(Input).decode
 _output = msgspec.msgpack.Decoder(Output).decode
 _warning = msgspec.msgpack.Decoder(ChangeWarning).decode
@@ -76,8 +77,7 @@ class ActiveRuns:
 
     def get(self, txn: Any, run: RunId) -> ActiveRun | None:
         """A run that goes on."""
-        value = txn.get(run.encode() + _RUN, db=self._state.open_runs)
-        return _active(value) if value is not None else None
+        return _active(txn.get(run.encode() + _RUN, db=self._state.open_runs))
 
     def all(self, txn: Any) -> list[ActiveRun]:
         """All of them."""
@@ -86,9 +86,11 @@ class ActiveRuns:
             more = cursor.first()
             while more:
                 active = _active(cursor.value())
-                found.append(active)
+                if active is not None:
+                    found.append(active)
                 # Behind everything of this run; ids have one length.
-                more = cursor.set_range(active.run.id.encode() + b"\xff")
+                run = bytes(cursor.key()).removesuffix(_RUN)
+                more = cursor.set_range(run + b"\xff")
         return found
 
     def add_input(self, txn: Any, run: RunId, note: Input) -> bool:

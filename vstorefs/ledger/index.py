@@ -20,6 +20,7 @@ import msgspec
 
 from vstorefs.ledger import changes
 from vstorefs.ledger.manifest import (
+    SEQUENCE_MAX,
     Acknowledgement,
     ChangeWarning,
     Earlier,
@@ -27,6 +28,7 @@ from vstorefs.ledger.manifest import (
     Run,
     Seen,
 )
+from vstorefs.ledger.stored import reader
 from vstorefs.model import Key, RunId, StoreId
 from vstorefs.state.env import State
 from vstorefs.state.keys import print_key
@@ -56,11 +58,12 @@ class OfContent:
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_run = msgspec.msgpack.Decoder(Run).decode
-_of_path = msgspec.msgpack.Decoder(OfPath).decode
-_of_content = msgspec.msgpack.Decoder(OfContent).decode
-_warning = msgspec.msgpack.Decoder(ChangeWarning).decode
-_ack = msgspec.msgpack.Decoder(Acknowledgement).decode
+
+_run = reader(Run)
+_of_path = reader(OfPath)
+_of_content = reader(OfContent)
+_warning = reader(ChangeWarning)
+_ack = reader(Acknowledgement)
 
 
 class Index:
@@ -89,7 +92,7 @@ class Index:
     def sequence(self, txn: Any) -> int:
         """The highest sequence of all runs known."""
         value = txn.get(self._project + b"sequence", db=self._state.ledger)
-        return int.from_bytes(value, "big") if value is not None else 0
+        return min(int.from_bytes(value, "big"), SEQUENCE_MAX) if value is not None else 0
 
     def run(self, txn: Any, run: RunId) -> Run | None:
         """One run by its whole id."""
@@ -116,15 +119,16 @@ class Index:
             more = cursor.set_range(self._project + end)
             more = cursor.prev() if more else cursor.last()
             while more and cursor.key().startswith(self._project):
-                yield _run(cursor.value())
+                run = _run(cursor.value())
+                if run is not None:
+                    yield run
                 more = cursor.prev()
 
     # --- paths and contents
 
     def of_path(self, txn: Any, place: Place) -> OfPath:
         """What is known of a path."""
-        value = txn.get(self._path_key(place), db=self._state.uses)
-        return _of_path(value) if value is not None else OfPath()
+        return _of_path(txn.get(self._path_key(place), db=self._state.uses)) or OfPath()
 
     def put_use(self, txn: Any, place: Place, use: Earlier) -> None:
         """A use of a path, unless a newer one is known."""
@@ -143,8 +147,8 @@ class Index:
 
     def of_content(self, txn: Any, place: Place, content: Seen) -> OfContent:
         """What is known of a content."""
-        value = txn.get(_content_key(place, content), db=self._state.contents)
-        return _of_content(value) if value is not None else OfContent()
+        key = _content_key(place, content)
+        return _of_content(txn.get(key, db=self._state.contents)) or OfContent()
 
     def count_use(self, txn: Any, place: Place, use: Earlier, runs: int = 1) -> None:
         """So many more runs used a content; `use` is the last of theirs."""
@@ -189,7 +193,9 @@ class Index:
         with txn.cursor(db=self._state.warnings) as cursor:
             more = cursor.set_range(prefix)
             while more and cursor.key().startswith(prefix):
-                yield _warning(cursor.value())
+                warning = _warning(cursor.value())
+                if warning is not None:
+                    yield warning
                 more = cursor.next()
 
     def acknowledge(self, txn: Any, ack: Acknowledgement) -> int:
@@ -202,7 +208,7 @@ class Index:
             more = cursor.set_range(prefix)
             while more and cursor.key().startswith(prefix):
                 one = _warning(cursor.value())
-                if one.place.path == ack.place.path and changes.is_ended(ack, one):
+                if one is None or (one.place.path == ack.place.path and changes.is_ended(ack, one)):
                     ended.append(bytes(cursor.key()))
                 more = cursor.next()
         for key in ended:
@@ -211,8 +217,7 @@ class Index:
 
     def acknowledged(self, txn: Any, place: Place) -> Acknowledgement | None:
         """The newest acknowledgement of a path."""
-        value = txn.get(self._path_key(place), db=self._state.acks)
-        return _ack(value) if value is not None else None
+        return _ack(txn.get(self._path_key(place), db=self._state.acks))
 
     # --- what was taken in, and what is to be sent
 

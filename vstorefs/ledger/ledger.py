@@ -39,6 +39,7 @@ from vstorefs.ledger.manifest import (
     Seen,
     WarningKind,
     earlier,
+    following,
 )
 from vstorefs.model import Content, Key, RunId, SessionId, StoreId
 from vstorefs.state.env import State
@@ -85,7 +86,7 @@ class Ledger:
             known = self._active.get(txn, run.id)
             if known is not None and known.run.sequence == highest:
                 return known.run
-            begun = replace(run, sequence=highest + 1)
+            begun = replace(run, sequence=following(highest))
             self._active.begin(txn, ActiveRun(run=begun, session=session, stores=stores))
             self._index.put_run(txn, begun)
         return begun
@@ -346,7 +347,7 @@ class Ledger:
                 user=user,
                 host=socket.gethostname(),
                 why=why,
-                sequence=before.sequence + 1 if before is not None else 1,
+                sequence=following(before.sequence) if before is not None else 1,
                 ends=(*before.ends, *ends) if before is not None else ends,
             )
             ended = self._index.acknowledge(txn, acknowledgement)
@@ -369,7 +370,7 @@ class Ledger:
                 time=self.now(),
                 user=user,
                 host=socket.gethostname(),
-                sequence=before.sequence + 1 if before is not None else 1,
+                sequence=following(before.sequence) if before is not None else 1,
             )
             self._exchange.take_kept(txn, decision)
             self._exchange.to_send(txn, names.KEPT, new_id(), msgspec.json.encode(decision))
@@ -407,7 +408,7 @@ class Ledger:
         """The sequence of a use or an output that comes now: it knows of those before, whatever clocks say."""
         known = self._index.of_path(txn, place)
         before = [one.sequence for one in (known.used, known.made) if one is not None]
-        return max([run.sequence - 1, *before]) + 1
+        return following(max([run.sequence - 1, *before]))
 
     def _note_gone(self, txn: Any, run: Run, use: Input) -> Iterator[ChangeWarning]:
         if self._active.has_removed(txn, run.id, use.place):

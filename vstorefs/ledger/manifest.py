@@ -25,8 +25,14 @@ KEPT_FORMAT = 1
 SHORT_ID = 12
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 """A time that says which one it is; text without a zone is refused."""
-Sequence = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
+SEQUENCE_MAX = (1 << 53) - 1
+Sequence = Annotated[int, msgspec.Meta(ge=0, le=SEQUENCE_MAX)]
 """What orders runs and uses; a number that cannot be one is refused before it is taken for the highest."""
+
+
+def following(sequence: int) -> int:
+    """The next sequence; there is none above the highest, and what has that stands by its time."""
+    return min(sequence + 1, SEQUENCE_MAX)
 
 
 class RunKind(Enum):
