@@ -20,6 +20,7 @@ from vstorefs import errors, files
 if TYPE_CHECKING:
     from vstorefs.project import Project
 
+_SHARED = Path("/tmp")  # noqa: S108 — what is in there is looked at before it is used
 _KIND = "fuse.vstorefs"
 """What the kernel calls the type of our mounts."""
 
@@ -69,12 +70,24 @@ def encoded(project: Project) -> msgspec.Raw:
 
 
 def runtime_dir() -> Path:
-    """The user's directory for what lives as long as a mount.
+    """The user's directory for what lives as long as a mount; made where it is missing.
 
-    Raises: UsageError if it belongs to someone else.
+    Without XDG_RUNTIME_DIR it is one of /tmp. Where somebody else has made that, nothing of ours goes there: it is one
+    of this machine below the home then. Raises: UsageError where it belongs to someone else all the same.
     """
     base = os.environ.get("XDG_RUNTIME_DIR")
-    folder = Path(base) / "vstorefs" if base else Path(f"/tmp/vstorefs-{os.getuid()}")  # noqa: S108 — checked below
+    if base:
+        return _private(Path(base) / "vstorefs")
+    with contextlib.suppress(errors.UsageError, OSError):
+        return _private(_SHARED / f"vstorefs-{os.getuid()}")
+    from vstorefs.project import state_home  # noqa: PLC0415 — nearly nobody needs it
+
+    # A home may be shared by machines, and a mount is of one of them.
+    return _private(state_home(os.environ) / f"run-{os.uname().nodename}")
+
+
+def _private(folder: Path) -> Path:
+    """A directory of this user's alone. Raises: UsageError where it is another's, or open to others; OSError."""
     files.make_private(folder)
     about = folder.lstat()
     if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.getuid() or about.st_mode & 0o077:
