@@ -14,6 +14,7 @@ SECRET = "hunter2/Z9+x=="
 _NAMES = (
     "password", "PASSWORD", "db-passwd", "api-key", "apikey", "API_KEY", "hf_token", "auth-token", "client_secret",
     "aws_secret_access_key", "private-key", "passphrase", "connection-string", "account_key", "credentials",
+    "pass", "db_pass", "auth", "http-auth", "DB_CRED", "creds", "pwd",
 )  # fmt: skip
 
 
@@ -70,6 +71,15 @@ def test_addresses_headers_and_connection_strings(argument: str, shown: str) -> 
         "xoxb-" + "1234567890-ab",
         "AIza" + "Sy1_" * 9,
         "eyJhbGciOiJI.eyJzdWIiOiIx.c2lnbmF0dXJl",
+        "npm_" + "aB3" * 12,
+        "pypi-AgEIcHlwaS5vcmc" + "a1_" * 10,
+        "sk_live_" + "a1B2" * 6,
+        "SG." + "ab1-" * 5 + "." + "cd2_" * 8,
+        "hvs." + "CAES" * 8,
+        "dapi" + "0f" * 16,
+        "dop_v1_" + "0a" * 32,
+        "dckr_pat_" + "a-1" * 9,
+        "123456789:AA" + "Fb_" * 11,
     ],
 )
 def test_what_services_keys_look_like_wherever_it_stands(key: str) -> None:
@@ -89,6 +99,7 @@ def test_values_of_the_environment_s_secrets() -> None:
     [
         "train.py", "--epochs=3", "--learning-rate", "1e-4", "-v", "--max-tokens=512", "--tokenizer=bert-base", "key=5",
         "tokenized/train.bin", "--password-file=/run/secrets/db", "--secret-path=/x", "--design=blue", "sigma=2",
+        "--passes=3", "--author", "compass=5", "-p8080", "-parallel", "authors=2", "bypass=1", "-pv", "-print0",
         "s3://bucket/a/b.csv", "https://example.org/x?y=1", "SELECT a, b FROM t WHERE c = 'd'", "--author=Ann", "",
     ],
 )  # fmt: skip
@@ -122,3 +133,34 @@ def test_a_secret_among_any_arguments_is_masked_and_they_keep_their_number(
 
 def test_names_that_are_not_utf_8_can_be_written_down() -> None:
     assert masked("caf\udce9") == ("caf\\xe9",)
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("curl -u ann:hunter2 https://h/x", "curl -u ann:**** https://h/x"),
+        ("curl -uann:hunter2 x", "curl -uann:**** x"),
+        ("/usr/bin/curl --user=ann:hunter2 x", "/usr/bin/curl --user=ann:**** x"),
+        ("curl -U p:hunter2 -u ann x", "curl -U p:**** -u ann x"),
+        ("mysql -uroot -phunter2 db", "mysql -uroot -p**** db"),
+        ("env A=1 mysqldump -phunter2 db", "env A=1 mysqldump -p**** db"),
+        ("sshpass -p hunter2 ssh h", "sshpass -p **** ssh h"),
+        ("redis-cli -a hunter2 get x", "redis-cli -a **** get x"),
+        ("http -a ann:hunter2 :8000", "http -a ann:**** :8000"),
+        ("smbclient -U ann%hunter2 //h/s", "smbclient -U ann%**** //h/s"),
+        ("docker login -u ann -p hunter2", "docker login -u ann -p ****"),
+        ("x -phunter2", "x -p****"),
+        ("x --pass hunter2 y", "x --pass **** y"),
+        ("x --auth hunter2 y", "x --auth **** y"),
+        ("X_CRED=hunter2 y", "X_CRED=**** y"),
+    ],
+)
+def test_what_programs_take_as_a_password(line: str, shown: str) -> None:
+    assert masked(*line.split()) == tuple(shown.split())
+    assert masked("sh", "-c", f"cd a; {line}") == ("sh", "-c", f"cd a; {shown}")
+
+
+def test_the_inside_of_a_private_key() -> None:
+    key = "-----BEGIN RSA PRIVATE KEY-----\nMIIE\nhunter2\n-----END RSA PRIVATE KEY-----"
+    (shown,) = masked(f"--stdin-is\n{key}")
+    assert "hunter2" not in shown
