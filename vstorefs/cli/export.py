@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vstorefs import errors, units
 from vstorefs.cli import at, opening
-from vstorefs.cli.output import show_line
+from vstorefs.cli.output import note_line, show_line
 from vstorefs.ledger.opening import choose
 from vstorefs.model import Entry, Key
 from vstorefs.stores.base import Store
@@ -29,7 +29,9 @@ examples:
   vstorefs export --at 'yesterday 14:00' s3://my-bucket/prefix ~/as-it-was
   vstorefs export --path train.csv --version k3v9x0 s3://my-bucket/prefix ~/old
 
-To resume an interrupted export, run the same command again.
+To resume an interrupted export, run the same command again. What cannot be exported is reported, the rest is, and the
+exit status is 1. Nothing is written outside the target, whatever names and links a store has; setuid and setgid bits
+are left out.
 """
 
 
@@ -62,6 +64,11 @@ def run(options: argparse.Namespace) -> int:
         )
     path = Key((options.path or "").strip("/"))
     count = size = 0
+    problems: list[str] = []
+
+    def missed(directory: Key, error: errors.StoreError) -> None:
+        problems.append(f"{directory or 'the top directory'}: not listed: {error.message}")
+
     with opening.opened(options) as place:
         store = place.store()
         store.capabilities()
@@ -70,12 +77,17 @@ def run(options: argparse.Namespace) -> int:
         elif moment_ns is not None:
             entries = store.as_of(path, moment_ns)
         else:
-            entries = exports.heads(store, path)
+            entries = exports.heads(store, missed, path)
         for done in _copied(store, entries, options.target):
-            count += 1
-            size += done.bytes_sent
+            if done.problem:
+                problems.append(f"{done.path}: not exported: {done.problem}")
+            else:
+                count += 1
+                size += done.bytes_sent
+    for line in problems:
+        note_line(line)
     show_line(f"{units.count(count, 'file')}, {units.size(size)}, exported to {options.target}")
-    return 0
+    return errors.EXIT_FAILURE if problems else 0
 
 
 def _copied(store: Store, entries: Iterator[Entry], target: str) -> Iterator[exports.Exported]:
@@ -91,7 +103,6 @@ def _copied(store: Store, entries: Iterator[Entry], target: str) -> Iterator[exp
 
 def _written(store: Store, entries: Iterator[Entry], target: Path) -> Iterator[exports.Exported]:
     try:
-        target.mkdir(parents=True, exist_ok=True)
         yield from exports.export(store, entries, target)
     except OSError as error:
         raise errors.VstorefsError(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
+import errno
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from vstorefs import errors
 from vstorefs.model import (
@@ -22,67 +23,113 @@ from vstorefs.stores.bucket import Bucket
 from vstorefs.stores.past import as_entry
 from vstorefs.versions import metadata
 from vstorefs.versions.history.points import version_of
+from vstorefs.versions.plaintree import PlainTree
 
 ROOT = Key("")
 _AT_ONCE = 8
-_PARTIAL = ".vstorefs-part"
+_OF_ONE_NAME = {
+    errno.ELOOP,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EEXIST,
+    errno.ENAMETOOLONG,
+    errno.EINVAL,
+    errno.EILSEQ,
+}
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """One name that was exported; `bytes_sent` is 0 for what was there already."""
+    """One name that was exported; `bytes_sent` is 0 for what was there already. `problem`: why it was not."""
 
     path: Key
-    bytes_sent: int
+    bytes_sent: int = 0
+    problem: str = ""
 
 
-def heads(store: Store, directory: Key = ROOT) -> Iterator[Entry]:
-    """Everything in force below a directory, directories before what is in them. Raises: a StoreError."""
+Missed = Callable[[Key, errors.StoreError], None]
+"""Told of a directory that cannot be listed."""
+
+
+def heads(store: Store, missed: Missed, directory: Key = ROOT) -> Iterator[Entry]:
+    """Everything in force below a directory, directories before what is in them. Raises: Throttled, Unavailable."""
     waiting = [directory]
     while waiting:
-        for page in store.list(waiting.pop()):
-            for entry in page.entries:
-                yield entry
-                if entry.kind is EntryKind.DIRECTORY:
-                    waiting.append(entry.key)
+        listed = waiting.pop()
+        try:
+            for page in store.list(listed):
+                for entry in page.entries:
+                    yield entry
+                    if entry.kind is EntryKind.DIRECTORY:
+                        waiting.append(entry.key)
+        except errors.RETRIED:
+            raise
+        except errors.StoreError as error:
+            missed(listed, error)
 
 
 def export(store: Store, entries: Iterator[Entry], target: Path) -> Iterator[Exported]:
-    """Write entries below a directory, many at a time; tells of each that is done.
+    """Write entries below a directory, many at a time; tells of each that is done, or cannot be.
 
     A file that is there with the same size and time is taken for done, so that an export can go on
     where it stopped; any other is not touched.
-    Raises: AlreadyExists; a StoreError; OSError.
+    Raises: Throttled, Unavailable; OSError where nothing more can be written.
     """
-    folders: list[tuple[Path, Entry]] = []
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        waiting = []
-        for entry in entries:
-            path = target / entry.key
-            if entry.kind is EntryKind.DIRECTORY:
-                path.mkdir(parents=True, exist_ok=True)
-                folders.append((path, entry))
-            else:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                waiting.append(pool.submit(_write, store, entry, path))
-        for one in waiting:
-            yield one.result()
-    # Last, and from below: what is written into a directory changes its time.
-    for path, entry in reversed(folders):
-        path.chmod(entry.mode if entry.mode is not None else DEFAULT_FOLDER_MODE)
-        if entry.mtime_ns:
-            os.utime(path, ns=(entry.mtime_ns, entry.mtime_ns))
+    tree = PlainTree(target)
+    folders: list[Entry] = []
+    try:
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            waiting = []
+            for entry in entries:
+                if entry.kind is EntryKind.DIRECTORY:
+                    folders.append(entry)
+                    yield from _problems(_tried(_write, store, entry, tree))
+                else:
+                    waiting.append(pool.submit(_tried, _write, store, entry, tree))
+            for one in waiting:
+                yield one.result()
+        # Last, and from below: what is written into a directory changes its time.
+        for entry in reversed(folders):
+            yield from _problems(_tried(_finish, store, entry, tree))
+    finally:
+        tree.close()
+
+
+def _problems(done: Exported) -> Iterator[Exported]:
+    if done.problem:
+        yield done
+
+
+def _tried(do: Callable[[Store, Entry, T], int], store: Store, entry: Entry, to: T) -> Exported:
+    """One entry; what cannot be helped by stopping is told, and the others go on."""
+    try:
+        return Exported(entry.key, do(store, entry, to))
+    except errors.RETRIED:
+        raise
+    except errors.StoreError as error:
+        return Exported(entry.key, problem=error.message)
+    except OSError as error:
+        if error.errno not in _OF_ONE_NAME:
+            raise
+        return Exported(entry.key, problem=_words(error))
+
+
+def _words(error: OSError) -> str:
+    if error.errno in {errno.ELOOP, errno.ENOTDIR}:
+        return "a directory above it is a link or a file there, which is not followed"
+    return error.strerror or str(error)
 
 
 def export_to_bucket(store: Store, entries: Iterator[Entry], target: Bucket) -> Iterator[Exported]:
-    """Put files into a bucket under their own names, many at a time; tells of each that is done.
+    """Put files into a bucket under their own names, many at a time; tells of each that is done, or cannot be.
 
     Directories and links have no place there. A name that is taken is left alone: with equal size it counts as
-    done. Raises: AlreadyExists; a StoreError.
+    done. Raises: Throttled, Unavailable.
     """
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         waiting = [
-            pool.submit(_send, store, entry, target)
+            pool.submit(_tried, _send, store, entry, target)
             for entry in entries
             if entry.kind is EntryKind.FILE
         ]
@@ -90,14 +137,14 @@ def export_to_bucket(store: Store, entries: Iterator[Entry], target: Bucket) -> 
             yield one.result()
 
 
-def _send(store: Store, entry: Entry, target: Bucket) -> Exported:
+def _send(store: Store, entry: Entry, target: Bucket) -> int:
     try:
         present = target.stat(entry.key)
     except errors.NotFound:
         present = None
     if present is not None:
         if present.size == entry.size:
-            return Exported(entry.key, 0)
+            return 0
         raise errors.AlreadyExists(
             "there is another object of that name; export to an empty prefix",
             store=target.spec.alias,
@@ -105,40 +152,39 @@ def _send(store: Store, entry: Entry, target: Bucket) -> Exported:
         )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "content"
-        _fetch(store, entry, path)
+        with path.open("wb") as file:
+            came = sum(file.write(block) for block in _blocks(store, entry))
+        if came != entry.size:
+            raise errors.Corrupt(
+                f"{came} bytes came of {entry.size}", key=entry.key, operation="export"
+            )
         target.put(entry.key, path, metadata={}, content_type=metadata.content_type(entry.key))
-    return Exported(entry.key, entry.size)
+    return entry.size
 
 
-def _fetch(store: Store, entry: Entry, path: Path) -> None:
-    with path.open("wb") as file:
-        for block in store.read(entry.key, entry.token, 0, entry.size, version=entry.version):
-            file.write(block)
-    if path.stat().st_size != entry.size:
-        raise errors.Corrupt(
-            f"{path.stat().st_size} bytes came of {entry.size}", key=entry.key, operation="export"
-        )
+def _blocks(store: Store, entry: Entry) -> Iterator[bytes]:
+    return iter(store.read(entry.key, entry.token, 0, entry.size, version=entry.version))
 
 
-def _write(store: Store, entry: Entry, path: Path) -> Exported:
+def _write(store: Store, entry: Entry, tree: PlainTree) -> int:
+    if entry.kind is EntryKind.DIRECTORY:
+        tree.make_directory(entry.key)
+        return 0
     if entry.kind is EntryKind.SYMLINK:
-        if not path.is_symlink():
-            path.symlink_to(entry.target or "")
-        return Exported(entry.key, 0)
-    # Stores may keep coarser times than the disk, never finer ones.
-    if path.exists():
-        about = path.lstat()
-        if (about.st_size, about.st_mtime_ns) == (entry.size, entry.mtime_ns):
-            return Exported(entry.key, 0)
-        raise errors.AlreadyExists(
-            f"{path} is there already and differs; export to an empty directory", key=entry.key
-        )
-    partial = path.with_name(path.name[:200] + _PARTIAL)
-    _fetch(store, entry, partial)
-    partial.chmod(entry.mode if entry.mode is not None else DEFAULT_FILE_MODE)
-    os.utime(partial, ns=(entry.mtime_ns, entry.mtime_ns))
-    partial.rename(path)
-    return Exported(entry.key, entry.size)
+        tree.make_link(entry.key, entry.target or "")
+        return 0
+    if tree.has_file(entry.key, entry.size, entry.mtime_ns):
+        return 0
+    mode = entry.mode if entry.mode is not None else DEFAULT_FILE_MODE
+    tree.make_file(entry.key, _blocks(store, entry), entry.size, mode, entry.mtime_ns)
+    return entry.size
+
+
+def _finish(store: Store, entry: Entry, tree: PlainTree) -> int:
+    del store
+    mode = entry.mode if entry.mode is not None else DEFAULT_FOLDER_MODE
+    tree.finish_directory(entry.key, mode, entry.mtime_ns)
+    return 0
 
 
 def one_version(store: Store, key: Key, wanted: str) -> Entry:
