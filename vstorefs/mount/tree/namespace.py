@@ -274,7 +274,8 @@ class Namespace:
         local = directory.local[name]
         local.pending -= 1
         local.settled_at = self._clock.monotonic_s()
-        if local.pending == 0 and local.entry is not None:
+        if local.entry is not None:
+            # What waits still was made from the node as it was before this one.
             child = directory.children.get(name)
             if isinstance(child, FileNode | SymlinkNode) and not child.removed:
                 local.entry = child.entry()

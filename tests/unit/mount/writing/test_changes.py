@@ -352,6 +352,34 @@ class TestAttributes:
                 await parts.changes.set_attributes(parts.root, NewAttributes(mode=0o700), RUN)
 
 
+async def test_a_link_that_is_settled_while_its_attributes_wait_is_known_by_its_token(
+    tmp_path: Path,
+) -> None:
+    """Its removal names what the store has, or the store would take it for another host's."""
+    async with front(tmp_path) as parts:
+        node = await parts.changes.make_symlink(parts.root, "l", "to", RUN)
+        await parts.changes.set_attributes(node, NewAttributes(uid=7), RUN)
+        await parts.pool.publish(published("l", "t1"))
+        assert await parts.node("l") is node
+        await parts.changes.remove(parts.root, "l", RUN)
+        write = parts.pool.journal[-1].write
+        assert (write.base, write.after) == ("t1", None)
+
+
+async def test_a_file_that_is_settled_while_its_attributes_wait_stays_that_file(
+    tmp_path: Path,
+) -> None:
+    async with front(tmp_path) as parts:
+        node = await parts.written("f", b"data")
+        await parts.close(node)
+        await parts.changes.set_attributes(node, NewAttributes(mode=0o600), RUN)
+        await parts.pool.publish(published("f", "t1", 4))
+        assert await parts.node("f") is node
+        assert (node.base, node.mode) == ("t1", 0o600)
+        await parts.pool.publish(Published())
+        assert await parts.node("f") is node
+
+
 async def test_what_is_in_the_journal_goes_to_the_store_in_order_of_its_path(
     tmp_path: Path,
 ) -> None:
