@@ -358,6 +358,7 @@ async def test_a_link_that_is_settled_while_its_attributes_wait_is_known_by_its_
     """Its removal names what the store has, or the store would take it for another host's."""
     async with front(tmp_path) as parts:
         node = await parts.changes.make_symlink(parts.root, "l", "to", RUN)
+        parts.inodes.looked_up(node)
         await parts.changes.set_attributes(node, NewAttributes(uid=7), RUN)
         await parts.pool.publish(published("l", "t1"))
         assert await parts.node("l") is node
