@@ -22,7 +22,7 @@ from typing import Any
 import msgspec
 
 from vstorefs.model import JournalEntry, Mark, Promise, SessionId, StoreId
-from vstorefs.state.env import State
+from vstorefs.state.env import State, Wanted, always
 from vstorefs.state.keys import seq_key
 from vstorefs.state.sessions import is_alive
 
@@ -40,6 +40,15 @@ class Adoption:
     held: int
 
 
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """Entries to be put on disk, and the numbers of those that end with it."""
+
+    entries: Sequence[JournalEntry]
+    drop: Iterable[int] = ()
+    wanted: Wanted = always
+
+
 class Journal:
     """The journal of one state; safe from all threads and processes that share it."""
 
@@ -53,10 +62,23 @@ class Journal:
         is asking once.
         Raises: JournalError; then nothing was recorded.
         """
+        (seqs,) = self.record_all([Addition(entries, drop)])
+        assert seqs is not None
+        return seqs
+
+    def record_all(self, additions: Sequence[Addition]) -> list[tuple[int, ...] | None]:
+        """The same for several in one transaction; None for each that is not wanted any more.
+
+        Raises: JournalError; then nothing was recorded.
+        """
         with self._state.writing() as txn:
-            for seq in drop:
-                self._remove(txn, seq)
-            return tuple(self._add(txn, entry) for entry in entries)
+            # Only now: other processes may have had the lock for long.
+            return [self._write(txn, one) if one.wanted() else None for one in additions]
+
+    def _write(self, txn: Any, addition: Addition) -> tuple[int, ...]:
+        for seq in addition.drop:
+            self._remove(txn, seq)
+        return tuple(self._add(txn, entry) for entry in addition.entries)
 
     def finish(self, seq: int) -> None:
         """The store has it."""

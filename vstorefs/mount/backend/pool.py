@@ -10,6 +10,9 @@ Which repeats need care is decided here:
 * Fetch goes on behind the last chunk that arrived;
 * Hash begins anew: the worker counts what it has to read a second time, and the log says so;
 * Record is asked again as it is: the journal knows an entry by its write id;
+* a definite request that is not waited for any more (the bound of `ask`, a cancelled caller) is withdrawn, unless it
+  is being carried out by then, or a worker died that may have carried it out: then its answer is waited for, whatever
+  the bound. So an error always means that it did not happen, and never will;
 * what nobody waits for any more is not asked again, and what two workers have died of is refused: it
   must not take one worker after the other with it. A Fetch that got further is innocent;
 * an answer in pages of which some were passed on is refused: they would come twice.
@@ -128,7 +131,7 @@ class Pool:
         """The answer to `request`. `store` names the store that it waits for, if any.
 
         Raises: a StoreError that the worker met; Unavailable when no answer came within `bound_s`
-        seconds.
+        seconds. A definite request did not happen then, and that may take longer to find out.
         """
         job = Job(request, on_report)
         with trio.move_on_after(bound_s):
@@ -149,18 +152,34 @@ class Pool:
         return job
 
     async def finish(self, job: Job[A]) -> A:
-        """Wait for the answer of a job; a cancelled wait abandons it. Raises: a StoreError."""
+        """Wait for the answer of a job; a cancelled wait abandons it, or withdraws it. Raises: a StoreError."""
         try:
             await job.done.wait()
         except trio.Cancelled:
-            job.given_up = True
-            job.on_report = None
-            self.tell(job, messages.Abandon())
-            raise
+            if not job.request.definite:
+                job.given_up = True
+                job.on_report = None
+                self.tell(job, messages.Abandon())
+                raise
+            await self._withdraw(job)
+            if isinstance(job.answer, messages.Failure):
+                raise
+            # It has happened, and must not be told as if it had not; the next await is cancelled all the same.
         if isinstance(job.answer, messages.Failure):
             raise _error(job.answer)
         assert isinstance(job.answer, job.request.answer_type()), (job.request, job.answer)
         return job.answer
+
+    async def _withdraw(self, job: Job[Any]) -> None:
+        """See that a job never happens, or learn whether it has; it is done then."""
+        if job.worker is None:
+            self._unassigned.remove(job)
+            _answer(job, messages.WITHDRAWN)
+        elif not job.deaths:
+            # What a worker may have done before it died is found out by doing it again.
+            self.tell(job, messages.Withdraw())
+        with trio.CancelScope(shield=True):
+            await job.done.wait()
 
     def tell(self, job: Job[Any], remark: messages.Remark) -> None:
         """Send a note about a job under way; one that is done already is left alone."""
@@ -240,8 +259,7 @@ class Pool:
             case messages.Reply(number, answer):
                 job = worker.jobs.pop(number, None)
                 if job is not None:
-                    job.answer = answer
-                    job.done.set()
+                    _answer(job, answer)
             case messages.LogLine(logger, level, text, exception):
                 logs.relay(logger, level, text, exception)
 
@@ -266,6 +284,7 @@ class Pool:
         waiting, self._unassigned = self._unassigned, []
         for job in worker.jobs.values():
             job.deaths += 1
+            job.remarks.pop(messages.Withdraw, None)
             job.request = repeat(job)
         for job in (*waiting, *worker.jobs.values()):
             self._hand_on(job)
@@ -288,7 +307,11 @@ def _refuse(job: Job[Any], why: str) -> None:
     if not job.given_up:
         log.error("%s was given up: %s", name, why)
     message = f"internal error: {why}"
-    job.answer = messages.Failure("Bug", message, operation=name.lower())
+    _answer(job, messages.Failure("Bug", message, operation=name.lower()))
+
+
+def _answer(job: Job[Any], answer: messages.Answer) -> None:
+    job.answer = answer
     job.done.set()
 
 

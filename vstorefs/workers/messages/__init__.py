@@ -10,6 +10,7 @@ Content travels through the cache, never through here, except where the cache ca
 
 from vstorefs.workers.messages.envelope import (
     REQUESTS,
+    WITHDRAWN,
     Abandon,
     Answer,
     AnyRequest,
@@ -24,6 +25,7 @@ from vstorefs.workers.messages.envelope import (
     Tell,
     ToFront,
     ToWorker,
+    Withdraw,
 )
 from vstorefs.workers.messages.history import (
     Compare,
@@ -104,6 +106,7 @@ from vstorefs.workers.messages.write import (
 
 __all__ = [
     "REQUESTS",
+    "WITHDRAWN",
     "Abandon",
     "Accept",
     "Accepted",
@@ -184,4 +187,5 @@ __all__ = [
     "VerifyOutcome",
     "Versions",
     "Warned",
+    "Withdraw",
 ]

@@ -40,6 +40,10 @@ class Abandon(msgspec.Struct, frozen=True, tag=True):
     """Nobody needs this any more; finish soon."""
 
 
+class Withdraw(msgspec.Struct, frozen=True, tag=True):
+    """A definite request is not wanted any more: it fails at once, unless it is being carried out already."""
+
+
 class Failure(msgspec.Struct, frozen=True, tag=True):
     """A request failed with an error of our family, whose class is `kind`, or a "Bug"."""
 
@@ -52,7 +56,9 @@ class Failure(msgspec.Struct, frozen=True, tag=True):
     number: int | None = None
 
 
-Remark = Available | Abandon
+WITHDRAWN = Failure("Unavailable", "there was no answer in time", origin=Origin.WAIT)
+"""What a request is answered that was withdrawn: it did not happen, and never will."""
+Remark = Available | Abandon | Withdraw
 Report = Arrived | Hashed | Rows | Planned | Compared | Read
 REQUESTS: tuple[type[Request[Any]], ...] = tuple(
     kind

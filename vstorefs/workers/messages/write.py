@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import msgspec
 
 from vstorefs.model import JournalEntry, StoreId, Version
@@ -21,6 +23,7 @@ class Record(Request[Recorded], frozen=True, tag=True):
     was renamed or removed).
     """
 
+    definite: ClassVar[bool] = True
     entries: tuple[JournalEntry, ...]
     drop: tuple[int, ...] = ()
 

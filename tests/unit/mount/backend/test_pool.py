@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import msgspec
@@ -17,10 +13,9 @@ import trio
 import trio.testing
 
 from tests.support.contents import hashes_of
-from tests.support.processes import ROOT
+from tests.support.runningpools import Deaths, Mortals, Reports, running, workers_now
 from tests.workers.asking import SESSION, Place
 from vstorefs import errors
-from vstorefs.files import process_parent
 from vstorefs.model import (
     CHUNK_BYTES,
     Content,
@@ -33,100 +28,12 @@ from vstorefs.model import (
     Write,
     WriteId,
 )
-from vstorefs.mount.backend.pool import Job, Pool, repeat
+from vstorefs.mount.backend.pool import Job, repeat
 from vstorefs.workers import messages
 
 pytestmark = [pytest.mark.trio, pytest.mark.timeout(60)]
 
 TOKEN = Token("token")
-Mortals = Callable[[int], AbstractAsyncContextManager[Pool]]
-
-
-class Deaths(logging.Handler):
-    """Hears of workers that died."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.times: list[float] = []
-        self._heard = trio.Event()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        del record
-        self.times.append(trio.current_time())
-        self._heard.set()
-
-    async def wait(self, number: int) -> None:
-        """Until so many have died."""
-        while len(self.times) < number:
-            await self._heard.wait()
-            self._heard = trio.Event()
-
-
-class Reports:
-    """What was reported of a job, in order."""
-
-    def __init__(self) -> None:
-        self.all: list[messages.Report] = []
-        self._more = trio.Event()
-
-    def __call__(self, report: messages.Report) -> None:
-        self.all.append(report)
-        self._more.set()
-
-    async def wait(self, report: messages.Report, times: int = 1) -> None:
-        """Until it was reported so often."""
-        while self.all.count(report) < times:
-            await self._more.wait()
-            self._more = trio.Event()
-
-
-@asynccontextmanager
-async def running(start: messages.Start, workers: int) -> AsyncIterator[Pool]:
-    """A pool with its workers."""
-    pool = Pool(start, workers)
-    async with trio.open_nursery() as nursery:
-        await nursery.start(pool.run)
-        yield pool
-        nursery.cancel_scope.cancel()
-
-
-@pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    """Folders and a `file` store."""
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    return Place(tmp_path / "place")
-
-
-@pytest.fixture
-def mortals(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mortals:
-    """A pool of workers that die in the middle."""
-    script = tmp_path / "python"
-    script.write_text(f'#!/bin/sh\nexec {sys.executable} -m tests.support.mortal_worker "$4"\n')
-    script.chmod(0o700)
-    monkeypatch.setattr(sys, "executable", str(script))
-    return lambda workers: running(place.start, workers)
-
-
-@pytest.fixture
-def deaths() -> Iterator[Deaths]:
-    """Deaths of workers, while the test runs."""
-    heard = Deaths()
-    log = logging.getLogger("vstorefs.mount.backend.pool")
-    log.addHandler(heard)
-    yield heard
-    log.removeHandler(heard)
-
-
-def workers_now() -> list[int]:
-    """The workers that this process has started."""
-    found = []
-    for pid in [int(one) for one in os.listdir("/proc") if one.isdigit()]:
-        parent = process_parent(pid)
-        if parent is not None and parent[0] == os.getpid():
-            with contextlib.suppress(OSError):
-                if b"vstorefs.workers.main" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                    found.append(pid)
-    return found
 
 
 def entry(store: StoreId) -> JournalEntry:
