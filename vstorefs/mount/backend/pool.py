@@ -99,6 +99,7 @@ class Pool:
         self._limits = {spec.id: trio.CapacityLimiter(spec.concurrency) for spec in start.stores}
         self._nursery: trio.Nursery | None = None
         self._unassigned: list[Job[Any]] = []
+        self._mourned: list[Worker] = []
         self._closing = False
         self._deaths = 0
         self._died_at = float("-inf")
@@ -195,8 +196,8 @@ class Pool:
         return self._limits[store]
 
     def _assign(self, job: Job[Any]) -> None:
-        if not self._workers:
-            # All have died together; the first new one takes what waits.
+        if not self._workers or self._is_behind_the_dead(job):
+            # The next new one takes what waits.
             self._unassigned.append(job)
             return
         if isinstance(job.request, messages.Record):
@@ -213,6 +214,14 @@ class Pool:
         self._post(worker, messages.Ask(job.number, job.request))
         job.worker = worker
         worker.jobs[job.number] = job
+
+    def _is_behind_the_dead(self, job: Job[Any]) -> bool:
+        """Whether earlier records, of a worker that died, are not handed on yet: they go first."""
+        return isinstance(job.request, messages.Record) and any(
+            isinstance(one.request, messages.Record)
+            for worker in self._mourned
+            for one in worker.jobs.values()
+        )
 
     def _post(self, worker: Worker, message: messages.ToWorker) -> None:
         worker.outbox.append(encode(message))
@@ -266,6 +275,7 @@ class Pool:
     async def _replace(self, worker: Worker) -> None:
         assert self._nursery is not None
         self._workers.remove(worker)
+        self._mourned.append(worker)
         worker.gone = True
         worker.posted.set()
         worker.stream.socket.close()
@@ -281,12 +291,13 @@ class Pool:
         self._died_at = trio.current_time()
         await trio.sleep(_RESTARTS.after(self._deaths))
         self._add_worker(self._nursery)
+        self._mourned.remove(worker)
         waiting, self._unassigned = self._unassigned, []
         for job in worker.jobs.values():
             job.deaths += 1
             job.remarks.pop(messages.Withdraw, None)
             job.request = repeat(job)
-        for job in (*waiting, *worker.jobs.values()):
+        for job in (*worker.jobs.values(), *waiting):
             self._hand_on(job)
 
     def _hand_on(self, job: Job[Any]) -> None:

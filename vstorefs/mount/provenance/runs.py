@@ -68,6 +68,8 @@ class Runs:
     own: Run = field(init=False)
     touched: bool = False
     _exchanged_at: float = float("-inf")
+    _begun: int = 0
+    _served: int = 0
     _ending: set[RunId] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -178,7 +180,12 @@ class Runs:
 
     async def exchange(self, *, whole: bool) -> None:
         """Send what waits, and take in what others wrote; a store that is away is said once."""
+        begun = self._begun
         async with self._exchanging:
+            if self._served > begun and not whole:
+                # One that began after this was asked has done it.
+                return
+            number = self._begun = self._begun + 1
             self._exchanged_at = self.clock.monotonic_s()
             try:
                 answer = await self.pool.ask(messages.ExchangeLedger(whole))
@@ -186,6 +193,7 @@ class Runs:
                 answer = messages.Exchanged(
                     waiting=self.state.waiting, why=str(error), skewed=self.state.skewed
                 )
+            self._served = number
         if answer.why and answer.why != self.state.why:
             log.info("ledger: cannot sync with other hosts: %s", answer.why)
         self.state = LedgerState(answer.waiting, answer.why, answer.skewed)

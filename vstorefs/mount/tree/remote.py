@@ -42,6 +42,7 @@ class Remote:
         self._clock = clock
         self._checked = False
         self._checking = trio.Lock()
+        self._refused: errors.Unavailable | None = None
         self._looking = trio.Lock()
 
     @property
@@ -72,17 +73,22 @@ class Remote:
 
         Raises: Unavailable, whatever stands in the way.
         """
+        refused = self._refused
         async with self._checking:
             if self._checked:
                 return
+            if self._refused is not None and self._refused is not refused:
+                # That was found out while this waited: all who wait are told together.
+                raise self._refused
             try:
                 await self.check()
             except errors.StoreError as error:
                 if error.origin.blames_store:
                     self.note_failure(error)
-                raise errors.Unavailable(
+                self._refused = errors.Unavailable(
                     error.message, store=self.spec.alias, origin=error.origin
-                ) from error
+                )
+                raise self._refused from error
 
     async def revive(self) -> None:
         """Where it is time, find out whether a store that is down answers again, and one that is silent at all."""

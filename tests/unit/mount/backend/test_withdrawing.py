@@ -156,6 +156,25 @@ async def test_what_a_worker_may_have_done_before_it_died_is_found_out(
     assert recorded(place) == [*told, "later"]
 
 
+async def test_records_keep_their_order_when_the_worker_that_has_some_dies(
+    pool: Pool, place: Place, deaths: Deaths
+) -> None:
+    names = [f"f{number}" for number in range(10)]
+    async with trio.open_nursery() as nursery:
+
+        async def promise(some: list[str]) -> None:
+            for name in some:
+                nursery.start_soon(pool.ask, record(place, name))
+                await trio.testing.wait_all_tasks_blocked()
+
+        with trio.fail_after(_HANGS_S), hanging(place):
+            await promise(names[:5])
+            os.kill(min(workers_now()), signal.SIGKILL)
+            await deaths.wait(1)
+            await promise(names[5:])
+    assert recorded(place) == names
+
+
 async def test_a_run_that_could_not_begin_does_not_begin_later(pool: Pool, place: Place) -> None:
     run = Run(
         id=RunId(new_id()),
