@@ -21,7 +21,8 @@ import trio
 
 from vstorefs import errors
 from vstorefs.model import StoreId
-from vstorefs.mount.backend.pool import Job, OnReport, Pool
+from vstorefs.mount.backend.job import Job, OnReport
+from vstorefs.mount.backend.pool import Pool
 from vstorefs.workers import messages
 
 R = TypeVar("R", bound=messages.AnyRequest)

@@ -27,6 +27,8 @@ from vstorefs.workers.messages import (
     AnyRequest,
     Ask,
     LogLine,
+    Ping,
+    Pong,
     Progress,
     Reply,
     Start,
@@ -75,6 +77,8 @@ class Worker:
                         call = self._calls.get(number)
                         if call is not None:
                             call.heed(remark)
+                    case Ping():
+                        self._send(Pong())
                     case Start():
                         log.error("a second start was sent to a worker")
             messages = self._channel.receive()
@@ -111,8 +115,9 @@ class Worker:
             log.exception("an answer cannot be told")
             self._send(Reply(number, bug(error)))
 
-    def _send(self, message: Reply | Progress) -> None:
-        self._busy_at = time.monotonic()
+    def _send(self, message: Reply | Progress | Pong) -> None:
+        if not isinstance(message, Pong):
+            self._busy_at = time.monotonic()
         try:
             self._channel.send(message)
         except OSError:

@@ -19,7 +19,8 @@ from vstorefs.clock import Clock
 from vstorefs.model import Capabilities, Entry, Key, StoreSpec, Version
 from vstorefs.moments import SETTLED_NS, to_text
 from vstorefs.mount.backend.health import Health, confirms
-from vstorefs.mount.backend.pool import OnReport, Pool
+from vstorefs.mount.backend.job import OnReport
+from vstorefs.mount.backend.pool import Pool
 from vstorefs.workers import messages
 
 log = logging.getLogger(__name__)

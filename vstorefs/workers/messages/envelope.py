@@ -104,6 +104,14 @@ class Reply(msgspec.Struct, frozen=True, tag=True):
     answer: Answer
 
 
+class Ping(msgspec.Struct, frozen=True, tag=True):
+    """Does the worker live? Answered with Pong by its main thread, which waits for nothing else."""
+
+
+class Pong(msgspec.Struct, frozen=True, tag=True):
+    """It does."""
+
+
 class LogLine(msgspec.Struct, frozen=True, tag=True):
     """A record for the mount's log, from a worker; `exception` is its traceback, empty where there is none."""
 
@@ -113,5 +121,5 @@ class LogLine(msgspec.Struct, frozen=True, tag=True):
     exception: str = ""
 
 
-ToWorker = Start | Ask | Tell
-ToFront = Progress | Reply | LogLine
+ToWorker = Start | Ask | Tell | Ping
+ToFront = Progress | Reply | LogLine | Pong

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
+import math
 import os
 import signal
+import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -28,7 +34,7 @@ from vstorefs.model import (
     Write,
     WriteId,
 )
-from vstorefs.mount.backend.pool import Job, repeat
+from vstorefs.mount.backend.job import Job, repeat
 from vstorefs.workers import messages
 
 pytestmark = [pytest.mark.trio, pytest.mark.timeout(60)]
@@ -98,6 +104,92 @@ async def test_what_was_told_of_a_job_is_told_the_next_worker_too(place: Place) 
     assert answer.hashes == hashes_of(data)
 
 
+async def test_a_job_outlives_all_workers_that_somebody_kills(place: Place) -> None:
+    data = os.urandom(2 * CHUNK_BYTES)
+    content = place.content("a", data)
+    reports = Reports()
+    async with running(place.start, 1) as pool:
+        await pool.ask(messages.Fetch(content, 0, 2, pin=True))
+        job = pool.start(messages.Hash(content, 0), reports)
+        pool.tell(job, messages.Available(1))
+        for number in range(1, 6):
+            await reports.wait(messages.Hashed(1), times=number)
+            (worker,) = workers_now()
+            os.kill(worker, signal.SIGKILL)
+        pool.tell(job, messages.Available(2))
+        assert (await pool.finish(job)).hashes == hashes_of(data)
+
+
+async def test_a_worker_that_was_stopped_costs_its_jobs_a_delay(
+    place: Place, deaths: Deaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vstorefs.mount.backend.pool._PING_EVERY_S", 0.3)
+    data = os.urandom(CHUNK_BYTES)
+    content = place.content("a", data)
+    async with running(place.start, 1) as pool:
+        await pool.ask(messages.Check(place.spec.id))
+        (worker,) = workers_now()
+        os.kill(worker, signal.SIGSTOP)
+        answer = await pool.ask(messages.Fetch(content, 0, 1, pin=False))
+        assert answer == messages.Fetched(len(data))
+        assert worker not in workers_now()
+
+
+class Refusals:
+    """A host that gives no new process for a while."""
+
+    def __init__(self, numbers: Iterable[int]) -> None:
+        self._numbers = iter(numbers)
+        self._popen = subprocess.Popen
+
+    def __call__(self, *arguments: Any, **more: Any) -> subprocess.Popen[bytes]:
+        number = next(self._numbers, None)
+        if number is not None:
+            raise OSError(number, os.strerror(number))
+        return self._popen(*arguments, **more)
+
+
+async def test_a_host_that_gives_no_process_for_a_while_delays_what_is_asked(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(place.start, 1) as pool:
+        await pool.ask(messages.Check(place.spec.id))
+        refusals = Refusals([errno.EMFILE, errno.ENOMEM, errno.EAGAIN])
+        monkeypatch.setattr(subprocess, "Popen", refusals)
+        for worker in workers_now():
+            os.kill(worker, signal.SIGKILL)
+        checked = await pool.ask(messages.Check(place.spec.id))
+        assert checked.capabilities.writable
+
+
+async def test_the_workers_that_are_left_do_what_a_dead_one_had(
+    place: Place, monkeypatch: pytest.MonkeyPatch, deaths: Deaths
+) -> None:
+    async with running(place.start, 2) as pool:
+        await pool.ask(messages.Check(place.spec.id))
+        monkeypatch.setattr(subprocess, "Popen", Refusals(itertools.repeat(errno.EAGAIN)))
+        for worker in workers_now():
+            os.kill(worker, signal.SIGSTOP)
+        jobs = [pool.start(messages.Check(place.spec.id)) for _ in range(4)]
+        await trio.testing.wait_all_tasks_blocked()
+        dead, living = workers_now()
+        os.kill(dead, signal.SIGKILL)
+        os.kill(living, signal.SIGCONT)
+        for job in jobs:
+            assert (await pool.finish(job)).capabilities.writable
+        assert workers_now() == [living]
+
+
+async def test_a_mount_for_which_there_are_no_processes_says_so(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subprocess, "Popen", Refusals(itertools.repeat(errno.EAGAIN)))
+    with pytest.raises(ExceptionGroup) as caught:
+        async with running(place.start, 1):
+            pass
+    assert caught.group_contains(errors.VstorefsError, match="cannot start a worker")
+
+
 async def test_a_fetch_goes_on_behind_the_last_chunk_that_arrived(mortals: Mortals) -> None:
     content = Content(StoreId("s"), Key("a"), TOKEN, 5 * CHUNK_BYTES)
     reports: list[messages.Report] = []
@@ -129,6 +221,24 @@ async def test_what_two_workers_have_died_of_is_refused_and_the_mount_goes_on(
             await pool.ask(request_)
         assert type(caught.value) is errors.StoreError, "an error of ours, not of a store"
         assert (await pool.ask(messages.Known(content))).read
+
+
+async def test_what_was_there_by_chance_when_workers_died_of_another_job_is_answered(
+    mortals: Mortals,
+) -> None:
+    """They are with it each time, for there is one worker only."""
+    innocent = messages.HistoryNames(StoreId("s"), Key(""))
+    async with mortals(1) as pool:
+        jobs = [pool.start(innocent) for _ in range(7)]
+        guilty = pool.start(messages.NoteRecency(()))
+        jobs += [pool.start(innocent) for _ in range(7)]
+        with pytest.raises(errors.StoreError, match="workers died"):
+            await pool.finish(guilty)
+        for job in jobs:
+            assert await pool.finish(job) == messages.Names(())
+        await trio.testing.wait_all_tasks_blocked()
+        known = await pool.ask(messages.Known(Content(StoreId("s"), Key("a"), TOKEN, 1)))
+        assert known.read
 
 
 async def test_no_page_of_an_answer_comes_twice(mortals: Mortals) -> None:
@@ -240,8 +350,10 @@ async def test_workers_that_die_at_once_are_replaced_less_and_less_often(
     monkeypatch: pytest.MonkeyPatch,
     autojump_clock: trio.testing.MockClock,
 ) -> None:
+    # Time jumps here, and so would a worker that is only slow seem to hang.
+    monkeypatch.setattr("vstorefs.mount.backend.pool._PING_EVERY_S", math.inf)
     script = tmp_path / "python"
-    script.write_text('#!/bin/bash\nexec head -c 1 <&"$3" >/dev/null\n')
+    script.write_text('#!/bin/bash\nexec head -c 1 <&"$4" >/dev/null\n')
     script.chmod(0o700)
     monkeypatch.setattr(sys, "executable", str(script))
     async with running(place.start, 1):
