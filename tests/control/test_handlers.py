@@ -18,7 +18,7 @@ from vstorefs.mount.control.restores import RestoreCalls
 from vstorefs.mount.control.status import StatusCalls
 from vstorefs.mount.control.surveys import SurveyCalls
 
-SHAPE = (2, "6e8d95e943d7b075")
+SHAPE = (2, "799173c835f2296e")
 """The protocol's number, and a digest of all that is said in it."""
 
 _HANDLE: tuple[type[Any], ...] = (StatusCalls, LedgerCalls, MaintenanceCalls)

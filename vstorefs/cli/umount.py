@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=60.0,
         metavar="SECONDS",
-        help="how long to wait for pending uploads (default: 60)",
+        help="how long it may take, most of that for pending uploads (default: 60)",
     )
 
 
@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
 def _drain(record: MountRecord, seconds: float) -> str:
     """Wait for uploads; gives what is left, in words."""
     try:
-        return client.ask(record, Drain(seconds), timeout_s=seconds + 30).left
+        return client.ask(record, Drain(seconds, ends=True), timeout_s=seconds + 30).left
     except errors.VstorefsError as error:
         return f"{error}; perhaps not all changes are in their stores yet"
 

@@ -110,6 +110,10 @@ class Drained(msgspec.Struct, frozen=True):
 
 
 class Drain(Request[Drained], frozen=True, tag="drain"):
-    """Bring everything to its store; answered when that is done, or `seconds` later."""
+    """Bring everything to its store; answered when that is done, or `seconds` later.
+
+    `ends`: the mount is unmounted then, and is to have ended altogether after `seconds`.
+    """
 
     seconds: float = 600.0
+    ends: bool = False

@@ -49,6 +49,8 @@ _OFTEN_S = 10.0
 _RESTARTS = Backoff(0.1, _OFTEN_S / 2)
 _PING_EVERY_S = 5.0
 _APART = 4
+_END_S = 3.0
+_KILLED_S = 1.0
 
 _ENDED = messages.Failure("Unavailable", "the mount ends", origin=errors.Origin.US)
 
@@ -87,7 +89,7 @@ class Pool:
                 await trio.sleep_forever()
         finally:
             with trio.CancelScope(shield=True):
-                await self._end()
+                await self.end(trio.current_time() + _END_S)
 
     def _begin_all(self) -> None:
         try:
@@ -96,16 +98,28 @@ class Pool:
         except OSError as error:
             raise errors.VstorefsError(f"cannot start a worker process: {error}") from error
 
-    async def _end(self) -> None:
+    async def close_at(self, when: float) -> None:
+        """From that moment of the loop's time on, whoever waits for an answer gets an error."""
+        await trio.sleep_until(when)
+        self._close()
+
+    def _close(self) -> None:
         self._closing = True
+        for job in tuple(self._under_way):
+            self._answer(job, _ENDED)
+
+    async def end(self, until: float) -> None:
+        """End the workers, by that moment of the loop's time: those that have not ended by then are killed."""
+        self._close()
         workers = (*self._workers, *self._apart, *self._mourned)
         for worker in workers:
             worker.let_go()
-        async with trio.open_nursery() as nursery:
-            for worker in workers:
-                nursery.start_soon(worker.ended)
-        for job in tuple(self._under_way):
-            self._answer(job, _ENDED)
+        patience_s = max(0.0, until - trio.current_time())
+        # One that hangs in the kernel ends when the kernel lets it go.
+        with trio.move_on_after(patience_s + _KILLED_S):
+            async with trio.open_nursery() as nursery:
+                for worker in workers:
+                    nursery.start_soon(worker.ended, patience_s)
 
     async def ask(
         self,

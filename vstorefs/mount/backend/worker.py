@@ -60,6 +60,8 @@ class Worker:
         worker = cls(process, trio.SocketStream(trio.socket.from_stdlib_socket(ours)))
         # Posted, as it may be dead before it reads: who listens meets that.
         worker.post(start)
+        # Its answer says that it has begun.
+        worker.post(messages.Ping())
         return worker
 
     @property

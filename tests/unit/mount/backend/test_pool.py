@@ -441,3 +441,25 @@ async def test_the_workers_end_with_the_pool(place: Place) -> None:
     for worker in workers:
         with pytest.raises(ProcessLookupError):
             os.kill(worker, 0)
+
+
+async def test_the_end_of_a_pool_waits_for_nobody_who_hangs(place: Place) -> None:
+    """Not for a worker that was stopped, nor for the answer to a request that cannot be taken back."""
+
+    async def promise() -> None:
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await pool.ask(messages.Record((entry(place.spec.id),)))
+
+    with trio.fail_after(30):
+        async with running(place.start, 1) as pool:
+            await pool.ask(messages.Check(place.spec.id))
+            (worker,) = workers_now()
+            os.kill(worker, signal.SIGSTOP)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(promise)
+                await trio.testing.wait_all_tasks_blocked()
+                await pool.end(trio.current_time() + 0.2)
+            assert workers_now() == []
+            with pytest.raises(errors.Unavailable, match="the mount ends"):
+                await pool.ask(messages.Check(place.spec.id))

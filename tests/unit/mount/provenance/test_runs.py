@@ -9,7 +9,9 @@ import trio
 import trio.testing
 
 from tests.support.clocks import TrioClock
-from tests.support.pools import Call, Gate, ScriptedPool
+from tests.support.pools import NEVER, Call, Gate, ScriptedPool
+from vstorefs import errors
+from vstorefs.ledger.manifest import RunStatus
 from vstorefs.model import StoreSpec
 from vstorefs.mount.provenance.runs import Runs
 from vstorefs.project import Project
@@ -86,3 +88,60 @@ async def test_an_exchange_that_was_given_up_serves_nobody(begun: Begun) -> None
         await gates[1].reached.wait()
         scope.cancel()
     assert begun.runs.state.waiting == 2
+
+
+async def test_an_end_that_the_journal_does_not_take_is_told_again_as_it_was(
+    begun: Begun, autojump_clock: trio.testing.MockClock
+) -> None:
+    begun.pool.answers(
+        messages.EndRun, errors.Unavailable("the disk hangs"), messages.RunEnded(None)
+    )
+    run = begun.runs.own.id
+    with pytest.raises(errors.Unavailable):
+        await begun.runs.end(run, RunStatus.FAILED, 3)
+    await begun.runs.end_all()
+    await begun.runs.end_all()
+    assert begun.pool.asked_for(messages.EndRun) == [
+        messages.EndRun(run, RunStatus.FAILED, 3),
+        messages.EndRun(run, RunStatus.FAILED, 3),
+    ]
+
+
+async def test_a_run_whose_end_was_not_taken_ends_when_the_journal_does(
+    begun: Begun, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    begun.pool.answers(messages.EndAbandoned, messages.RunsClosed(()))
+    begun.pool.answers(
+        messages.EndRun, errors.Unavailable("the disk hangs"), messages.RunEnded(None)
+    )
+    run = await begun.runs.begin({}, (0, 0))
+    with pytest.raises(errors.Unavailable):
+        await begun.runs.end(run.id, RunStatus.FINISHED, 0)
+    nursery.start_soon(begun.runs.keep, trio.lowlevel.checkpoint, trio.lowlevel.checkpoint)
+    await trio.sleep(70)
+    assert begun.pool.asked_for(messages.EndRun)[1:] == [
+        messages.EndRun(run.id, RunStatus.FINISHED, 0)
+    ]
+
+
+async def test_what_kills_workers_is_not_told_again(begun: Begun) -> None:
+    begun.pool.answers(messages.EndRun, errors.StoreError("two died", origin=errors.Origin.US))
+    await begun.runs.end_all()
+    await begun.runs.end_all()
+    assert len(begun.pool.asked_for(messages.EndRun)) == 1
+
+
+async def test_a_mount_that_ends_waits_for_no_news(
+    begun: Begun, autojump_clock: trio.testing.MockClock
+) -> None:
+    begun.pool.answers(messages.ExchangeLedger, NEVER)
+    await trio.sleep(100)
+    before = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(begun.runs.catch_up)
+        await trio.testing.wait_all_tasks_blocked()
+        begun.runs.hurry()
+    assert trio.current_time() == before
+    await trio.sleep(100)
+    await begun.runs.catch_up()
+    assert trio.current_time() == before + 100
