@@ -85,7 +85,7 @@ class Contents:
         call.report(messages.Hashed(until))
         while until < chunks:
             remark = await call.hear()
-            if isinstance(remark, messages.Abandon):
+            if not isinstance(remark, messages.Available):
                 return messages.HashDone(None)
             until = remark.until
             call.report(messages.Hashed(until))

@@ -37,7 +37,7 @@ from vstorefs.model import (
     VersionKind,
     parent_of,
 )
-from vstorefs.mount.backend.pool import OnReport
+from vstorefs.mount.backend.job import OnReport
 from vstorefs.mount.tree.inodes import DirectoryNode, FileNode, Inodes
 from vstorefs.mount.tree.namespace import Namespace
 from vstorefs.mount.tree.remote import Remote

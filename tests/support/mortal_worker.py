@@ -7,12 +7,14 @@ Known, Record    never: the answer holds the worker's process id
 Check      never, and writes a line into the log
 ListDirectory    never, but what it says is no message
 Log        after the first page
+HistoryNames     never: it is answered when nothing else has come for a moment
 others     at once
 """
 
 from __future__ import annotations
 
 import os
+import select
 import socket
 import sys
 from collections.abc import Iterator
@@ -22,6 +24,7 @@ from vstorefs.workers import messages
 from vstorefs.workers.channel import Channel
 
 _DEATH = 70
+_MOMENT_S = 0.2
 
 
 class Dying(Exception):
@@ -30,15 +33,28 @@ class Dying(Exception):
 
 def main(number: int) -> None:
     """Answer until the front is gone, or death comes."""
-    channel: Channel[messages.ToWorker] = Channel(socket.socket(fileno=number), messages.ToWorker)
-    while batch := channel.receive():
+    sock = socket.socket(fileno=number)
+    channel: Channel[messages.ToWorker] = Channel(sock, messages.ToWorker)
+    waiting: list[int] = []
+    while batch := _received(sock, channel, waiting):
         for message in batch:
             if isinstance(message, messages.Ask):
                 if isinstance(message.request, messages.ListDirectory):
                     channel.send("what is this?")
                     continue
+                if isinstance(message.request, messages.HistoryNames):
+                    waiting.append(message.number)
+                    continue
                 for said in _answer(message.number, message.request):
                     channel.send(said)
+
+
+def _received(
+    sock: socket.socket, channel: Channel[messages.ToWorker], waiting: list[int]
+) -> list[messages.ToWorker]:
+    while waiting and not select.select([sock], [], [], _MOMENT_S)[0]:
+        channel.send(messages.Reply(waiting.pop(0), messages.Names(())))
+    return channel.receive()
 
 
 def _answer(number: int, request: messages.AnyRequest) -> Iterator[messages.ToFront]:

@@ -21,7 +21,8 @@ import trio
 
 from vstorefs import errors
 from vstorefs.model import StoreId
-from vstorefs.mount.backend.pool import Job, OnReport, Pool
+from vstorefs.mount.backend.job import Job, OnReport
+from vstorefs.mount.backend.pool import Pool
 from vstorefs.workers import messages
 
 R = TypeVar("R", bound=messages.AnyRequest)
@@ -30,9 +31,10 @@ A = TypeVar("A")
 
 @dataclass(slots=True, eq=False)
 class Call:
-    """One request that is being answered."""
+    """One request that is being answered. `begun`: it cannot be withdrawn any more."""
 
     job: Job[Any]
+    begun: bool = False
     _told: tuple[
         trio.MemorySendChannel[messages.Remark], trio.MemoryReceiveChannel[messages.Remark]
     ] = field(default_factory=lambda: trio.open_memory_channel[messages.Remark](math.inf))
@@ -132,16 +134,26 @@ class ScriptedPool(Pool):
             self.told.append((job.request, remark))
             self._calls[job].tell(remark)
 
+    async def _withdraw(self, job: Job[Any]) -> None:
+        self.told.append((job.request, messages.Withdraw()))
+        if not self._calls[job].begun:
+            job.answer = messages.WITHDRAWN
+            job.done.set()
+        with trio.CancelScope(shield=True):
+            await job.done.wait()
+
     async def _work(self, job: Job[Any], script: Script) -> None:
         try:
-            job.answer = await _play(script, self._calls[job])
+            answer = await _play(script, self._calls[job])
         except errors.StoreError as error:
             kind = type(error).__name__
             where = (error.store, error.key, error.operation)
-            job.answer = messages.Failure(kind, error.message, *where, error.origin, error.number)
+            answer = messages.Failure(kind, error.message, *where, error.origin, error.number)
         # As from a process, an answer comes on a later turn of the loop.
         await trio.lowlevel.checkpoint()
-        job.done.set()
+        if not job.done.is_set():
+            job.answer = answer
+            job.done.set()
 
 
 async def _play(script: Script, call: Call) -> messages.Answer:

@@ -10,7 +10,8 @@ import trio
 from tests.workers.asking import Place
 from vstorefs import errors
 from vstorefs.model import Key
-from vstorefs.mount.backend.pool import Job, Pool
+from vstorefs.mount.backend.job import Job
+from vstorefs.mount.backend.pool import Pool
 from vstorefs.workers import messages
 
 

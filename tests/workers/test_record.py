@@ -13,11 +13,11 @@ import pytest
 
 from vstorefs import errors
 from vstorefs.model import JournalEntry, Key, Operation, VersionId, Write, WriteId
-from vstorefs.workers.answering import answer
+from vstorefs.workers.answering import answer, told
 from vstorefs.workers.call import Call
 from vstorefs.workers.jobs.context import WorkerContext
-from vstorefs.workers.jobs.record import record
-from vstorefs.workers.lanes import Task, do_together, write_journal
+from vstorefs.workers.jobs.record import record, record_all
+from vstorefs.workers.lanes import Task, Together, do_together, write_journal
 from vstorefs.workers.messages import Answer, Failure, Record, Recorded
 
 
@@ -29,7 +29,11 @@ def _entry(context: WorkerContext, name: str) -> JournalEntry:
 
 def _task(context: WorkerContext, request: Record, reply: Callable[[Answer], None]) -> Task:
     call = Call(lambda _: None)
-    return Task(request, lambda asked: answer(record, context, asked, call), reply)
+    return Task(request, lambda asked: answer(record, context, asked, call), reply, call)
+
+
+def _together(context: WorkerContext) -> Together:
+    return lambda waiting: told(lambda: record_all(context, waiting))
 
 
 def _waiting(
@@ -56,7 +60,7 @@ def test_each_gets_the_numbers_of_its_own_entries(context: WorkerContext) -> Non
     batch, answers = _waiting(
         context, [Record(tuple(_entry(context, name) for name in group)) for group in names]
     )
-    do_together(batch)
+    do_together(batch, _together(context))
     pending = {str(entry.path): entry.seq for entry in context.journal.pending()}
     assert {n: list(given[0].seqs) for n, given in answers.items()} == {
         n: [pending[name] for name in group] for n, group in enumerate(names)
@@ -67,7 +71,7 @@ def test_each_gets_the_numbers_of_its_own_entries(context: WorkerContext) -> Non
 def test_what_ends_with_it_ends_in_the_same_transaction(context: WorkerContext) -> None:
     (seq,) = context.journal.record([_entry(context, "a")])
     batch, answers = _waiting(context, [Record((_entry(context, "b"),), drop=(seq,))])
-    do_together(batch)
+    do_together(batch, _together(context))
     assert isinstance(answers[0][0], Recorded)
     assert [entry.path for entry in context.journal.pending()] == ["b"]
 
@@ -81,7 +85,7 @@ def test_an_entry_that_cannot_be_written_spoils_no_other_and_not_the_thread(
     good = [Record((_entry(context, name),)) for name in ("a", "b", "c")]
     for n, request in enumerate([good[0], bad, good[1]]):
         waiting.put(_task(context, request, functools.partial(_put, answers, n)))
-    thread = threading.Thread(target=write_journal, args=(waiting,), daemon=True)
+    thread = threading.Thread(target=write_journal, args=(waiting, _together(context)), daemon=True)
     thread.start()
     given = dict(answers.get(timeout=30) for _ in range(3))
     assert isinstance(given[1], Failure)
@@ -100,8 +104,8 @@ def test_a_journal_that_takes_nothing_has_promised_nothing(
         raise errors.JournalError("the disk is full", errno.ENOSPC)
 
     batch, answers = _waiting(context, [Record((_entry(context, name),)) for name in ("a", "b")])
-    monkeypatch.setattr(context.journal, "record", full)
-    do_together(batch)
+    monkeypatch.setattr(context.journal, "record_all", full)
+    do_together(batch, _together(context))
     refused = Failure(
         "StoreError",
         "the disk is full",
@@ -111,3 +115,17 @@ def test_a_journal_that_takes_nothing_has_promised_nothing(
     )
     assert answers == {0: [refused], 1: [refused]}
     assert list(context.journal.pending()) == []
+
+
+def test_what_was_withdrawn_while_another_process_had_the_journal_is_never_written(
+    context: WorkerContext,
+) -> None:
+    batch, answers = _waiting(context, [Record((_entry(context, name),)) for name in ("a", "b")])
+    thread = threading.Thread(target=do_together, args=(batch, _together(context)), daemon=True)
+    with context.state.writing():
+        thread.start()
+        assert batch[0].call.withdraw()
+    thread.join(30)
+    assert [entry.path for entry in context.journal.pending()] == ["b"]
+    assert isinstance(answers[1][0], Recorded)
+    assert not batch[1].call.withdraw(), "it has happened"

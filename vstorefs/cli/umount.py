@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=60.0,
         metavar="SECONDS",
-        help="how long to wait for pending uploads (default: 60)",
+        help="how long it may take, most of that for pending uploads (default: 60)",
     )
 
 
@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
 def _drain(record: MountRecord, seconds: float) -> list[str]:
     """Wait for uploads; gives what is left, in words."""
     try:
-        drained = client.ask(record, Drain(seconds), timeout_s=seconds + 30)
+        drained = client.ask(record, Drain(seconds, ends=True), timeout_s=seconds + 30)
     except errors.VstorefsError as error:
         return [f"{error}; perhaps not all changes are in their stores yet"]
     left = [f"{drained.left}; they are queued, and the next mount uploads them"]

@@ -127,6 +127,10 @@ def aside_text(count: int) -> str:
 
 
 class Drain(Request[Drained], frozen=True, tag="drain"):
-    """Bring everything to its store; answered when that is done, or `seconds` later."""
+    """Bring everything to its store; answered when that is done, or `seconds` later.
+
+    `ends`: the mount is unmounted then, and is to have ended altogether after `seconds`.
+    """
 
     seconds: float = 600.0
+    ends: bool = False

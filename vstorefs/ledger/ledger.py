@@ -42,7 +42,7 @@ from vstorefs.ledger.manifest import (
     following,
 )
 from vstorefs.model import Content, Key, RunId, SessionId, StoreId
-from vstorefs.state.env import State
+from vstorefs.state.env import State, Wanted, always
 from vstorefs.state.fingerprints import Fingerprints
 from vstorefs.stores.ids import new_id
 
@@ -76,12 +76,14 @@ class Ledger:
 
     # --- a run's life
 
-    def begin(self, run: Run, session: SessionId, stores: dict[str, str]) -> Run:
+    def begin(
+        self, run: Run, session: SessionId, stores: dict[str, str], wanted: Wanted = always
+    ) -> Run:
         """A run begins, above all that are known here; told again, above what has come in since.
 
-        Raises: JournalError.
+        Raises: JournalError; Unavailable where it is not `wanted` any more.
         """
-        with self._state.writing() as txn:
+        with self._state.writing(wanted) as txn:
             highest = self._index.sequence(txn)
             known = self._active.get(txn, run.id)
             if known is not None and known.run.sequence == highest:
@@ -91,10 +93,13 @@ class Ledger:
             self._index.put_run(txn, begun)
         return begun
 
-    def note(self, notes: Sequence[Note]) -> tuple[ChangeWarning, ...]:
-        """Take in what runs did with inputs; gives the warnings that follow. Raises: JournalError."""
+    def note(self, notes: Sequence[Note], wanted: Wanted = always) -> tuple[ChangeWarning, ...]:
+        """Take in what runs did with inputs; gives the warnings that follow.
+
+        Raises: JournalError; Unavailable where it is not `wanted` any more.
+        """
         warnings: list[ChangeWarning] = []
-        with self._state.writing() as txn:
+        with self._state.writing(wanted) as txn:
             active = {run: self._active.get(txn, run) for run in {one.run for one in notes}}
             for one in notes:
                 run = active[one.run]
@@ -146,13 +151,19 @@ class Ledger:
         with self._state.reading() as txn:
             return self._active.outputs_below(txn, run, store, directory)
 
-    def end(self, run: RunId, status: RunStatus, exit_status: int | None = None) -> Manifest | None:
+    def end(
+        self,
+        run: RunId,
+        status: RunStatus,
+        exit_status: int | None = None,
+        wanted: Wanted = always,
+    ) -> Manifest | None:
         """A run ends: its manifest is made, and is to be sent.
 
         None for one that has ended already, and for a mount in which nothing was used or made, unless others know
         of it.
         """
-        with self._state.writing() as txn:
+        with self._state.writing(wanted) as txn:
             active = self._active.get(txn, run)
             if active is None:
                 return None
@@ -332,9 +343,19 @@ class Ledger:
 
     # --- what people decide
 
-    def acknowledge(self, place: Place, content: Seen | None, why: str, user: str) -> int:
-        """A user accepts what a path has now; gives how many warnings that ends. Raises: JournalError."""
-        with self._state.writing() as txn:
+    def acknowledge(
+        self,
+        place: Place,
+        content: Seen | None,
+        why: str,
+        user: str,
+        wanted: Wanted = always,
+    ) -> int:
+        """A user accepts what a path has now; gives how many warnings that ends.
+
+        Raises: JournalError; Unavailable where it is not `wanted` any more.
+        """
+        with self._state.writing(wanted) as txn:
             before = self._index.acknowledged(txn, place)
             known = self._index.warnings_of(txn, place)
             ends = tuple((one.run, one.time) for one in known)

@@ -6,7 +6,7 @@ here: no task is started, nobody is asked, nothing is mounted. That is `front.py
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import trio
@@ -26,6 +26,7 @@ from vstorefs.mount.control.status import StatusCalls
 from vstorefs.mount.control.surveys import SurveyCalls
 from vstorefs.mount.dotversions.top import Top
 from vstorefs.mount.dotversions.tree import DotVersions
+from vstorefs.mount.ending import Ending
 from vstorefs.mount.handles import Handles
 from vstorefs.mount.kernel import Device
 from vstorefs.mount.operations import Operations
@@ -87,6 +88,7 @@ class Given:
     pool: Pool
     remotes: list[Remote]
     nursery: trio.Nursery
+    ending: Ending = field(default_factory=Ending)
 
     @property
     def mount_point(self) -> str:
@@ -321,6 +323,7 @@ def _control(
         clock,
         runs,
         paths,
+        given.ending,
         read_only=read_only,
         moment_ns=options.moment_ns,
     )

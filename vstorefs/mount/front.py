@@ -20,7 +20,7 @@ from vstorefs import errors, files, units
 from vstorefs.cache.env import Cache
 from vstorefs.clock import SystemClock
 from vstorefs.control.status import aside_text
-from vstorefs.mount.assembly import Given, MountOptions, Parts, assemble
+from vstorefs.mount.assembly import Given, MountOptions, Parts, Writing, assemble
 from vstorefs.mount.backend.pool import Pool
 from vstorefs.mount.operations import Operations
 from vstorefs.mount.reading.transfers import Transfers
@@ -39,7 +39,7 @@ _TASKS = 10_000
 _LAST_DRAIN_S = 3.0
 _NOTE_EVERY_S = 2.0
 _CHECK_S = 10.0
-_LAST_NOTES_S = 15.0
+_LAST_NEWS_S = 10.0
 _REVIVE_EVERY_S = 1.0
 
 
@@ -179,7 +179,7 @@ class Front:
             finally:
                 pyfuse3.close(unmount=True)
                 mounts.remove(self._mount_point)
-            await self._stop(parts)
+            await self._stop(given, parts)
             nursery.cancel_scope.cancel()
 
     def _start_tasks(self, given: Given, parts: Parts) -> None:
@@ -195,14 +195,34 @@ class Front:
             provenance.runs.keep, provenance.uses.send_notes, parts.writing.inherited.sent
         )
 
-    async def _stop(self, parts: Parts) -> None:
-        """Give what is on its way a moment; what it does not make is the next mount's."""
-        writing, provenance = parts.writing, parts.provenance
+    async def _stop(self, given: Given, parts: Parts) -> None:
+        """Give what is on its way a moment; what it does not make by then is the next mount's."""
+        until = given.ending.until()
+        left_s = until - trio.current_time()
         with trio.CancelScope(shield=True):
-            self.left_behind = not await writing.commits.drain(_LAST_DRAIN_S)
-            with trio.move_on_after(_LAST_NOTES_S):
-                await provenance.uses.send_notes()
-            await provenance.runs.end_all()
+            async with trio.open_nursery() as nursery:
+                # Whatever hangs: no answer is waited for after that.
+                nursery.start_soon(given.pool.close_at, until - left_s / 10)
+                await self._say_last_words(parts, until, left_s)
+                nursery.cancel_scope.cancel()
+            await given.pool.end(until)
+        self._tell_what_is_left(parts.writing)
+
+    async def _say_last_words(self, parts: Parts, until: float, left_s: float) -> None:
+        """First what may hang in a store, for a part of the time; then what only this host's disk needs; then news."""
+        runs = parts.provenance.runs
+        runs.hurry()
+        drain_s = min(_LAST_DRAIN_S, left_s / 2)
+        with trio.move_on_after(drain_s):
+            self.left_behind = not await parts.writing.commits.drain(drain_s)
+        with trio.move_on_at(until - left_s / 4):
+            await parts.provenance.uses.send_notes()
+        with trio.move_on_at(until - left_s / 5):
+            await runs.end_all()
+        with trio.move_on_at(min(trio.current_time() + _LAST_NEWS_S, until - left_s / 8)):
+            await runs.exchange(whole=False)
+
+    def _tell_what_is_left(self, writing: Writing) -> None:
         if self.left_behind:
             log.warning(
                 "%s not uploaded yet; the next mount uploads them",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,15 @@ from vstorefs import errors, files
 _MAP_BYTES = 16 << 30
 _open: dict[str, State] = {}
 _lock = threading.Lock()
+
+
+Wanted = Callable[[], bool]
+"""Whether a change is still wanted, asked when nothing stands before it any more."""
+
+
+def always() -> bool:
+    """Of what nobody withdraws."""
+    return True
 
 
 class State:
@@ -94,10 +103,15 @@ class State:
             yield transaction
 
     @contextmanager
-    def writing(self) -> Iterator[Any]:
-        """A write transaction, on disk when it ends. Raises: JournalError when the disk refuses."""
+    def writing(self, wanted: Wanted = always) -> Iterator[Any]:
+        """A write transaction, on disk when it ends.
+
+        Raises: JournalError when the disk refuses; Unavailable where it is not wanted any more.
+        """
         try:
             with self._env.begin(write=True) as transaction:
+                if not wanted():
+                    raise errors.Unavailable("it was withdrawn", origin=errors.Origin.WAIT)
                 yield transaction
         except lmdb.Error as error:
             raise errors.JournalError(

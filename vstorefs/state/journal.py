@@ -25,7 +25,7 @@ from typing import Any
 import msgspec
 
 from vstorefs.model import JournalEntry, Mark, Promise, SessionId, StoreId
-from vstorefs.state.env import State
+from vstorefs.state.env import State, Wanted, always
 from vstorefs.state.keys import seq_key
 from vstorefs.state.sessions import is_alive
 
@@ -52,6 +52,15 @@ class Owner:
     stores: Collection[StoreId]
 
 
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """Entries to be put on disk, and the numbers of those that end with it."""
+
+    entries: Sequence[JournalEntry]
+    drop: Iterable[int] = ()
+    wanted: Wanted = always
+
+
 class Journal:
     """The journal of one state; safe from all threads and processes that share it."""
 
@@ -65,10 +74,23 @@ class Journal:
         is asking once.
         Raises: JournalError; then nothing was recorded.
         """
+        (seqs,) = self.record_all([Addition(entries, drop)])
+        assert seqs is not None
+        return seqs
+
+    def record_all(self, additions: Sequence[Addition]) -> list[tuple[int, ...] | None]:
+        """The same for several in one transaction; None for each that is not wanted any more.
+
+        Raises: JournalError; then nothing was recorded.
+        """
         with self._state.writing() as txn:
-            for seq in drop:
-                self._remove(txn, seq)
-            return tuple(self._add(txn, entry) for entry in entries)
+            # Only now: other processes may have had the lock for long.
+            return [self._write(txn, one) if one.wanted() else None for one in additions]
+
+    def _write(self, txn: Any, addition: Addition) -> tuple[int, ...]:
+        for seq in addition.drop:
+            self._remove(txn, seq)
+        return tuple(self._add(txn, entry) for entry in addition.entries)
 
     def finish(self, seq: int) -> None:
         """The store has it."""
@@ -105,7 +127,7 @@ class Journal:
                 txn.put(seq_key(entry.seq), _encode(changed), db=self._state.journal)
 
     def take_up(
-        self, seqs: Collection[int], owner: Owner | None = None
+        self, seqs: Collection[int], owner: Owner | None = None, wanted: Wanted = always
     ) -> tuple[JournalEntry, ...]:
         """Let entries that were set aside be tried again, by `owner` or (None) by the next mount; gives these.
 
@@ -113,7 +135,7 @@ class Journal:
         """
         with self._adopting(), self._state.writing() as txn:
             taken = []
-            for entry in self._aside(txn, seqs, owner):
+            for entry in self._aside(txn, seqs, owner) if wanted() else ():
                 session = owner.session if owner is not None else entry.session
                 again = replace(entry, session=session, aside_ns=None, adopted=True, attempts=0)
                 txn.put(seq_key(entry.seq), _encode(again), db=self._state.journal)
@@ -121,12 +143,12 @@ class Journal:
             return tuple(taken)
 
     def drop_aside(
-        self, seqs: Collection[int], owner: Owner | None = None
+        self, seqs: Collection[int], owner: Owner | None = None, wanted: Wanted = always
     ) -> tuple[JournalEntry, ...]:
         """End entries that were set aside, and remove what they alone name; gives these. Otherwise as `take_up`."""
         with self._adopting():
             with self._state.writing() as txn:
-                dropped = tuple(self._aside(txn, seqs, owner))
+                dropped = tuple(self._aside(txn, seqs, owner)) if wanted() else ()
                 for entry in dropped:
                     self._remove(txn, entry.seq)
             for entry in dropped:

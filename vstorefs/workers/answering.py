@@ -18,8 +18,13 @@ Job = Callable[[WorkerContext, Any, Call], Answer]
 
 def answer(job: Job, context: WorkerContext, request: AnyRequest, call: Call) -> Answer:
     """What a job answers, or how it failed."""
+    return told(lambda: _with_new_credentials(job, context, request, call))
+
+
+def told(do: Callable[[], Answer]) -> Answer:
+    """What some work gives, or how it failed."""
     try:
-        return _with_new_credentials(job, context, request, call)
+        return do()
     except errors.StoreError as error:
         return _failure(error)
     except errors.VstorefsError as error:

@@ -15,6 +15,8 @@ class Call:
         self.report = report
         self._available = 0
         self._abandoned = False
+        self._begun = False
+        self._withdrawn = False
         self._changed = threading.Condition()
 
     @property
@@ -26,6 +28,21 @@ class Call:
     def available(self) -> int:
         """Chunks [0, available) have been in the cache, as far as the front has said."""
         return self._available
+
+    def begin(self) -> bool:
+        """Whether a definite request is still wanted: asked when nothing stands before its change any more.
+
+        From then on it cannot be withdrawn.
+        """
+        with self._changed:
+            self._begun = not self._withdrawn
+            return self._begun
+
+    def withdraw(self) -> bool:
+        """See that it never begins; False where it has begun, and is to be waited for."""
+        with self._changed:
+            self._withdrawn = not self._begun
+            return self._withdrawn
 
     def heed(self, remark: Remark) -> None:
         """Take in what the front says."""

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import Protocol, cast
 
 from vstorefs.model import StoreId, StoreSpec
-from vstorefs.workers.jobs import record
+from vstorefs.workers.call import Call
+from vstorefs.workers.jobs.record import Waiting
 from vstorefs.workers.messages import Answer, AnyRequest, Failure, Record, Recorded
 
 _WRITES = 8
@@ -48,21 +49,26 @@ class Task:
     request: AnyRequest
     do: Callable[[AnyRequest], Answer]
     reply: Callable[[Answer], None]
+    call: Call
 
     def run(self) -> None:
         """Do it and reply."""
         self.reply(self.do(self.request))
 
 
+Together = Callable[[Sequence[Waiting]], Answer]
+"""Records what waits at the same time: a list of `Recorded` (None: withdrawn), or how all of it failed."""
+
+
 class Lanes:
     """All threads of one worker, started as they are needed; called by its main thread."""
 
-    def __init__(self, stores: Sequence[StoreSpec]) -> None:
+    def __init__(self, stores: Sequence[StoreSpec], together: Together) -> None:
         self._reads = {spec.id: ThreadPoolExecutor(spec.concurrency, "read") for spec in stores}
         self._writes = {spec.id: ThreadPoolExecutor(_WRITES, "write") for spec in stores}
         self._own = ThreadPoolExecutor(_OWN, "own")
         self._journal: queue.Queue[Task] = queue.Queue()
-        threading.Thread(target=write_journal, args=(self._journal,), daemon=True).start()
+        threading.Thread(target=write_journal, args=(self._journal, together), daemon=True).start()
 
     def begin(self, lane: Lane, task: Task) -> None:
         """Start a task."""
@@ -85,23 +91,23 @@ class Lanes:
         return threads.get(cast("OfStore", task.request).store, self._own)
 
 
-def write_journal(waiting: queue.Queue[Task]) -> None:
+def write_journal(waiting: queue.Queue[Task], together: Together) -> None:
     """Do what comes, for ever; what waits at the same time in one transaction."""
     while True:
         batch = [waiting.get()]
         while len(batch) < _TOGETHER and not waiting.empty():
             batch.append(waiting.get())
-        do_together(batch)
+        do_together(batch, together)
 
 
-def do_together(batch: Sequence[Task]) -> None:
+def do_together(batch: Sequence[Task], together: Together) -> None:
     """Answer each task of a batch; if it fails, none of it was promised."""
-    requests = [cast("Record", task.request) for task in batch]
-    answer = batch[0].do(record.joined(requests))
-    if isinstance(answer, Recorded):
-        for task, part in zip(batch, record.parted(answer, requests), strict=True):
-            task.reply(part)
-    elif len(batch) > 1 and isinstance(answer, Failure) and answer.kind == "Bug":
+    answer = together([(cast("Record", task.request), task.call) for task in batch])
+    if not isinstance(answer, Failure):
+        for task, part in zip(batch, cast("list[Recorded | None]", answer), strict=True):
+            if part is not None:
+                task.reply(part)
+    elif len(batch) > 1 and answer.kind == "Bug":
         # One that cannot be written must not take the others with it.
         for task in batch:
             task.run()

@@ -15,22 +15,27 @@ import threading
 import time
 
 from vstorefs import logs
-from vstorefs.workers.answering import answer, bug
+from vstorefs.workers.answering import answer, bug, told
 from vstorefs.workers.call import Call
 from vstorefs.workers.channel import Channel
+from vstorefs.workers.jobs import record
 from vstorefs.workers.jobs.context import WorkerContext
 from vstorefs.workers.lanes import Lanes, Task
 from vstorefs.workers.messages import (
+    WITHDRAWN,
     Answer,
     AnyRequest,
     Ask,
     LogLine,
+    Ping,
+    Pong,
     Progress,
     Reply,
     Start,
     Tell,
     ToFront,
     ToWorker,
+    Withdraw,
 )
 from vstorefs.workers.registry import JOBS
 
@@ -51,7 +56,9 @@ class Worker:
     def __init__(self, channel: Channel[ToWorker], start: Start) -> None:
         self._channel = channel
         self._context = WorkerContext(start)
-        self._lanes = Lanes(start.stores)
+        self._lanes = Lanes(
+            start.stores, lambda waiting: told(lambda: record.record_all(self._context, waiting))
+        )
         self._calls: dict[int, Call] = {}
         self._busy_at = time.monotonic()
 
@@ -64,10 +71,14 @@ class Worker:
                 match message:
                     case Ask(number, request):
                         self._begin(number, request)
+                    case Tell(number, Withdraw()):
+                        self._withdraw(number)
                     case Tell(number, remark):
                         call = self._calls.get(number)
                         if call is not None:
                             call.heed(remark)
+                    case Ping():
+                        self._send(Pong())
                     case Start():
                         log.error("a second start was sent to a worker")
             messages = self._channel.receive()
@@ -85,19 +96,28 @@ class Worker:
             request,
             lambda asked: answer(job, self._context, asked, call),
             lambda found: self._reply(number, found),
+            call,
         )
         self._lanes.begin(lane, task)
 
+    def _withdraw(self, number: int) -> None:
+        call = self._calls.get(number)
+        if call is not None and call.withdraw():
+            self._reply(number, WITHDRAWN)
+
     def _reply(self, number: int, found: Answer) -> None:
-        del self._calls[number]
+        if self._calls.pop(number, None) is None:
+            # What was withdrawn has its answer.
+            return
         try:
             self._send(Reply(number, found))
         except Exception as error:
             log.exception("an answer cannot be told")
             self._send(Reply(number, bug(error)))
 
-    def _send(self, message: Reply | Progress) -> None:
-        self._busy_at = time.monotonic()
+    def _send(self, message: Reply | Progress | Pong) -> None:
+        if not isinstance(message, Pong):
+            self._busy_at = time.monotonic()
         try:
             self._channel.send(message)
         except OSError:

@@ -1,20 +1,24 @@
 """The front's side of the workers: ask, hear progress, replace the dead.
 
-Each worker is a process with a socket pair. One task per worker reads its messages; an ask is a
+Each worker is a process with a socket pair (`worker.py`). One task per worker reads its messages; an ask is a
 numbered job whose owner waits on an event. When a worker dies, a new one takes its place and
 everything that was under way there is asked again, so the mount notices a delay and nothing else.
-Which repeats need care is decided here:
+Which repeats need care is decided here and in `job.py`:
 
 * Publish is asked again with `look`, so that the store is asked first whether the write has
   happened;
 * Fetch goes on behind the last chunk that arrived;
 * Hash begins anew: the worker counts what it has to read a second time, and the log says so;
 * Record is asked again as it is: the journal knows an entry by its write id;
-* what nobody waits for any more is not asked again, and what two workers have died of is refused: it
-  must not take one worker after the other with it. A Fetch that got further is innocent;
+* a definite request that is not waited for any more (the bound of `ask`, a cancelled caller) is withdrawn, unless it
+  is being carried out by then, or a worker died that may have carried it out: then its answer is waited for, whatever
+  the bound. So an error always means that it did not happen, and never will;
+* what nobody waits for any more is not asked again, nor what two workers have died of;
 * an answer in pages of which some were passed on is refused: they would come twice.
 
-A worker that says what is no message is treated as a dead one.
+A worker that says what is no message, or does not say for half a minute that it lives (it was stopped, or hangs as a
+whole), is treated as a dead one: it is killed. Its jobs are asked again when it has ended. Where this host gives no new
+process, that is tried until it does.
 
 Calls that wait for a store are bounded per store (its `concurrency`), so that a hung store cannot take
 all threads of the workers, and in time (`_BOUND_S`). Owned by the front's nursery; touched only by
@@ -24,13 +28,8 @@ tasks of the front's loop.
 from __future__ import annotations
 
 import logging
-import socket
-import subprocess
-import sys
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from collections.abc import Iterable
+from typing import Any, TypeVar
 
 import msgspec
 import trio
@@ -38,51 +37,24 @@ import trio
 from vstorefs import errors, logs, units
 from vstorefs.backoff import Backoff
 from vstorefs.model import StoreId
+from vstorefs.mount.backend.job import Job, OnReport, sort_out
+from vstorefs.mount.backend.worker import Worker
 from vstorefs.workers import messages
-from vstorefs.workers.channel import Decoder, encode
+from vstorefs.workers.channel import Decoder
 
 log = logging.getLogger(__name__)
 
 _BOUND_S = 60.0
 _OFTEN_S = 10.0
-_DEATHS = 2
 _RESTARTS = Backoff(0.1, _OFTEN_S / 2)
+_PING_EVERY_S = 5.0
+_APART = 4
+_END_S = 3.0
+_KILLED_S = 1.0
 
-OnReport = Callable[[messages.Report], None]
+_ENDED = messages.Failure("Unavailable", "the mount ends", origin=errors.Origin.US)
+
 A = TypeVar("A")
-
-
-@dataclass(slots=True, eq=False)
-class Job(Generic[A]):
-    """One ask under way. `answer` is set before `done`.
-
-    `remarks`: the last one of each kind. `deaths`: workers that have died while they had it. `given_up`: nobody
-    waits for it any more. `begun`: a part of its answer was passed on.
-    """
-
-    request: messages.Request[A]
-    on_report: OnReport | None
-    done: trio.Event = field(default_factory=trio.Event)
-    answer: messages.Answer | None = None
-    worker: Worker | None = None
-    number: int = 0
-    arrived: int | None = None
-    remarks: dict[type[messages.Remark], messages.Remark] = field(default_factory=dict)
-    deaths: int = 0
-    given_up: bool = False
-    begun: bool = False
-
-
-@dataclass(slots=True, eq=False)
-class Worker:
-    """One worker process and what it was asked."""
-
-    process: subprocess.Popen[bytes]
-    stream: trio.SocketStream
-    jobs: dict[int, Job[Any]] = field(default_factory=dict)
-    outbox: deque[bytes] = field(default_factory=deque)
-    posted: trio.Event = field(default_factory=trio.Event)
-    gone: bool = False
 
 
 class Pool:
@@ -92,30 +64,62 @@ class Pool:
         self._start = start
         self._count = workers
         self._workers: list[Worker] = []
+        self._apart: list[Worker] = []
+        self._mourned: list[Worker] = []
+        self._unassigned: list[Job[Any]] = []
+        self._under_way: set[Job[Any]] = set()
         self._numbers = 0
         self._limits = {spec.id: trio.CapacityLimiter(spec.concurrency) for spec in start.stores}
         self._nursery: trio.Nursery | None = None
-        self._unassigned: list[Job[Any]] = []
         self._closing = False
         self._deaths = 0
         self._died_at = float("-inf")
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Start the workers and look after them until cancelled; then end them."""
+        """Start the workers and look after them until cancelled; then end them.
+
+        Raises: VstorefsError where this host gives no process for one.
+        """
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
-                for _ in range(self._count):
-                    self._add_worker(nursery)
+                self._begin_all()
+                nursery.start_soon(self._watch)
                 task_status.started()
                 await trio.sleep_forever()
         finally:
-            self._closing = True
-            for worker in self._workers:
-                worker.stream.socket.close()
             with trio.CancelScope(shield=True):
-                for worker in self._workers:
-                    await _reap(worker.process)
+                await self.end(trio.current_time() + _END_S)
+
+    def _begin_all(self) -> None:
+        try:
+            for _ in range(self._count):
+                self._workers.append(self._begin())
+        except OSError as error:
+            raise errors.VstorefsError(f"cannot start a worker process: {error}") from error
+
+    async def close_at(self, when: float) -> None:
+        """From that moment of the loop's time on, whoever waits for an answer gets an error."""
+        await trio.sleep_until(when)
+        self._close()
+
+    def _close(self) -> None:
+        self._closing = True
+        for job in tuple(self._under_way):
+            self._answer(job, _ENDED)
+
+    async def end(self, until: float) -> None:
+        """End the workers, by that moment of the loop's time: those that have not ended by then are killed."""
+        self._close()
+        workers = (*self._workers, *self._apart, *self._mourned)
+        for worker in workers:
+            worker.let_go()
+        patience_s = max(0.0, until - trio.current_time())
+        # One that hangs in the kernel ends when the kernel lets it go.
+        with trio.move_on_after(patience_s + _KILLED_S):
+            async with trio.open_nursery() as nursery:
+                for worker in workers:
+                    nursery.start_soon(worker.ended, patience_s)
 
     async def ask(
         self,
@@ -128,13 +132,13 @@ class Pool:
         """The answer to `request`. `store` names the store that it waits for, if any.
 
         Raises: a StoreError that the worker met; Unavailable when no answer came within `bound_s`
-        seconds.
+        seconds. A definite request did not happen then, and that may take longer to find out.
         """
         job = Job(request, on_report)
         with trio.move_on_after(bound_s):
             if store is None:
                 return await self._run(job)
-            async with self._limit(store):
+            async with self._limits[store]:
                 return await self._run(job)
         raise errors.Unavailable(
             f"no answer within {units.duration(bound_s)}",
@@ -149,185 +153,218 @@ class Pool:
         return job
 
     async def finish(self, job: Job[A]) -> A:
-        """Wait for the answer of a job; a cancelled wait abandons it. Raises: a StoreError."""
+        """Wait for the answer of a job; a cancelled wait abandons it, or withdraws it. Raises: a StoreError."""
         try:
             await job.done.wait()
         except trio.Cancelled:
-            job.given_up = True
-            job.on_report = None
-            self.tell(job, messages.Abandon())
-            raise
+            if not job.request.definite:
+                job.given_up = True
+                job.on_report = None
+                self.tell(job, messages.Abandon())
+                raise
+            await self._withdraw(job)
+            if isinstance(job.answer, messages.Failure):
+                raise
+            # It has happened, and must not be told as if it had not; the next await is cancelled all the same.
         if isinstance(job.answer, messages.Failure):
             raise _error(job.answer)
         assert isinstance(job.answer, job.request.answer_type()), (job.request, job.answer)
         return job.answer
 
+    async def _withdraw(self, job: Job[Any]) -> None:
+        """See that a job never happens, or learn whether it has; it is done then."""
+        if job.worker is None:
+            self._unassigned.remove(job)
+            self._answer(job, messages.WITHDRAWN)
+        elif not job.deaths:
+            # What a worker may have done before it died is found out by doing it again.
+            self.tell(job, messages.Withdraw())
+        with trio.CancelScope(shield=True):
+            await job.done.wait()
+
     def tell(self, job: Job[Any], remark: messages.Remark) -> None:
         """Send a note about a job under way; one that is done already is left alone."""
         job.remarks[type(remark)] = remark
         if job.worker is not None and not job.done.is_set():
-            self._post(job.worker, messages.Tell(job.number, remark))
+            job.worker.post(messages.Tell(job.number, remark))
 
     async def _run(self, job: Job[A]) -> A:
         self._assign(job)
         return await self.finish(job)
 
-    def _limit(self, store: StoreId) -> trio.CapacityLimiter:
-        return self._limits[store]
+    # --- who does it
 
     def _assign(self, job: Job[Any]) -> None:
-        if not self._workers:
-            # All have died together; the first new one takes what waits.
+        """Give a job to a worker, or to the next one that there is."""
+        self._under_way.add(job)
+        if self._closing:
+            self._answer(job, _ENDED)
+        elif not self._workers or self._is_behind_the_dead(job):
             self._unassigned.append(job)
-            return
-        if isinstance(job.request, messages.Record):
+        elif isinstance(job.request, messages.Record):
             # One worker takes all records: their order is the journal's, and they commit together.
-            worker = self._workers[0]
+            self._give(self._workers[0], job)
         elif isinstance(job.request, messages.Past):
             # Likewise: it keeps what it has found out.
-            worker = self._workers[-1]
+            self._give(self._workers[-1], job)
         else:
-            worker = min(self._workers, key=lambda one: len(one.jobs))
+            self._give(min(self._workers, key=lambda one: len(one.jobs)), job)
+
+    def _is_behind_the_dead(self, job: Job[Any]) -> bool:
+        """Whether earlier records, of a worker that died, are not handed on yet: they go first."""
+        return isinstance(job.request, messages.Record) and any(
+            isinstance(one.request, messages.Record)
+            for worker in self._mourned
+            for one in worker.jobs.values()
+        )
+
+    def _give(self, worker: Worker, job: Job[Any]) -> None:
         self._numbers += 1
         job.number = self._numbers
         # What cannot be said must not stay among the jobs: it would be said again when the worker dies.
-        self._post(worker, messages.Ask(job.number, job.request))
+        worker.post(messages.Ask(job.number, job.request))
         job.worker = worker
         worker.jobs[job.number] = job
+        for remark in tuple(job.remarks.values()):
+            self.tell(job, remark)
 
-    def _post(self, worker: Worker, message: messages.ToWorker) -> None:
-        worker.outbox.append(encode(message))
-        worker.posted.set()
+    def _assign_waiting(self) -> None:
+        waiting, self._unassigned = self._unassigned, []
+        for job in waiting:
+            self._assign(job)
 
-    def _add_worker(self, nursery: trio.Nursery) -> None:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "vstorefs.workers.main", str(theirs.fileno())],
-                pass_fds=(theirs.fileno(),),
-                stdin=subprocess.DEVNULL,
-            )
-        stream = trio.SocketStream(trio.socket.from_stdlib_socket(ours))
-        worker = Worker(process, stream)
-        # Posted, as it may be dead before it reads: the listening task meets that.
-        self._post(worker, self._start)
-        self._workers.append(worker)
-        nursery.start_soon(self._listen, worker)
-        nursery.start_soon(_send, worker)
+    # --- what a worker says
+
+    def _begin(self) -> Worker:
+        """A new worker, heard from now on. Raises: OSError."""
+        assert self._nursery is not None
+        worker = Worker.start(self._start)
+        self._nursery.start_soon(self._listen, worker)
+        self._nursery.start_soon(worker.send)
+        return worker
 
     async def _listen(self, worker: Worker) -> None:
         decoder: Decoder[messages.ToFront] = Decoder(messages.ToFront)
         try:
-            while data := await _receive(worker):
+            while data := await worker.receive():
                 for message in decoder.feed(data):
                     self._handle(worker, message)
         except msgspec.MsgspecError as error:
             log.error("worker %d says what is no message (%s)", worker.process.pid, error)
-            worker.process.kill()
+            worker.kill()
         if not self._closing:
-            await self._replace(worker)
+            await self._bury(worker)
 
     def _handle(self, worker: Worker, message: messages.ToFront) -> None:
         match message:
             case messages.Progress(number, report):
                 job = worker.jobs.get(number)
                 if job is not None:
-                    if isinstance(report, messages.Arrived):
-                        job.arrived, job.deaths = report.chunk, 0
-                    job.begun |= isinstance(report, messages.Rows | messages.Planned)
-                    if job.on_report is not None:
-                        job.on_report(report)
+                    job.reported(report)
             case messages.Reply(number, answer):
                 job = worker.jobs.pop(number, None)
                 if job is not None:
-                    job.answer = answer
-                    job.done.set()
+                    self._answer(job, answer)
+                if worker in self._apart:
+                    self._dismiss_idle(worker)
             case messages.LogLine(logger, level, text, exception):
                 logs.relay(logger, level, text, exception)
+            case messages.Pong():
+                worker.answered()
 
-    async def _replace(self, worker: Worker) -> None:
+    def _answer(self, job: Job[Any], answer: messages.Answer) -> None:
+        self._under_way.discard(job)
+        job.answer = answer
+        job.done.set()
+
+    def _refuse(self, job: Job[Any], why: str) -> None:
+        name = type(job.request).__name__
+        if not job.given_up:
+            log.error("%s was given up: %s", name, why)
+        message = f"internal error: {why}"
+        self._answer(job, messages.Failure("Bug", message, operation=name.lower()))
+
+    async def _watch(self) -> None:
+        """Treat workers that hang as dead. Counted in pings, for the front may have been stopped itself."""
+        while True:
+            await trio.sleep(_PING_EVERY_S)
+            for worker in (*self._workers, *self._apart):
+                if not worker.ping():
+                    log.error("worker %d does not answer; it is killed", worker.process.pid)
+                    worker.kill()
+
+    # --- when one dies
+
+    async def _bury(self, worker: Worker) -> None:
+        """A worker has died: another one takes its place, and others what it had, once it has ended for good."""
         assert self._nursery is not None
-        self._workers.remove(worker)
-        worker.gone = True
-        worker.posted.set()
-        worker.stream.socket.close()
-        await _reap(worker.process)
-        log.warning(
-            "worker %d ended unexpectedly (status %s); %s go to another one",
-            worker.process.pid,
-            worker.process.returncode,
-            units.count(len(worker.jobs), "job"),
-        )
-        # One that dies again and again must not keep the machine busy with its funerals.
+        worker.let_go()
+        if worker in self._workers:
+            self._workers.remove(worker)
+            self._nursery.start_soon(self._replace)
+        elif worker in self._apart:
+            self._apart.remove(worker)
+        self._mourned.append(worker)
+        await worker.ended()
+        self._mourned.remove(worker)
+        if worker.jobs or not worker.is_ours:
+            log.warning(
+                "worker %d ended unexpectedly (status %s); %s go to another one",
+                worker.process.pid,
+                worker.process.returncode,
+                units.count(len(worker.jobs), "job"),
+            )
+        for job in worker.jobs.values():
+            job.survived(was_killed=worker.was_killed)
+        self._hand_on(worker.jobs.values())
+        self._assign_waiting()
+
+    async def _replace(self) -> None:
+        """Start one in the place of one that died; one after the other that dies must not keep the machine busy."""
         self._deaths = self._deaths + 1 if trio.current_time() - self._died_at < _OFTEN_S else 1
         self._died_at = trio.current_time()
         await trio.sleep(_RESTARTS.after(self._deaths))
-        self._add_worker(self._nursery)
-        waiting, self._unassigned = self._unassigned, []
-        for job in worker.jobs.values():
-            job.deaths += 1
-            job.request = repeat(job)
-        for job in (*waiting, *worker.jobs.values()):
-            self._hand_on(job)
+        self._workers.append(await self._begun())
+        self._assign_waiting()
 
-    def _hand_on(self, job: Job[Any]) -> None:
-        """Ask another worker, unless that is of no use."""
-        if job.given_up or job.deaths >= _DEATHS:
-            _refuse(job, f"{units.count(job.deaths, 'worker')} died of it; the log has the details")
-            return
-        if job.begun:
-            _refuse(job, "the worker died in the middle of its answer; ask again")
-            return
-        self._assign(job)
-        for remark in tuple(job.remarks.values()):
-            self.tell(job, remark)
+    async def _begun(self) -> Worker:
+        """A new worker, as soon as this host gives a process for it."""
+        failures = 0
+        while True:
+            try:
+                return self._begin()
+            except OSError as error:
+                failures += 1
+                if failures == 1:
+                    log.error("cannot start a worker (%s); trying again", error)
+            await trio.sleep(_RESTARTS.after(failures))
 
+    def _hand_on(self, jobs: Iterable[Job[Any]]) -> None:
+        assert self._nursery is not None
+        found = sort_out(jobs)
+        for job, why in found.refused:
+            self._refuse(job, why)
+        for job in found.again:
+            self._assign(job)
+        for first in range(min(len(found.apart), _APART)):
+            self._nursery.start_soon(self._work_apart, found.apart[first::_APART])
 
-def _refuse(job: Job[Any], why: str) -> None:
-    name = type(job.request).__name__
-    if not job.given_up:
-        log.error("%s was given up: %s", name, why)
-    message = f"internal error: {why}"
-    job.answer = messages.Failure("Bug", message, operation=name.lower())
-    job.done.set()
+    async def _work_apart(self, jobs: list[Job[Any]]) -> None:
+        """Give jobs, of which one may be what workers die of, to a worker that has no others, and ends after them."""
+        worker = await self._begun()
+        self._apart.append(worker)
+        for job in jobs:
+            if job.given_up:
+                self._refuse(job, "nobody waits for it any more")
+            else:
+                self._give(worker, job)
+        self._dismiss_idle(worker)
 
-
-def repeat(job: Job[Any]) -> messages.AnyRequest:
-    """What to ask another worker when the one that had this job died."""
-    request = job.request
-    if isinstance(request, messages.Fetch) and job.arrived is not None:
-        return msgspec.structs.replace(request, first=min(job.arrived + 1, request.last))
-    return request.again()
-
-
-async def _receive(worker: Worker) -> bytes:
-    """What a worker says next; empty when it is gone."""
-    try:
-        return bytes(await worker.stream.receive_some())
-    except (trio.BrokenResourceError, trio.ClosedResourceError, OSError):
-        return b""
-
-
-async def _send(worker: Worker) -> None:
-    """Send what is posted, in order: a note about a job must not overtake the job."""
-    while not worker.gone:
-        await worker.posted.wait()
-        worker.posted = trio.Event()
-        data = b"".join(worker.outbox)
-        worker.outbox.clear()
-        try:
-            await worker.stream.send_all(data)
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            # The listening task meets the same end and asks another worker.
-            return
-
-
-async def _reap(process: subprocess.Popen[bytes]) -> None:
-    with trio.move_on_after(3):
-        await trio.to_thread.run_sync(process.wait, abandon_on_cancel=True)
-    if process.poll() is None:
-        process.kill()
-        process.wait()
+    def _dismiss_idle(self, worker: Worker) -> None:
+        if not worker.jobs:
+            self._apart.remove(worker)
+            worker.is_ours = True
+            worker.let_go()
 
 
 def _error(failure: messages.Failure) -> errors.StoreError:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
+import trio
+
 from vstorefs.cache.env import Cache
 from vstorefs.clock import Clock
 from vstorefs.control import status as asked
@@ -15,6 +17,7 @@ from vstorefs.model import name_of
 from vstorefs.moments import to_text
 from vstorefs.mount.control.paths import MountPaths
 from vstorefs.mount.control.server import Handler
+from vstorefs.mount.ending import Ending
 from vstorefs.mount.provenance.runs import Runs
 from vstorefs.mount.reading.transfers import Transfers
 from vstorefs.mount.tree.namespace import Namespace
@@ -41,6 +44,7 @@ class StatusCalls:
         clock: Clock,
         runs: Runs,
         paths: MountPaths,
+        ending: Ending,
         *,
         read_only: bool,
         moment_ns: int | None,
@@ -55,6 +59,7 @@ class StatusCalls:
         self._clock = clock
         self._runs = runs
         self._paths = paths
+        self._ending = ending
         self._read_only = read_only
         self._moment_ns = moment_ns
 
@@ -108,7 +113,9 @@ class StatusCalls:
 
     async def _drain(self, request: asked.Drain) -> asked.Drained:
         waiting = len(self._uploads) + self._commits.held_back
-        await self._commits.drain(request.seconds)
+        seconds = self._ending.asked(request.seconds) if request.ends else request.seconds
+        with trio.move_on_after(seconds):
+            await self._commits.drain(seconds)
         pending, aside = self._uploads.pending, self._uploads.set_aside
         return asked.Drained(waiting, self._changes(pending), self._changes(aside))
 

@@ -34,13 +34,15 @@ log = logging.getLogger(__name__)
 _EVERY_S = 60.0
 _DEAD_EVERY_S = 2.0
 _NEWS_S = 10.0
-_LAST_SEND_S = 10.0
 
 
 @dataclass(slots=True, eq=False)
 class _Live:
+    """`ended`: how, where the end is not recorded yet."""
+
     run: Run
     checkpoints: int = 0
+    ended: tuple[RunStatus, int | None] | None = None
 
 
 @dataclass(slots=True)
@@ -68,7 +70,11 @@ class Runs:
     own: Run = field(init=False)
     touched: bool = False
     _exchanged_at: float = float("-inf")
+    _begun: int = 0
+    _served: int = 0
     _ending: set[RunId] = field(default_factory=set)
+    _news: set[trio.CancelScope] = field(default_factory=set)
+    _hurried: bool = False
 
     def __post_init__(self) -> None:
         self.own = self._new(RunKind.MOUNT)
@@ -103,7 +109,7 @@ class Runs:
 
     async def begin(self, about: dict[str, Any], root: tuple[int, int]) -> Run:
         """A command's run. What other hosts have written meanwhile comes in first, if the store answers soon."""
-        with trio.move_on_after(_NEWS_S):
+        with self._for_news():
             await self.exchange(whole=False)
         run = await self._begin(self._new(RunKind.COMMAND, **about))
         self.processes.add(root, run.id)
@@ -119,11 +125,20 @@ class Runs:
         self, run: RunId, status: RunStatus, exit_status: int | None = None
     ) -> messages.RunEnded:
         """A run ends; its manifest is made, and sent in the background. Raises: NotFound for one that is not here."""
-        live = self._live.pop(run, None)
+        live = self._live.get(run)
         if live is None:
             raise errors.NotFound("no run of that id goes on in this mount", key=run)
         self.processes.remove(run)
-        return await self.pool.ask(messages.EndRun(run, status, exit_status))
+        # Where it cannot be recorded now, that is tried again, and this is what is said then, too.
+        live.ended = live.ended or (status, exit_status)
+        try:
+            answer = await self.pool.ask(messages.EndRun(run, *live.ended))
+        except errors.StoreError as error:
+            if error.origin is errors.Origin.US:
+                self._live.pop(run, None)
+            raise
+        self._live.pop(run, None)
+        return answer
 
     @contextmanager
     def ending(self, run: RunId) -> Iterator[None]:
@@ -134,24 +149,49 @@ class Runs:
         finally:
             self._ending.discard(run)
 
+    def hurry(self) -> None:
+        """The mount ends: nobody waits for what other hosts have written."""
+        self._hurried = True
+        for scope in self._news:
+            scope.cancel()
+
+    @contextmanager
+    def _for_news(self) -> Iterator[None]:
+        """What other hosts have written is waited for, for a moment."""
+        with trio.move_on_after(0 if self._hurried else _NEWS_S) as scope:
+            self._news.add(scope)
+            try:
+                yield
+            finally:
+                self._news.discard(scope)
+
     async def end_all(self) -> None:
-        """The mount ends, and with it every run in it. What cannot be sent now is sent by the next mount."""
+        """The mount ends, and with it every run in it."""
+        for run in list(self._live):
+            status = RunStatus.FINISHED if run == self.own.id else RunStatus.INTERRUPTED
+            await self._end_or_warn(run, status)
+
+    async def _end_or_warn(self, run: RunId, status: RunStatus) -> None:
         try:
-            for run in list(self._live):
-                is_own = run == self.own.id
-                status = RunStatus.FINISHED if is_own else RunStatus.INTERRUPTED
-                await self.end(run, status)
+            await self.end(run, status)
+        except errors.NotFound:
+            # Its end was told meanwhile.
+            return
         except errors.VstorefsError as error:
-            log.warning("ledger: cannot close a run, the next mount does it: %s", error)
-        with trio.move_on_after(_LAST_SEND_S):
-            await self.exchange(whole=False)
+            log.warning("ledger: cannot close run %s now: %s", run, error)
+
+    async def _end_late(self) -> None:
+        """What ended while the journal took nothing."""
+        for run, live in list(self._live.items()):
+            if live.ended is not None and run not in self._ending:
+                await self._end_or_warn(run, live.ended[0])
 
     # --- in the background
 
     async def keep(self, settle: Callable[[], Any], adopted: Callable[[], Any]) -> None:
         """Take part in the ledger until cancelled. `adopted`: waits for what an earlier mount left."""
         try:
-            with trio.move_on_after(_NEWS_S):
+            with self._for_news():
                 await self.exchange(whole=True)
             await self._begin(self.own)
         except errors.VstorefsError as error:
@@ -164,6 +204,7 @@ class Runs:
             while True:
                 await trio.sleep(_EVERY_S)
                 await settle()
+                await self._end_late()
                 # A mount that nobody uses asks nothing of the store.
                 if self.touched or self.state.waiting:
                     self.touched = False
@@ -173,12 +214,17 @@ class Runs:
     async def catch_up(self) -> None:
         """Before inputs are compared: take in what others wrote, if that was not done for a while."""
         if self.clock.monotonic_s() - self._exchanged_at > _EVERY_S:
-            with trio.move_on_after(_NEWS_S):
+            with self._for_news():
                 await self.exchange(whole=False)
 
     async def exchange(self, *, whole: bool) -> None:
         """Send what waits, and take in what others wrote; a store that is away is said once."""
+        begun = self._begun
         async with self._exchanging:
+            if self._served > begun and not whole:
+                # One that began after this was asked has done it.
+                return
+            number = self._begun = self._begun + 1
             self._exchanged_at = self.clock.monotonic_s()
             try:
                 answer = await self.pool.ask(messages.ExchangeLedger(whole))
@@ -186,6 +232,7 @@ class Runs:
                 answer = messages.Exchanged(
                     waiting=self.state.waiting, why=str(error), skewed=self.state.skewed
                 )
+            self._served = number
         if answer.why and answer.why != self.state.why:
             log.info("ledger: cannot sync with other hosts: %s", answer.why)
         self.state = LedgerState(answer.waiting, answer.why, answer.skewed)
@@ -214,13 +261,7 @@ class Runs:
     async def _end_without_root(self, run: RunId, settle: Callable[[], Any]) -> None:
         log.warning("run %s was interrupted: its process is gone", run)
         await settle()
-        try:
-            await self.end(run, RunStatus.INTERRUPTED)
-        except errors.NotFound:
-            # Its end was told meanwhile.
-            return
-        except errors.VstorefsError as error:
-            log.warning("ledger: cannot close run %s, the next mount does it: %s", run, error)
+        await self._end_or_warn(run, RunStatus.INTERRUPTED)
         await self.exchange(whole=False)
 
     async def _checkpoint(self) -> None:

@@ -91,6 +91,7 @@ class Uses:
         self._waiting: defaultdict[FileNode, list[tuple[RunId, int, bool]]] = defaultdict(list)
         self._posted = trio.Event()
         self._sending = trio.Lock()
+        self._failures = 0
 
     # --- what happens
 
@@ -185,7 +186,11 @@ class Uses:
 
     async def _send(self) -> bool:
         """Send one batch; False where it could not be taken, and is kept."""
+        failures = self._failures
         async with self._sending:
+            if self._failures > failures:
+                # That the journal takes nothing now was found out while this waited.
+                return False
             await self._runs.catch_up()
             batch = list(itertools.islice(self._tallies.items(), _BATCH))
             for what, _ in batch:
@@ -202,6 +207,7 @@ class Uses:
                 answer = await self._pool.ask(messages.NoteUses(notes))
             except errors.VstorefsError as error:
                 log.warning("ledger: cannot record uses now: %s", error)
+                self._failures += 1
                 return False
             finally:
                 # Whoever waited for this may have given up.

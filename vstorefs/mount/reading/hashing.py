@@ -16,7 +16,8 @@ import trio
 from vstorefs import errors, units
 from vstorefs.ledger.manifest import ChangeWarning
 from vstorefs.model import CHUNK_BYTES, Content
-from vstorefs.mount.backend.pool import Job, Pool
+from vstorefs.mount.backend.job import Job
+from vstorefs.mount.backend.pool import Pool
 from vstorefs.mount.reading.transfers import Transfer, Transfers
 from vstorefs.workers import messages
 

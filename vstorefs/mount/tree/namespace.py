@@ -11,6 +11,7 @@ listing that was asked for after the store had it (`settle`).
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass, field
 
 import trio
 
@@ -37,13 +38,21 @@ _KINDS = {
 }
 
 
+@dataclass(slots=True, eq=False)
+class _Loading:
+    """A listing that is under way; `error`: that it was not to be had."""
+
+    done: trio.Event = field(default_factory=trio.Event)
+    error: errors.Unavailable | None = None
+
+
 class Namespace:
     """Finds, lists and overlays; touched by the front's loop only."""
 
     def __init__(self, inodes: Inodes, clock: Clock) -> None:
         self._inodes = inodes
         self._clock = clock
-        self._loading: dict[DirectoryNode, trio.Event] = {}
+        self._loading: dict[DirectoryNode, _Loading] = {}
         self.unshown: dict[str, str] = {}
 
     def new_root(self, remote: Remote, name: str = "") -> DirectoryNode:
@@ -113,7 +122,10 @@ class Namespace:
             if loading is None:
                 await self._load(directory)
                 return
-            await loading.wait()
+            await loading.done.wait()
+            if loading.error is not None:
+                # All who wait are told together, or each would wait for an answer of his own, one after the other.
+                raise loading.error
 
     def expire(self, directory: DirectoryNode) -> None:
         """Ask the store again at the next look."""
@@ -133,29 +145,33 @@ class Namespace:
         self.expire(node.parent)
 
     async def _load(self, directory: DirectoryNode) -> None:
-        loaded = self._loading[directory] = trio.Event()
+        loading = self._loading[directory] = _Loading()
         try:
-            lifetime = directory.remote.spec.listing_seconds
-            settled = max(
-                (one.settled_at for one in directory.local.values()), default=float("-inf")
-            )
-            not_before = max(self._clock.monotonic_s() - lifetime, settled, directory.expired_at)
-            try:
-                listed = await directory.remote.list(directory.path, not_before)
-            except errors.NotFound:
-                self._no_listing(directory)
-                return
-            listed_at = listed.listed_at
-            if listed.stale:
-                listed_at = self._clock.monotonic_s() - lifetime + _STALE_SECONDS
-            directory.complete, directory.stale = listed.complete, listed.stale
-            directory.asked.clear()
-            for one in listed.unshown:
-                self._report(directory.remote, one.key, one.why)
-            self._apply(directory, listed.entries, listed_at)
+            await self._list(directory)
+        except errors.Unavailable as error:
+            loading.error = error
+            raise
         finally:
             del self._loading[directory]
-            loaded.set()
+            loading.done.set()
+
+    async def _list(self, directory: DirectoryNode) -> None:
+        lifetime = directory.remote.spec.listing_seconds
+        settled = max((one.settled_at for one in directory.local.values()), default=float("-inf"))
+        not_before = max(self._clock.monotonic_s() - lifetime, settled, directory.expired_at)
+        try:
+            listed = await directory.remote.list(directory.path, not_before)
+        except errors.NotFound:
+            self._no_listing(directory)
+            return
+        listed_at = listed.listed_at
+        if listed.stale:
+            listed_at = self._clock.monotonic_s() - lifetime + _STALE_SECONDS
+        directory.complete, directory.stale = listed.complete, listed.stale
+        directory.asked.clear()
+        for one in listed.unshown:
+            self._report(directory.remote, one.key, one.why)
+        self._apply(directory, listed.entries, listed_at)
 
     def _no_listing(self, directory: DirectoryNode) -> None:
         if directory.parent is None:

@@ -19,7 +19,8 @@ from vstorefs.clock import Clock
 from vstorefs.model import Capabilities, Entry, Key, StoreSpec, Version
 from vstorefs.moments import SETTLED_NS, to_text
 from vstorefs.mount.backend.health import Health, confirms
-from vstorefs.mount.backend.pool import OnReport, Pool
+from vstorefs.mount.backend.job import OnReport
+from vstorefs.mount.backend.pool import Pool
 from vstorefs.workers import messages
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ class Remote:
         self._clock = clock
         self._checked = False
         self._checking = trio.Lock()
+        self._refused: errors.Unavailable | None = None
         self._looking = trio.Lock()
 
     @property
@@ -72,17 +74,22 @@ class Remote:
 
         Raises: Unavailable, whatever stands in the way.
         """
+        refused = self._refused
         async with self._checking:
             if self._checked:
                 return
+            if self._refused is not None and self._refused is not refused:
+                # That was found out while this waited: all who wait are told together.
+                raise self._refused
             try:
                 await self.check()
             except errors.StoreError as error:
                 if error.origin.blames_store:
                     self.note_failure(error)
-                raise errors.Unavailable(
+                self._refused = errors.Unavailable(
                     error.message, store=self.spec.alias, origin=error.origin
-                ) from error
+                )
+                raise self._refused from error
 
     async def revive(self) -> None:
         """Where it is time, find out whether a store that is down answers again, and one that is silent at all."""

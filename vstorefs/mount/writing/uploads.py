@@ -1,7 +1,8 @@
 """What was promised and is on its way to the stores: records in the journal, publishes in order, waits, tries again.
 
-A change is first put into the journal (`promise`), under one lock, so that the order of the entries
-is the order of the promises; then it is queued by what it depends on. One task per entry that may
+A change is first put into the journal (`promise`). Callers wait for that side by side: one worker takes all
+records, in the order in which they are asked, so that the order of the entries is the order of the
+promises. Then it is queued by what it depends on. One task per entry that may
 go asks a worker to publish it, until the store has it. `settled` runs then, on the loop, exactly
 once.
 
@@ -87,6 +88,16 @@ class Pending:
         return self.failure if is_final else None
 
 
+@dataclass(slots=True, eq=False)
+class _Promise:
+    """One that the journal was asked for. `entered`: it has its place in the queue, or was refused."""
+
+    pending: Pending
+    answered: bool = False
+    seq: int | None = None
+    entered: trio.Event = field(default_factory=trio.Event)
+
+
 class Uploads:
     """All entries on their way; touched by the front's loop only."""
 
@@ -101,7 +112,7 @@ class Uploads:
         self._pending: dict[int, Pending] = {}
         self._aside: dict[int, Pending] = {}
         self._taken = dict.fromkeys(remotes, 0)
-        self._recording = trio.Lock()
+        self._promised: deque[_Promise] = deque()
         # A store that hangs must not hold up the others.
         self._slots = {store: trio.CapacityLimiter(_AT_ONCE) for store in remotes}
         self._emptied = trio.Event()
@@ -129,12 +140,27 @@ class Uploads:
 
         Raises: StoreError where the journal does not take it.
         """
-        pending = Pending(entry, self._clock.monotonic_s(), ending)
-        async with self._recording:
-            seq = await self.record(entry, drop)
-            pending.entry = replace(entry, seq=seq)
-            self._enter(pending)
-        return pending
+        promise = _Promise(Pending(entry, self._clock.monotonic_s(), ending))
+        self._promised.append(promise)
+        try:
+            promise.seq = await self.record(entry, drop)
+        finally:
+            promise.answered = True
+            self._enter_answered()
+        with trio.CancelScope(shield=True):
+            # Answers come in the order of the promises, but who hears of his first is chance.
+            await promise.entered.wait()
+        return promise.pending
+
+    def _enter_answered(self) -> None:
+        """Queue what the journal has taken, in the order of the promises."""
+        while self._promised and self._promised[0].answered:
+            promise = self._promised.popleft()
+            if promise.seq is not None:
+                pending = promise.pending
+                pending.entry = replace(pending.entry, seq=promise.seq)
+                self._enter(pending)
+            promise.entered.set()
 
     async def record(self, entry: JournalEntry, drop: Iterable[int] = ()) -> int:
         """Put an entry into the journal, only there. Raises: StoreError."""

@@ -36,20 +36,20 @@ from vstorefs.workers.messages import (
 log = logging.getLogger(__name__)
 
 
-def begin(context: WorkerContext, request: BeginRun, _call: Call) -> RunBegun:
+def begin(context: WorkerContext, request: BeginRun, call: Call) -> RunBegun:
     """A run begins. Raises: JournalError."""
     stores = {spec.alias: spec.url for spec in context.start.stores}
-    return RunBegun(context.ledger.begin(request.run, context.session, stores))
+    return RunBegun(context.ledger.begin(request.run, context.session, stores, call.begin))
 
 
-def note(context: WorkerContext, request: NoteUses, _call: Call) -> Warned:
+def note(context: WorkerContext, request: NoteUses, call: Call) -> Warned:
     """Take in what runs did with inputs. Raises: JournalError."""
-    return Warned(context.ledger.note(request.notes))
+    return Warned(context.ledger.note(request.notes, call.begin))
 
 
-def end(context: WorkerContext, request: EndRun, _call: Call) -> RunEnded:
+def end(context: WorkerContext, request: EndRun, call: Call) -> RunEnded:
     """A run ends. Raises: JournalError."""
-    whole = context.ledger.end(request.run, request.status, request.exit_status)
+    whole = context.ledger.end(request.run, request.status, request.exit_status, call.begin)
     return RunEnded(None) if whole is None else RunEnded(whole.run, whole.warnings)
 
 
@@ -82,13 +82,12 @@ def find_warnings(context: WorkerContext, request: FindWarnings, _call: Call) ->
     return Warned(tuple(context.ledger.warnings_of(place)))
 
 
-def accept(context: WorkerContext, request: Accept, _call: Call) -> Accepted:
+def accept(context: WorkerContext, request: Accept, call: Call) -> Accepted:
     """Accept what a path has now. Raises: NotFound; a StoreError."""
     store = context.stores.get(request.store)
     alias = context.start.project.alias_of(store.spec)
-    return Accepted(
-        *accepting.accept(context.ledger, store, alias, request.path, request.why, request.user)
-    )
+    decision = accepting.Decision(request.why, request.user, call.begin)
+    return Accepted(*accepting.accept(context.ledger, store, alias, request.path, decision))
 
 
 def check(context: WorkerContext, request: CheckInputs, call: Call) -> Warned:

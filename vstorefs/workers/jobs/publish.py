@@ -62,16 +62,16 @@ def set_aside(context: WorkerContext, request: SetAside, _call: Call) -> Noted:
     return Noted()
 
 
-def take_up(context: WorkerContext, request: TakeUp, _call: Call) -> Adopted:
+def take_up(context: WorkerContext, request: TakeUp, call: Call) -> Adopted:
     """Try again what was set aside. Raises: StoreError of the journal."""
     with answering_for_journal():
-        return Adopted(context.journal.take_up(request.seqs, context.owner))
+        return Adopted(context.journal.take_up(request.seqs, context.owner, call.begin))
 
 
-def drop_aside(context: WorkerContext, request: DropAside, _call: Call) -> Recorded:
+def drop_aside(context: WorkerContext, request: DropAside, call: Call) -> Recorded:
     """End what was set aside. Raises: StoreError of the journal."""
     with answering_for_journal():
-        dropped = context.journal.drop_aside(request.seqs, context.owner)
+        dropped = context.journal.drop_aside(request.seqs, context.owner, call.begin)
     return Recorded(tuple(entry.seq for entry in dropped))
 
 

@@ -6,15 +6,31 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from vstorefs import errors
+from vstorefs.state.journal import Addition
 from vstorefs.workers.call import Call
 from vstorefs.workers.jobs.context import WorkerContext
 from vstorefs.workers.messages import Record, Recorded
 
+Waiting = tuple[Record, Call]
 
-def record(context: WorkerContext, request: Record, _call: Call) -> Recorded:
+
+def record(context: WorkerContext, request: Record, call: Call) -> Recorded:
     """Write entries. Raises: StoreError where the journal does not take them; then none was promised."""
+    (found,) = record_all(context, [(request, call)])
+    if found is None:
+        raise errors.Unavailable("it was withdrawn", origin=errors.Origin.WAIT)
+    return found
+
+
+def record_all(context: WorkerContext, waiting: Sequence[Waiting]) -> list[Recorded | None]:
+    """Write the entries of all, in their order; None for what was withdrawn before it was written.
+
+    Raises: StoreError where the journal does not take them; then none was promised.
+    """
+    additions = [Addition(request.entries, request.drop, call.begin) for request, call in waiting]
     with answering_for_journal():
-        return Recorded(context.journal.record(request.entries, request.drop))
+        found = context.journal.record_all(additions)
+    return [Recorded(seqs) if seqs is not None else None for seqs in found]
 
 
 @contextmanager
@@ -24,19 +40,3 @@ def answering_for_journal() -> Iterator[None]:
         yield
     except errors.JournalError as error:
         raise errors.of_disk(str(error), error.number, operation="journal") from error
-
-
-def joined(requests: Sequence[Record]) -> Record:
-    """One request for all, in their order. Pure."""
-    return Record(
-        tuple(entry for one in requests for entry in one.entries),
-        tuple(seq for one in requests for seq in one.drop),
-    )
-
-
-def parted(answer: Recorded, requests: Sequence[Record]) -> Iterator[Recorded]:
-    """The answers to what was joined, in the same order. Pure."""
-    at = 0
-    for one in requests:
-        yield Recorded(answer.seqs[at : at + len(one.entries)])
-        at += len(one.entries)

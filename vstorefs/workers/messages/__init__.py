@@ -10,12 +10,15 @@ Content travels through the cache, never through here, except where the cache ca
 
 from vstorefs.workers.messages.envelope import (
     REQUESTS,
+    WITHDRAWN,
     Abandon,
     Answer,
     AnyRequest,
     Ask,
     Failure,
     LogLine,
+    Ping,
+    Pong,
     Progress,
     Remark,
     Reply,
@@ -24,6 +27,7 @@ from vstorefs.workers.messages.envelope import (
     Tell,
     ToFront,
     ToWorker,
+    Withdraw,
 )
 from vstorefs.workers.messages.history import (
     Compare,
@@ -107,6 +111,7 @@ from vstorefs.workers.messages.write import (
 
 __all__ = [
     "REQUESTS",
+    "WITHDRAWN",
     "Abandon",
     "Accept",
     "Accepted",
@@ -157,8 +162,10 @@ __all__ = [
     "Past",
     "Paths",
     "PathsBelow",
+    "Ping",
     "PlanRestore",
     "Planned",
+    "Pong",
     "Progress",
     "Publish",
     "Published",
@@ -190,4 +197,5 @@ __all__ = [
     "VerifyOutcome",
     "Versions",
     "Warned",
+    "Withdraw",
 ]

@@ -40,6 +40,10 @@ class Abandon(msgspec.Struct, frozen=True, tag=True):
     """Nobody needs this any more; finish soon."""
 
 
+class Withdraw(msgspec.Struct, frozen=True, tag=True):
+    """A definite request is not wanted any more: it fails at once, unless it is being carried out already."""
+
+
 class Failure(msgspec.Struct, frozen=True, tag=True):
     """A request failed with an error of our family, whose class is `kind`, or a "Bug"."""
 
@@ -52,7 +56,9 @@ class Failure(msgspec.Struct, frozen=True, tag=True):
     number: int | None = None
 
 
-Remark = Available | Abandon
+WITHDRAWN = Failure("Unavailable", "there was no answer in time", origin=Origin.WAIT)
+"""What a request is answered that was withdrawn: it did not happen, and never will."""
+Remark = Available | Abandon | Withdraw
 Report = Arrived | Hashed | Rows | Planned | Compared | Read
 REQUESTS: tuple[type[Request[Any]], ...] = tuple(
     kind
@@ -98,6 +104,14 @@ class Reply(msgspec.Struct, frozen=True, tag=True):
     answer: Answer
 
 
+class Ping(msgspec.Struct, frozen=True, tag=True):
+    """Does the worker live? Answered with Pong by its main thread, which waits for nothing else."""
+
+
+class Pong(msgspec.Struct, frozen=True, tag=True):
+    """It does."""
+
+
 class LogLine(msgspec.Struct, frozen=True, tag=True):
     """A record for the mount's log, from a worker; `exception` is its traceback, empty where there is none."""
 
@@ -107,5 +121,5 @@ class LogLine(msgspec.Struct, frozen=True, tag=True):
     exception: str = ""
 
 
-ToWorker = Start | Ask | Tell
-ToFront = Progress | Reply | LogLine
+ToWorker = Start | Ask | Tell | Ping
+ToFront = Progress | Reply | LogLine | Pong

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import msgspec
 
 from vstorefs.ledger.ledger import Note
@@ -19,6 +21,7 @@ class RunBegun(msgspec.Struct, frozen=True, tag=True):
 class BeginRun(Request[RunBegun], frozen=True, tag=True):
     """A run begins; told again, it takes its place above what came in since. Answer: RunBegun."""
 
+    definite: ClassVar[bool] = True
     run: Run
 
 
@@ -31,6 +34,7 @@ class Warned(msgspec.Struct, frozen=True, tag=True):
 class NoteUses(Request[Warned], frozen=True, tag=True):
     """What runs did with inputs. Answer: Warned."""
 
+    definite: ClassVar[bool] = True
     notes: tuple[Note, ...]
 
 
@@ -44,6 +48,7 @@ class RunEnded(msgspec.Struct, frozen=True, tag=True):
 class EndRun(Request[RunEnded], frozen=True, tag=True):
     """A run ends, and its manifest is made. Answer: RunEnded."""
 
+    definite: ClassVar[bool] = True
     run: RunId
     status: RunStatus
     exit_status: int | None = None
@@ -120,6 +125,7 @@ class Accepted(msgspec.Struct, frozen=True, tag=True):
 class Accept(Request[Accepted], frozen=True, tag=True):
     """Accept what a path has now, or what is warned of below it. Answer: Accepted."""
 
+    definite: ClassVar[bool] = True
     store: StoreId
     path: Key
     why: str

@@ -13,6 +13,8 @@ class Request(msgspec.Struct, Generic[A], frozen=True, tag=True):
     """Something that the front asks of a worker, answered by one `A`: `class Find(Request[Found], …)`."""
 
     __orig_bases__: ClassVar[tuple[Any, ...]]
+    definite: ClassVar[bool] = False
+    """Whether an error must mean that it did not happen: who waits no longer withdraws it, and learns which it was."""
 
     @classmethod
     def answer_type(cls) -> type[A]:

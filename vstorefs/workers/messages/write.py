@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import msgspec
 
 from vstorefs.model import JournalEntry, StoreId, Version
@@ -21,6 +23,7 @@ class Record(Request[Recorded], frozen=True, tag=True):
     was renamed or removed).
     """
 
+    definite: ClassVar[bool] = True
     entries: tuple[JournalEntry, ...]
     drop: tuple[int, ...] = ()
 
@@ -93,10 +96,14 @@ class SetAside(Request[Noted], frozen=True, tag=True):
 class TakeUp(Request[Adopted], frozen=True, tag=True):
     """Let this mount try entries again that were set aside, but for those of others that live. Answer: Adopted."""
 
+    definite: ClassVar[bool] = True
+
     seqs: tuple[int, ...]
 
 
 class DropAside(Request[Recorded], frozen=True, tag=True):
     """The same, but to end them, and their content with them. Answer: Recorded, with those that were."""
+
+    definite: ClassVar[bool] = True
 
     seqs: tuple[int, ...]

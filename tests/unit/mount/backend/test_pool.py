@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
+import errno
+import itertools
+import math
 import os
 import signal
+import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -17,10 +19,9 @@ import trio
 import trio.testing
 
 from tests.support.contents import hashes_of
-from tests.support.processes import ROOT
+from tests.support.runningpools import Deaths, Mortals, Reports, running, workers_now
 from tests.workers.asking import SESSION, Place
 from vstorefs import errors
-from vstorefs.files import process_parent
 from vstorefs.model import (
     CHUNK_BYTES,
     Content,
@@ -33,100 +34,12 @@ from vstorefs.model import (
     Write,
     WriteId,
 )
-from vstorefs.mount.backend.pool import Job, Pool, repeat
+from vstorefs.mount.backend.job import Job, repeat
 from vstorefs.workers import messages
 
 pytestmark = [pytest.mark.trio, pytest.mark.timeout(60)]
 
 TOKEN = Token("token")
-Mortals = Callable[[int], AbstractAsyncContextManager[Pool]]
-
-
-class Deaths(logging.Handler):
-    """Hears of workers that died."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.times: list[float] = []
-        self._heard = trio.Event()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        del record
-        self.times.append(trio.current_time())
-        self._heard.set()
-
-    async def wait(self, number: int) -> None:
-        """Until so many have died."""
-        while len(self.times) < number:
-            await self._heard.wait()
-            self._heard = trio.Event()
-
-
-class Reports:
-    """What was reported of a job, in order."""
-
-    def __init__(self) -> None:
-        self.all: list[messages.Report] = []
-        self._more = trio.Event()
-
-    def __call__(self, report: messages.Report) -> None:
-        self.all.append(report)
-        self._more.set()
-
-    async def wait(self, report: messages.Report, times: int = 1) -> None:
-        """Until it was reported so often."""
-        while self.all.count(report) < times:
-            await self._more.wait()
-            self._more = trio.Event()
-
-
-@asynccontextmanager
-async def running(start: messages.Start, workers: int) -> AsyncIterator[Pool]:
-    """A pool with its workers."""
-    pool = Pool(start, workers)
-    async with trio.open_nursery() as nursery:
-        await nursery.start(pool.run)
-        yield pool
-        nursery.cancel_scope.cancel()
-
-
-@pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    """Folders and a `file` store."""
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    return Place(tmp_path / "place")
-
-
-@pytest.fixture
-def mortals(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mortals:
-    """A pool of workers that die in the middle."""
-    script = tmp_path / "python"
-    script.write_text(f'#!/bin/sh\nexec {sys.executable} -m tests.support.mortal_worker "$4"\n')
-    script.chmod(0o700)
-    monkeypatch.setattr(sys, "executable", str(script))
-    return lambda workers: running(place.start, workers)
-
-
-@pytest.fixture
-def deaths() -> Iterator[Deaths]:
-    """Deaths of workers, while the test runs."""
-    heard = Deaths()
-    log = logging.getLogger("vstorefs.mount.backend.pool")
-    log.addHandler(heard)
-    yield heard
-    log.removeHandler(heard)
-
-
-def workers_now() -> list[int]:
-    """The workers that this process has started."""
-    found = []
-    for pid in [int(one) for one in os.listdir("/proc") if one.isdigit()]:
-        parent = process_parent(pid)
-        if parent is not None and parent[0] == os.getpid():
-            with contextlib.suppress(OSError):
-                if b"vstorefs.workers.main" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                    found.append(pid)
-    return found
 
 
 def entry(store: StoreId) -> JournalEntry:
@@ -191,6 +104,92 @@ async def test_what_was_told_of_a_job_is_told_the_next_worker_too(place: Place) 
     assert answer.hashes == hashes_of(data)
 
 
+async def test_a_job_outlives_all_workers_that_somebody_kills(place: Place) -> None:
+    data = os.urandom(2 * CHUNK_BYTES)
+    content = place.content("a", data)
+    reports = Reports()
+    async with running(place.start, 1) as pool:
+        await pool.ask(messages.Fetch(content, 0, 2, pin=True))
+        job = pool.start(messages.Hash(content, 0), reports)
+        pool.tell(job, messages.Available(1))
+        for number in range(1, 6):
+            await reports.wait(messages.Hashed(1), times=number)
+            (worker,) = workers_now()
+            os.kill(worker, signal.SIGKILL)
+        pool.tell(job, messages.Available(2))
+        assert (await pool.finish(job)).hashes == hashes_of(data)
+
+
+async def test_a_worker_that_was_stopped_costs_its_jobs_a_delay(
+    place: Place, deaths: Deaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vstorefs.mount.backend.pool._PING_EVERY_S", 0.3)
+    data = os.urandom(CHUNK_BYTES)
+    content = place.content("a", data)
+    async with running(place.start, 1) as pool:
+        await pool.ask(messages.Check(place.spec.id))
+        (worker,) = workers_now()
+        os.kill(worker, signal.SIGSTOP)
+        answer = await pool.ask(messages.Fetch(content, 0, 1, pin=False))
+        assert answer == messages.Fetched(len(data))
+        assert worker not in workers_now()
+
+
+class Refusals:
+    """A host that gives no new process for a while."""
+
+    def __init__(self, numbers: Iterable[int]) -> None:
+        self._numbers = iter(numbers)
+        self._popen = subprocess.Popen
+
+    def __call__(self, *arguments: Any, **more: Any) -> subprocess.Popen[bytes]:
+        number = next(self._numbers, None)
+        if number is not None:
+            raise OSError(number, os.strerror(number))
+        return self._popen(*arguments, **more)
+
+
+async def test_a_host_that_gives_no_process_for_a_while_delays_what_is_asked(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(place.start, 1) as pool:
+        await pool.ask(messages.Check(place.spec.id))
+        refusals = Refusals([errno.EMFILE, errno.ENOMEM, errno.EAGAIN])
+        monkeypatch.setattr(subprocess, "Popen", refusals)
+        for worker in workers_now():
+            os.kill(worker, signal.SIGKILL)
+        checked = await pool.ask(messages.Check(place.spec.id))
+        assert checked.capabilities.writable
+
+
+async def test_the_workers_that_are_left_do_what_a_dead_one_had(
+    place: Place, monkeypatch: pytest.MonkeyPatch, deaths: Deaths
+) -> None:
+    async with running(place.start, 2) as pool:
+        await pool.ask(messages.Check(place.spec.id))
+        monkeypatch.setattr(subprocess, "Popen", Refusals(itertools.repeat(errno.EAGAIN)))
+        for worker in workers_now():
+            os.kill(worker, signal.SIGSTOP)
+        jobs = [pool.start(messages.Check(place.spec.id)) for _ in range(4)]
+        await trio.testing.wait_all_tasks_blocked()
+        dead, living = workers_now()
+        os.kill(dead, signal.SIGKILL)
+        os.kill(living, signal.SIGCONT)
+        for job in jobs:
+            assert (await pool.finish(job)).capabilities.writable
+        assert workers_now() == [living]
+
+
+async def test_a_mount_for_which_there_are_no_processes_says_so(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subprocess, "Popen", Refusals(itertools.repeat(errno.EAGAIN)))
+    with pytest.raises(ExceptionGroup) as caught:
+        async with running(place.start, 1):
+            pass
+    assert caught.group_contains(errors.VstorefsError, match="cannot start a worker")
+
+
 async def test_a_fetch_goes_on_behind_the_last_chunk_that_arrived(mortals: Mortals) -> None:
     content = Content(StoreId("s"), Key("a"), TOKEN, 5 * CHUNK_BYTES)
     reports: list[messages.Report] = []
@@ -222,6 +221,24 @@ async def test_what_two_workers_have_died_of_is_refused_and_the_mount_goes_on(
             await pool.ask(request_)
         assert type(caught.value) is errors.StoreError, "an error of ours, not of a store"
         assert (await pool.ask(messages.Known(content))).read
+
+
+async def test_what_was_there_by_chance_when_workers_died_of_another_job_is_answered(
+    mortals: Mortals,
+) -> None:
+    """They are with it each time, for there is one worker only."""
+    innocent = messages.HistoryNames(StoreId("s"), Key(""))
+    async with mortals(1) as pool:
+        jobs = [pool.start(innocent) for _ in range(7)]
+        guilty = pool.start(messages.NoteRecency(()))
+        jobs += [pool.start(innocent) for _ in range(7)]
+        with pytest.raises(errors.StoreError, match="workers died"):
+            await pool.finish(guilty)
+        for job in jobs:
+            assert await pool.finish(job) == messages.Names(())
+        await trio.testing.wait_all_tasks_blocked()
+        known = await pool.ask(messages.Known(Content(StoreId("s"), Key("a"), TOKEN, 1)))
+        assert known.read
 
 
 async def test_no_page_of_an_answer_comes_twice(mortals: Mortals) -> None:
@@ -333,8 +350,10 @@ async def test_workers_that_die_at_once_are_replaced_less_and_less_often(
     monkeypatch: pytest.MonkeyPatch,
     autojump_clock: trio.testing.MockClock,
 ) -> None:
+    # Time jumps here, and so would a worker that is only slow seem to hang.
+    monkeypatch.setattr("vstorefs.mount.backend.pool._PING_EVERY_S", math.inf)
     script = tmp_path / "python"
-    script.write_text('#!/bin/bash\nexec head -c 1 <&"$3" >/dev/null\n')
+    script.write_text('#!/bin/bash\nexec head -c 1 <&"$4" >/dev/null\n')
     script.chmod(0o700)
     monkeypatch.setattr(sys, "executable", str(script))
     async with running(place.start, 1):
@@ -422,3 +441,25 @@ async def test_the_workers_end_with_the_pool(place: Place) -> None:
     for worker in workers:
         with pytest.raises(ProcessLookupError):
             os.kill(worker, 0)
+
+
+async def test_the_end_of_a_pool_waits_for_nobody_who_hangs(place: Place) -> None:
+    """Not for a worker that was stopped, nor for the answer to a request that cannot be taken back."""
+
+    async def promise() -> None:
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await pool.ask(messages.Record((entry(place.spec.id),)))
+
+    with trio.fail_after(30):
+        async with running(place.start, 1) as pool:
+            await pool.ask(messages.Check(place.spec.id))
+            (worker,) = workers_now()
+            os.kill(worker, signal.SIGSTOP)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(promise)
+                await trio.testing.wait_all_tasks_blocked()
+                await pool.end(trio.current_time() + 0.2)
+            assert workers_now() == []
+            with pytest.raises(errors.Unavailable, match="the mount ends"):
+                await pool.ask(messages.Check(place.spec.id))

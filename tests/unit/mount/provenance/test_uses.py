@@ -123,3 +123,25 @@ def test_what_cannot_be_noted_now_is_noted_later(given_up: bool) -> None:
         assert [one.use.opens for one in pool.taken] == [2]
 
     trio.run(check, clock=trio.testing.MockClock(autojump_threshold=0))
+
+
+def test_those_who_wait_for_notes_that_cannot_be_taken_are_told_together() -> None:
+    async def check() -> None:
+        pool = Pool()
+        uses = uses_with(pool)
+        use(uses, "first")
+
+        async def hang() -> None:
+            await trio.sleep(60)
+            raise errors.Unavailable("the journal hangs")
+
+        pool.before = hang
+        async with trio.open_nursery() as nursery:
+            for _ in range(10):
+                nursery.start_soon(uses.send_notes)
+        assert trio.current_time() == 60
+        pool.before = trio.lowlevel.checkpoint
+        await uses.send_notes()
+        assert pool.paths == ["first"]
+
+    trio.run(check, clock=trio.testing.MockClock(autojump_threshold=0))

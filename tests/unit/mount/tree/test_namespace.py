@@ -7,7 +7,7 @@ import trio
 import trio.testing
 
 from tests.support.clocks import TrioClock
-from tests.support.pools import Call, Gate, ScriptedPool
+from tests.support.pools import NEVER, Call, Gate, ScriptedPool
 from vstorefs import errors
 from vstorefs.model import Content, Entry, EntryKind, Key, StoreSpec, Token, Unshown, name_of
 from vstorefs.mount.tree.inodes import DirectoryNode, FileNode, Inodes, StoreNode
@@ -554,3 +554,24 @@ async def test_entries_of_a_listing_have_the_nodes_that_a_look_finds(
     for name, entry in (await names.entries(root)).items():
         assert name == name_of(entry.key)
         assert names.node(root, name, entry) is await names.find(root, name)
+
+
+async def test_those_who_wait_for_one_listing_are_told_together(
+    names: Namespace,
+    root: DirectoryNode,
+    pool: ScriptedPool,
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """A directory that hangs, in a store that answers."""
+    pool.answers(messages.ListDirectory, NEVER)
+    failed: list[float] = []
+
+    async def look(name: str) -> None:
+        with pytest.raises(errors.Unavailable):
+            await names.find(root, name)
+        failed.append(trio.current_time())
+
+    async with trio.open_nursery() as nursery:
+        for number in range(20):
+            nursery.start_soon(look, f"f{number}")
+    assert len(set(failed)) == 1

@@ -375,3 +375,20 @@ async def test_histories_are_asked_for(remote: Remote, pool: ScriptedPool) -> No
     assert pool.asked_for(messages.HistoryNames) == [
         messages.HistoryNames(remote.spec.id, Key("d"))
     ]
+
+
+async def test_those_who_wait_for_the_first_check_are_told_together(
+    remote: Remote, pool: ScriptedPool, autojump_clock: trio.testing.MockClock
+) -> None:
+    pool.answers(messages.Check, NEVER)
+    failed: list[float] = []
+
+    async def ask() -> None:
+        with pytest.raises(errors.Unavailable):
+            await remote.find(Key("a"))
+        failed.append(trio.current_time())
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(10):
+            nursery.start_soon(ask)
+    assert failed == [60.0] * 10

@@ -76,23 +76,103 @@ async def test_what_the_journal_does_not_take_is_not_promised(
     assert len(uploads) == 0
 
 
-async def test_promises_are_recorded_in_the_order_in_which_they_were_made(
+async def test_promises_wait_side_by_side_and_are_sent_in_the_order_in_which_they_were_made(
     writer: Writer, pool: ScriptedPool, journal: Journal
 ) -> None:
     gate = Gate(journal.record)
-    pool.answers(messages.Record, gate, journal.record)
+    pool.answers(messages.Record, gate)
+    names = [f"f{number}" for number in range(50)]
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(writer.promise, "first")
-        await gate.reached.wait()
-        nursery.start_soon(writer.promise, "second")
-        await blocked()
-        assert len(pool.asked_for(messages.Record)) == 1
+        for name in names:
+            nursery.start_soon(writer.promise, name)
+            await blocked()
+        assert len(pool.asked_for(messages.Record)) == 50
+        assert sent(pool) == []
         gate.open.set()
     await blocked()
-    assert [(one.entry.path, one.entry.seq) for one in pool.asked_for(messages.Publish)] == [
-        ("first", 1),
-        ("second", 2),
-    ]
+    asked = [one.entries[0].path for one in pool.asked_for(messages.Record)]
+    assert asked == names
+
+
+async def test_what_is_heard_first_is_not_sent_before_what_was_promised_before(
+    writer: Writer, pool: ScriptedPool, journal: Journal
+) -> None:
+    """Two changes of one path: who hears of the journal's answer first is chance."""
+    first = Gate(messages.Recorded((1,)))
+    pool.answers(messages.Record, first, messages.Recorded((2,)))
+    pool.answers(messages.Publish, NEVER)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(writer.promise, "a")
+        await blocked()
+        nursery.start_soon(writer.promise, "a")
+        await blocked()
+        assert sent(pool) == []
+        first.open.set()
+    await blocked()
+    assert [one.entry.seq for one in pool.asked_for(messages.Publish)] == [1]
+
+
+async def test_promises_of_a_journal_that_hangs_fail_together_and_never_happen(
+    writer: Writer, pool: ScriptedPool, autojump_clock: trio.testing.MockClock
+) -> None:
+    pool.answers(messages.Record, NEVER)
+    failed = []
+
+    async def promise(name: str) -> None:
+        with pytest.raises(errors.Unavailable):
+            await writer.promise(name)
+        failed.append(name)
+
+    async with trio.open_nursery() as nursery:
+        for number in range(50):
+            nursery.start_soon(promise, f"f{number}")
+    assert len(failed) == 50
+    assert trio.current_time() == 60
+    assert len(pool.told) == 50, "each of them is withdrawn"
+    assert sent(pool) == []
+
+
+async def test_a_promise_that_is_kept_late_is_told_as_kept(
+    writer: Writer, pool: ScriptedPool, autojump_clock: trio.testing.MockClock
+) -> None:
+    async def slow(call: Call) -> messages.Answer:
+        call.begun = True
+        await trio.sleep(90)
+        return messages.Recorded((1,))
+
+    pool.answers(messages.Record, slow)
+    pending = await writer.promise("a")
+    await pending.done.wait()
+    assert writer.settled == ["a"]
+
+
+async def test_a_promise_whose_caller_goes_away_is_kept_or_withdrawn(
+    writer: Writer, uploads: Uploads, pool: ScriptedPool
+) -> None:
+    """As of `vstorefs restore`, stopped midway."""
+    pool.answers(messages.Publish, NEVER)
+    for begun, kept in ((False, 0), (True, 1)):
+        gate = Gate(messages.Recorded((7,)))
+
+        async def answer(call: Call, gate: Gate = gate, *, begun: bool = begun) -> messages.Answer:
+            call.begun = begun
+            return await gate(call)
+
+        pool.answers(messages.Record, answer)
+        async with trio.open_nursery() as nursery:
+            scope = trio.CancelScope()
+
+            async def promise(scope: trio.CancelScope = scope) -> None:
+                with scope:
+                    await writer.promise("a")
+
+            nursery.start_soon(promise)
+            await gate.reached.wait()
+            scope.cancel()
+            await blocked()
+            gate.open.set()
+        assert len(uploads) == kept
+        assert scope.cancelled_caught is not begun
 
 
 async def test_entries_that_end_do_so_with_the_promise_that_ends_them(
