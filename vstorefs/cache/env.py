@@ -29,6 +29,7 @@ import lmdb
 
 from vstorefs import errors, files, units
 from vstorefs.cache.eviction import Index
+from vstorefs.cache.values import FORMAT
 
 log = logging.getLogger(__name__)
 
@@ -104,6 +105,7 @@ class Cache:
                         "the cache was not closed before the machine went down; starting it anew"
                     )
                     wipe(directory)
+                _settle_format(directory, alone=alone)
                 fcntl.flock(users, fcntl.LOCK_SH)
                 cache = cls(directory, limit, _open_env(directory, limit, alone=alone), users)
                 if alone:
@@ -267,6 +269,22 @@ def _settle_limit(directory: Path, wanted: int, *, alone: bool) -> int:
         wipe(directory)
     files.write_durably(file, str(wanted).encode())
     return wanted
+
+
+def _settle_format(directory: Path, *, alone: bool) -> None:
+    """See that what is there is written as this release reads it."""
+    file = directory / "format"
+    if file.exists() and file.read_text() == FORMAT:
+        return
+    if not alone:
+        raise errors.UsageError(
+            f"the cache in {directory} is in use by another release of vstorefs; choose another --cache-dir, "
+            "or unmount the other one"
+        )
+    if (directory / "data.mdb").exists():
+        log.info("the cache in %s is of another release; starting it anew", directory)
+        wipe(directory)
+    files.write_durably(file, FORMAT.encode())
 
 
 def _open_env(directory: Path, limit: int, *, alone: bool) -> Any:
