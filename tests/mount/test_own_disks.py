@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.support.mounts import Host, Mount
+from tests.support.mounts import Host, Mount, host
+from tests.support.processes import wait_until
+from tests.support.radosgw import CountedServer
 
 pytestmark = pytest.mark.mount
 
@@ -23,6 +26,29 @@ def forget_pages(*paths: Path) -> None:
 def cache_file(mount: Mount) -> Path:
     """The database of the mount's cache."""
     return Path(mount.status()["cache"]["dir"]) / "data.mdb"
+
+
+# --- what was written
+
+
+@pytest.mark.parametrize("versioned", [True, False])
+def test_what_was_copied_to_a_bucket_is_read_back_without_asking_for_it(
+    radosgw_server: CountedServer, tmp_path: Path, versioned: bool
+) -> None:
+    bucket = f"b{os.urandom(6).hex()}"
+    radosgw_server.bucket(bucket, versioned=versioned)
+    with host(tmp_path / "host", radosgw_server.env) as one:
+        mount = one.mount(f"s3://{bucket}/some/prefix")
+        for _ in range(2):
+            data = os.urandom(50_000_000)
+            (tmp_path / "local").write_bytes(data)
+            subprocess.run(["cp", tmp_path / "local", mount / "f"], check=True)
+            forget_pages(mount / "f")
+            assert (mount / "f").read_bytes() == data
+        wait_until(lambda: mount.log().count("sha256 sum") == 2, "hashes of what was read")
+        assert mount.status()["transfers"]["downloaded_bytes"] == 0
+        asked = radosgw_server.gets_below(f"{bucket}/some/prefix/")
+        assert [one for one in asked if one == "f" or one.startswith(".vstorefs/content/")] == []
 
 
 # --- bytes that rot
