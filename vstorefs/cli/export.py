@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from vstorefs import errors, units
+from vstorefs import errors, files, units
 from vstorefs.cli import at, opening
 from vstorefs.cli.output import show_line
 from vstorefs.ledger.opening import choose
@@ -91,7 +91,7 @@ def _copied(store: Store, entries: Iterator[Entry], target: str) -> Iterator[exp
 
 def _written(store: Store, entries: Iterator[Entry], target: Path) -> Iterator[exports.Exported]:
     try:
-        target.mkdir(parents=True, exist_ok=True)
+        files.change("export.make", target.mkdir, parents=True, exist_ok=True)
         yield from exports.export(store, entries, target)
     except OSError as error:
         raise errors.VstorefsError(

@@ -99,7 +99,8 @@ class State:
         try:
             with self._env.begin(write=True) as transaction:
                 yield transaction
-        except lmdb.Error as error:
+                files.commit("state.commit")
+        except (lmdb.Error, OSError) as error:
             raise errors.JournalError(
                 f"cannot write {self.directory}: {error}; is the disk full?", _errno_of(error)
             ) from error
@@ -107,6 +108,8 @@ class State:
 
 def _errno_of(error: Exception) -> int | None:
     """What the disk said, where LMDB tells it: by a class of its own, or by the words for it only."""
+    if isinstance(error, OSError):
+        return error.errno
     if isinstance(error, lmdb.DiskError | lmdb.MapFullError):
         return errno.ENOSPC
     told = (number for number in errors.LASTING if os.strerror(number) in str(error))

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import fcntl
 import logging
-import os
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Any
 
 import msgspec
 
+from vstorefs import files
 from vstorefs.model import JournalEntry, Mark, Promise, SessionId, StoreId
 from vstorefs.state.env import State
 from vstorefs.state.keys import seq_key
@@ -100,7 +100,7 @@ class Journal:
 
     def adopt(self, session: SessionId, stores: Collection[StoreId], state_dir: Path) -> Adoption:
         """Take over what dead sessions promised to these stores."""
-        with (state_dir / "adopt.lock").open("w") as lock:
+        with files.change("state.lock", (state_dir / "adopt.lock").open, "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             alive: dict[SessionId, bool] = {session: True}
             adopted, unpromised, held = [], [], 0
@@ -168,7 +168,7 @@ def _keep_unpromised(journal: Journal, state_dir: Path, alive: dict[SessionId, b
         for file in folder.iterdir():
             if f"{folder.name}/{file.name}" not in named:
                 kept = state_dir / "unpromised"
-                kept.mkdir(mode=0o700, exist_ok=True)
-                file.rename(kept / f"{folder.name}-{file.name}")
+                files.make_private(kept)
+                files.change("unpromised.rename", file.rename, kept / f"{folder.name}-{file.name}")
         if not any(folder.iterdir()):
-            os.rmdir(folder)  # noqa: PTH106 — refuses a directory that is not empty
+            files.change("staging.remove-directory", folder.rmdir)

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from vstorefs import errors
+from vstorefs import errors, files
 from vstorefs.model import (
     DEFAULT_FILE_MODE,
     DEFAULT_FOLDER_MODE,
@@ -60,18 +60,19 @@ def export(store: Store, entries: Iterator[Entry], target: Path) -> Iterator[Exp
         for entry in entries:
             path = target / entry.key
             if entry.kind is EntryKind.DIRECTORY:
-                path.mkdir(parents=True, exist_ok=True)
+                files.change("export.make", path.mkdir, parents=True, exist_ok=True)
                 folders.append((path, entry))
             else:
-                path.parent.mkdir(parents=True, exist_ok=True)
+                files.change("export.make", path.parent.mkdir, parents=True, exist_ok=True)
                 waiting.append(pool.submit(_write, store, entry, path))
         for one in waiting:
             yield one.result()
     # Last, and from below: what is written into a directory changes its time.
     for path, entry in reversed(folders):
-        path.chmod(entry.mode if entry.mode is not None else DEFAULT_FOLDER_MODE)
+        mode = entry.mode if entry.mode is not None else DEFAULT_FOLDER_MODE
+        files.change("export.mode", path.chmod, mode)
         if entry.mtime_ns:
-            os.utime(path, ns=(entry.mtime_ns, entry.mtime_ns))
+            files.change("export.time", os.utime, path, ns=(entry.mtime_ns, entry.mtime_ns))
 
 
 def export_to_bucket(store: Store, entries: Iterator[Entry], target: Bucket) -> Iterator[Exported]:
@@ -111,9 +112,9 @@ def _send(store: Store, entry: Entry, target: Bucket) -> Exported:
 
 
 def _fetch(store: Store, entry: Entry, path: Path) -> None:
-    with path.open("wb") as file:
+    with files.change("export.create", path.open, "wb") as file:
         for block in store.read(entry.key, entry.token, 0, entry.size, version=entry.version):
-            file.write(block)
+            files.change("export.write", file.write, block)
     if path.stat().st_size != entry.size:
         raise errors.Corrupt(
             f"{path.stat().st_size} bytes came of {entry.size}", key=entry.key, operation="export"
@@ -123,7 +124,7 @@ def _fetch(store: Store, entry: Entry, path: Path) -> None:
 def _write(store: Store, entry: Entry, path: Path) -> Exported:
     if entry.kind is EntryKind.SYMLINK:
         if not path.is_symlink():
-            path.symlink_to(entry.target or "")
+            files.change("export.link", path.symlink_to, entry.target or "")
         return Exported(entry.key, 0)
     # Stores may keep coarser times than the disk, never finer ones.
     if path.exists():
@@ -135,9 +136,10 @@ def _write(store: Store, entry: Entry, path: Path) -> Exported:
         )
     partial = path.with_name(path.name[:200] + _PARTIAL)
     _fetch(store, entry, partial)
-    partial.chmod(entry.mode if entry.mode is not None else DEFAULT_FILE_MODE)
-    os.utime(partial, ns=(entry.mtime_ns, entry.mtime_ns))
-    partial.rename(path)
+    mode = entry.mode if entry.mode is not None else DEFAULT_FILE_MODE
+    files.change("export.mode", partial.chmod, mode)
+    files.change("export.time", os.utime, partial, ns=(entry.mtime_ns, entry.mtime_ns))
+    files.change("export.rename", partial.rename, path)
     return Exported(entry.key, entry.size)
 
 

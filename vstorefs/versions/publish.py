@@ -174,15 +174,15 @@ class Publisher:
         """
         staged = entry.staged
         assert staged is not None
-        number = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        number = files.change("staging.open", os.open, path, os.O_RDWR | os.O_CLOEXEC)
         try:
-            os.ftruncate(number, staged.size)
+            files.change("staging.size", os.ftruncate, number, staged.size)
             base_end = min(staged.base.size, staged.size) if staged.base is not None else 0
             for start, end in missing(staged.present, 0, base_end):
                 assert staged.base is not None
                 at = start
                 for block in self._read_content(staged.base, start, end):
-                    files.write_all(number, block, at)
+                    files.write_all("staging.fill", number, block, at)
                     at += len(block)
         finally:
             os.close(number)

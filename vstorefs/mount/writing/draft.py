@@ -15,7 +15,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 import trio
@@ -118,7 +118,7 @@ class Draft(Unstored):
 
     async def write(self, offset: int, data: bytes) -> int:
         """Write; a gap behind the end becomes zeros."""
-        await trio.to_thread.run_sync(files.write_all, self.number, data, offset)
+        await trio.to_thread.run_sync(_write, self.number, data, offset, self.size)
         if offset > self.size:
             self.present = add(self.present, self.size, offset)
         self.present = add(self.present, offset, offset + len(data))
@@ -128,12 +128,10 @@ class Draft(Unstored):
 
     async def truncate(self, size: int) -> None:
         """Cut short or make longer with zeros."""
-        if size < self.size:
-            self.present = cut(self.present, size)
-            await trio.to_thread.run_sync(os.ftruncate, self.number, size)
-        if size > self.size:
-            self.present = add(self.present, self.size, size)
-        await trio.to_thread.run_sync(os.ftruncate, self.number, size)
+        await trio.to_thread.run_sync(_resize, self.number, size)
+        self.present = (
+            cut(self.present, size) if size < self.size else add(self.present, self.size, size)
+        )
         if size == 0:
             self.under = None
         self.size = size
@@ -198,8 +196,7 @@ def is_being_written(node: FileNode) -> bool:
 
 
 def _create(area: StagingArea) -> tuple[str, int]:
-    name = area.create()
-    return name, os.open(area.path(name), os.O_RDWR | os.O_CLOEXEC)
+    return _open(area, area.create())
 
 
 def _pread(number: int, length: int, offset: int) -> bytes:
@@ -207,14 +204,37 @@ def _pread(number: int, length: int, offset: int) -> bytes:
     return os.pread(number, length, offset).ljust(length, b"\0")
 
 
+def _write(number: int, data: bytes, offset: int, size: int) -> None:
+    """Write to a staging file of so many bytes. What a full disk took of it does not show behind the end later."""
+    try:
+        files.write_all("staging.write", number, data, offset)
+    except OSError:
+        if offset + len(data) > size:
+            with suppress(OSError):
+                _resize(number, size)
+        raise
+
+
+def _resize(number: int, size: int) -> None:
+    files.change("staging.size", os.ftruncate, number, size)
+
+
 def _sync(number: int, size: int) -> None:
-    os.ftruncate(number, size)
-    os.fdatasync(number)
+    _resize(number, size)
+    files.change("staging.sync", os.fdatasync, number)
 
 
 def _clone(area: StagingArea, staged: Staged) -> tuple[str, int]:
-    name = area.clone(staged).name
-    return name, os.open(area.path(name), os.O_RDWR | os.O_CLOEXEC)
+    return _open(area, area.clone(staged).name)
+
+
+def _open(area: StagingArea, name: str) -> tuple[str, int]:
+    try:
+        flags = os.O_RDWR | os.O_CLOEXEC
+        return name, files.change("staging.open", os.open, area.path(name), flags)
+    except OSError:
+        area.discard(name)
+        raise
 
 
 def remove_later(area: StagingArea, name: str, number: int | None = None) -> None:
