@@ -76,7 +76,6 @@ class ChunkWriter:
     def __init__(self, cache: Cache) -> None:
         self._cache = cache
         self._index = cache.index
-        self._warned = False
 
     def has(self, key: bytes) -> bool:
         """Whether the cache has a chunk."""
@@ -152,7 +151,7 @@ class ChunkWriter:
             self._cannot(str(error))
 
     def _cannot(self, why: str) -> bool:
-        if not self._warned:
-            self._warned = True
+        if not self._cache.told_full:
+            self._cache.told_full = True
             log.warning("the cache cannot take more (%s); going on without it", why)
         return False

@@ -65,6 +65,7 @@ class Cache:
         self._clean = directory / "clean"
         self._writes = 0
         self._marked_at = 0
+        self.told_full = False
 
     @classmethod
     def open(cls, directory: Path, limit_bytes: int) -> Cache:
