@@ -50,7 +50,7 @@ class Draft(Unstored):
 
     `users` are reads and clones under way; a draft that became `unwanted` goes when they are done.
     `dirty`: there is something to commit. `frozen`: the journal has it. `synced`: what the journal has of it
-    meanwhile; `changed`: it has been written on since.
+    meanwhile; `changed`: it has been written on since. `refused`: a close of it failed, and nothing was written since.
     """
 
     area: StagingArea
@@ -65,6 +65,7 @@ class Draft(Unstored):
     frozen: bool = False
     synced: Synced | None = None
     changed: bool = True
+    refused: bool = False
     users: int = 0
     unwanted: bool = False
     lock: trio.Lock = field(default_factory=trio.Lock)
@@ -123,7 +124,7 @@ class Draft(Unstored):
             self.present = add(self.present, self.size, offset)
         self.present = add(self.present, offset, offset + len(data))
         self.size = max(self.size, offset + len(data))
-        self.dirty = self.changed = True
+        self._is_written_on()
         return len(data)
 
     async def truncate(self, size: int) -> None:
@@ -135,7 +136,11 @@ class Draft(Unstored):
         if size == 0:
             self.under = None
         self.size = size
+        self._is_written_on()
+
+    def _is_written_on(self) -> None:
         self.dirty = self.changed = True
+        self.refused = False
 
     async def read(self, transfers: Transfers, remote: Remote, start: int, end: int) -> bytes:
         """Bytes [start, end), cut at the end.
