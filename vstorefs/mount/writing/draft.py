@@ -29,6 +29,8 @@ from vstorefs.state.staging import Ranges, StagingArea, add, cut, missing
 
 log = logging.getLogger(__name__)
 
+_BLOCK_BYTES = 1 << 20
+
 
 @dataclass(frozen=True, slots=True)
 class Synced:
@@ -163,7 +165,7 @@ class Draft(Unstored):
 
     async def sync(self) -> None:
         """Bring what was written to disk, at its full size."""
-        await trio.to_thread.run_sync(_sync, self.number, self.size)
+        await trio.to_thread.run_sync(_sync, self.number, self.size, self.present)
 
     def discard(self) -> None:
         """Close it and remove the staging file, as soon as nobody reads it; a file that the journal names stays."""
@@ -224,9 +226,25 @@ def _resize(number: int, size: int) -> None:
     files.change("staging.size", os.ftruncate, number, size)
 
 
-def _sync(number: int, size: int) -> None:
+def _sync(number: int, size: int, present: Ranges) -> None:
     _resize(number, size)
-    files.change("staging.sync", os.fdatasync, number)
+    try:
+        files.change("staging.sync", os.fdatasync, number)
+    except OSError:
+        with suppress(OSError):
+            _write_again(number, present)
+        raise
+
+
+def _write_again(number: int, present: Ranges) -> None:
+    """Write what is there once more: what a sync could not write counts as written from then on.
+
+    Source: fsync(2), the notes on EIO.
+    """
+    for start, end in present:
+        for at in range(start, end, _BLOCK_BYTES):
+            block = os.pread(number, min(_BLOCK_BYTES, end - at), at)
+            files.write_all("staging.write-again", number, block, at)
 
 
 def _clone(area: StagingArea, staged: Staged) -> tuple[str, int]:

@@ -150,6 +150,19 @@ async def test_a_write_that_the_full_disk_took_in_part_has_not_happened(
     draft.discard()
 
 
+async def test_what_a_sync_refused_is_written_again_for_the_next_one(writer: Writer) -> None:
+    """The kernel takes what it could not write for written: another sync alone would succeed, and lose it."""
+    draft, content = await writer.after(2)
+    with disk(watched=_is_awaited) as whole:
+        await draft.sync()
+    with disk(whole.made.index("staging.sync"), errno.EIO, watched=_is_awaited) as broken:
+        assert await _refusal(draft.sync()) == errno.EIO
+    assert broken.made[-2:] == ["staging.write-again", "staging.write-again"]
+    assert len(draft.present) == 2
+    assert await writer.read(draft) == content
+    draft.discard()
+
+
 async def test_drafts_that_cannot_be_made_leave_nothing(writer: Writer) -> None:
     draft, content = await writer.after(2)
     made: list[Draft] = []
