@@ -1,43 +1,111 @@
-"""The only source of durable disk writes, and the facts about files that /proc tells."""
+"""The only way to change a disk of ours, and the facts about files that /proc tells.
+
+Every call that changes a disk has a label, which says what is changed: `staging.write`, `state.commit`. It is made by
+`change` or by one of the functions here, which go to the end of what they do, however little the disk takes at a time.
+`before_change` is told the label first, and does nothing; a test puts something in its place that fails the call which
+the label names, or lets it take less. docs/explanation/guarantees.md lists the labels.
+"""
 
 from __future__ import annotations
 
+import errno
 import getpass
 import os
 import re
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 from vstorefs import errors
 
 _OCTAL = re.compile(r"\\([0-7]{3})")
+_COPIED_BYTES = 1 << 20
+_NO_COPY = frozenset({errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS})
 _NETWORK = ("nfs", "cifs", "smb", "9p", "ceph", "glusterfs", "lustre", "afs", "fuse.", "fuse")
 
 
-def write_durably(path: Path, data: bytes) -> None:
-    """Make `path` hold `data`, wholly or not at all, whatever happens to the machine meanwhile."""
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    with scratch.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    scratch.replace(path)
-    sync_folder(path.parent)
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
-def write_all(number: int, data: bytes | memoryview, offset: int) -> None:
+def _nothing(label: str) -> int | None:
+    del label
+    return None
+
+
+before_change: Callable[[str], int | None] = _nothing
+"""Told the label of each change before it is made. Raises what the disk would; a number is how many bytes it takes."""
+
+
+def change(label: str, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Make one call that changes a disk. Raises: OSError."""
+    before_change(label)
+    return call(*args, **kwargs)
+
+
+def commit(label: str) -> None:
+    """A database is about to bring a change to disk, by calls of its own. Raises: what it would."""
+    before_change(label)
+
+
+def write_all(label: str, number: int, data: bytes | memoryview, offset: int) -> None:
     """Write all of `data` at `offset` of an open file; the kernel may take less at a time. Raises: OSError."""
     view = memoryview(data)
     while view:
-        written = os.pwrite(number, view, offset)
+        written = os.pwrite(number, view[: before_change(label)], offset)
+        if written == 0:
+            raise OSError(errno.EIO, "the disk takes nothing, and says no error")
         view = view[written:]
         offset += written
+
+
+def copy(label: str, source: int, target: int, start: int, end: int) -> int:
+    """Copy bytes [start, end) between open files, in the kernel where it can; gives where the source ended.
+
+    Raises: OSError.
+    """
+    at = start
+    while at < end:
+        limit = before_change(label)
+        count = min(end - at, end - at if limit is None else limit)
+        try:
+            copied = os.copy_file_range(source, target, count, at, at)
+        except OSError as error:
+            if error.errno not in _NO_COPY:
+                raise
+            block = os.pread(source, min(count, _COPIED_BYTES), at)
+            copied = os.pwrite(target, block, at)
+        if copied == 0:
+            break
+        at += copied
+    return at
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Make `path` hold `data`, wholly or not at all, whatever happens to the machine meanwhile. Raises: OSError."""
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+    try:
+        number = change("durable.create", os.open, scratch, flags, 0o666)
+        try:
+            write_all("durable.write", number, data, 0)
+            change("durable.sync", os.fsync, number)
+        finally:
+            os.close(number)
+        change("durable.rename", scratch.replace, path)
+    except BaseException:
+        with suppress(OSError):
+            scratch.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
 
 
 def make_private(directory: Path) -> None:
     """Make a directory, and what is missing above it, for its owner alone, whatever the umask. Raises: OSError."""
     missing = [one for one in (directory, *directory.parents) if not one.exists()]
     for one in reversed(missing):
-        one.mkdir(mode=0o700, exist_ok=True)
+        change("directory.make", one.mkdir, mode=0o700, exist_ok=True)
 
 
 def is_cut_short(file: Path, *, last_page: int, page_bytes: int) -> bool:
@@ -49,7 +117,7 @@ def sync_folder(path: Path) -> None:
     """Make names created or removed in a directory survive a power cut."""
     number = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(number)
+        change("directory.sync", os.fsync, number)
     finally:
         os.close(number)
 

@@ -90,7 +90,8 @@ def start(level: int, file: Path | None, form: Format = Format.TEXT) -> Log:
     else:
         try:
             files.make_private(file.parent)
-            os.close(os.open(file, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600))
+            flags = os.O_CREAT | os.O_APPEND | os.O_WRONLY
+            os.close(files.change("log.create", os.open, file, flags, 0o600))
             target = logging.FileHandler(file, encoding="utf-8", errors="backslashreplace")
         except OSError as error:
             raise errors.UsageError(

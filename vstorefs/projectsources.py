@@ -7,7 +7,7 @@ import urllib.parse
 from collections.abc import Mapping
 from pathlib import Path
 
-from vstorefs import errors
+from vstorefs import errors, files
 from vstorefs.model import HIDDEN_FOLDER, VERSIONS_FOLDER, StoreSpec
 from vstorefs.project import WHOLE_BELOW, Project, data_home
 from vstorefs.projectfile import ProjectFile, StoreTable, checked, parse_size
@@ -29,7 +29,7 @@ def embedded(environ: Mapping[str, str], *, read_only: bool = False) -> Project:
     A directory of the user's own, made when it is first used.
     """
     folder = data_home(environ) / "default"
-    folder.mkdir(parents=True, exist_ok=True)
+    files.change("default-store.make", folder.mkdir, parents=True, exist_ok=True)
     spec = registry.resolve(
         "default", folder.absolute().as_uri(), Settings(read_only=read_only), environ=environ
     )

@@ -94,7 +94,7 @@ def test_two_processes_fill_it_many_times_over(cache: Cache) -> None:
             view = reader.find(chunk_key(bytes([seed]) * 16, number))
             if view is not None:
                 with view:
-                    assert view.checksum_ok()
+                    assert view.is_sound()
                 found += 1
     assert found + 0 <= info.chunks
     assert found > 20
@@ -109,7 +109,7 @@ def test_a_killed_writer_leaves_nothing_half_done(cache: Cache) -> None:
         view = ChunkReader(cache).find(chunk_key(b"\3" * 16, number))
         assert view is not None
         with view:
-            assert view.checksum_ok()
+            assert view.is_sound()
 
 
 def test_what_is_pinned_stays_until_it_is_released(cache: Cache) -> None:
@@ -167,7 +167,7 @@ def test_damage_is_noticed(cache: Cache) -> None:
     view = ChunkReader(cache).find(key(1))
     assert view is not None
     with view:
-        assert not view.checksum_ok()
+        assert not view.is_sound()
     assert chunks.read(key(1)) is None
     chunks.drop(key(1))
     assert chunks.put(key(1), b"content")
@@ -218,6 +218,31 @@ def test_a_file_that_was_cut_short_is_started_anew(
     assert ChunkWriter(again).put(key(1), b"x")
     again.close()
     assert len([one for one in caplog.messages if "starting it anew" in one]) == 1
+
+
+def test_a_cache_of_another_release_is_started_anew_and_left_alone_where_it_is_in_use(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "c"
+    first = Cache.open(folder, LIMIT)
+    assert ChunkWriter(first).put(key(1), b"x")
+    (folder / "format").write_text("1")
+    result = subprocess.run(
+        [sys.executable, "-c", _WRITER, folder, "1", "1"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "in use by another release" in result.stderr
+    first.close()
+    again = Cache.open(folder, LIMIT)
+    assert not ChunkWriter(again).has(key(1))
+    assert ChunkWriter(again).put(key(1), b"x")
+    again.close()
+    third = Cache.open(folder, LIMIT)
+    assert ChunkWriter(third).has(key(1))
+    third.close()
 
 
 def test_what_cannot_be_taken_displaces_nothing(cache: Cache) -> None:

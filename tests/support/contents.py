@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 
 import trio
-import xxhash
 
 from tests.support.pools import Call, ScriptedPool
 from vstorefs.cache.chunks import ChunkWriter
 from vstorefs.cache.env import Cache
 from vstorefs.cache.keys import chunk_key, content_prefix
+from vstorefs.cache.values import checksum
 from vstorefs.model import CHUNK_BYTES, Content, Hashes, Key, StoreId, Token
 from vstorefs.workers import messages
 
@@ -99,10 +99,10 @@ class Contents:
 
     def sums(self, content: Content) -> bytes:
         """The checksums of a content's chunks, 8 bytes each."""
-        data = self._data[content.key, content.token]
+        prefix = content_prefix(content)
         return b"".join(
-            xxhash.xxh3_64_digest(data[at : at + CHUNK_BYTES])
-            for at in range(0, len(data), CHUNK_BYTES)
+            checksum(chunk_key(prefix, number), self.chunk(content, number))
+            for number in range(-(-content.size // CHUNK_BYTES))
         )
 
     async def known(self, call: Call) -> messages.Answer:

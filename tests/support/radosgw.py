@@ -98,6 +98,11 @@ class CountedServer(S3Server):
     def gets_of(self, path: str) -> int:
         return self._counts().get(f"GET /{path}", 0)
 
+    def gets_below(self, path: str) -> list[str]:
+        """The names below a path that were read so far, relative to it."""
+        head = f"GET /{path}"
+        return [name.removeprefix(head) for name in self._counts() if name.startswith(head)]
+
     def puts_of(self, path: str) -> int:
         return self._counts().get(f"PUT /{path}", 0)
 

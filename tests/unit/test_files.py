@@ -17,7 +17,7 @@ def test_a_disk_that_takes_less_is_asked_again(
     real = os.pwrite
     monkeypatch.setattr(os, "pwrite", lambda number, data, at: real(number, data[:3], at))
     number = os.open(tmp_path / "f", os.O_RDWR | os.O_CREAT)
-    files.write_all(number, b"0123456789", 2)
+    files.write_all("test.write", number, b"0123456789", 2)
     os.close(number)
     assert (tmp_path / "f").read_bytes() == b"\0\0" + b"0123456789"
 
@@ -36,6 +36,6 @@ def test_a_disk_that_fills_up_midway_is_an_error(
     monkeypatch.setattr(os, "pwrite", filling)
     number = os.open(tmp_path / "f", os.O_RDWR | os.O_CREAT)
     with pytest.raises(OSError, match="No space left"):
-        files.write_all(number, b"0123456789", 0)
+        files.write_all("test.write", number, b"0123456789", 0)
     os.close(number)
     assert calls == [0, 3]

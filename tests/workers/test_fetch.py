@@ -33,7 +33,7 @@ def _cached(context: WorkerContext, content: Content, chunk: int) -> bytes | Non
     if view is None:
         return None
     with view:
-        assert view.checksum_ok()
+        assert view.is_sound()
         return bytes(view.data)
 
 

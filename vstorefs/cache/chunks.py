@@ -12,11 +12,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import lmdb
-import xxhash
 
 from vstorefs import errors
 from vstorefs.cache.env import Cache, cost
 from vstorefs.cache.eviction import Index
+from vstorefs.cache.values import Value, encode
 
 log = logging.getLogger(__name__)
 
@@ -32,16 +32,13 @@ def _remove_all(index: Index, txn: Any, keys: Iterable[bytes]) -> None:
 class ChunkView:
     """One chunk in the map, valid until `close`, which ends its read transaction."""
 
-    __slots__ = ("_txn", "checksum", "data")
+    __slots__ = ("_txn", "checksum", "data", "is_sound")
 
-    def __init__(self, txn: Any, value: memoryview) -> None:
+    def __init__(self, txn: Any, value: Value) -> None:
         self._txn = txn
-        self.checksum = bytes(value[:8])
-        self.data = value[8:]
-
-    def checksum_ok(self) -> bool:
-        """Whether the content is what was put; reads all of it, so call it off the loop."""
-        return bool(xxhash.xxh3_64_digest(self.data) == self.checksum)
+        self.checksum = value.checksum
+        self.data = value.data
+        self.is_sound = value.is_sound
 
     def close(self) -> None:
         """End the transaction; `data` must not be used after it."""
@@ -70,7 +67,7 @@ class ChunkReader:
         if value is None or len(value) < 8:
             txn.abort()
             return None
-        return ChunkView(txn, value)
+        return ChunkView(txn, Value(key, value))
 
 
 class ChunkWriter:
@@ -79,7 +76,6 @@ class ChunkWriter:
     def __init__(self, cache: Cache) -> None:
         self._cache = cache
         self._index = cache.index
-        self._warned = False
 
     def has(self, key: bytes) -> bool:
         """Whether the cache has a chunk."""
@@ -94,9 +90,8 @@ class ChunkWriter:
         try:
             with self._cache.reading() as txn:
                 value = txn.get(key, db=self._index.chunks)
-                if value is None or xxhash.xxh3_64_digest(value[8:]) != bytes(value[:8]):
-                    return None
-                return bytes(value[8:])
+                found = Value(key, value) if value is not None else None
+                return bytes(found.data) if found is not None and found.is_sound() else None
         except lmdb.Error:
             return None
 
@@ -104,7 +99,7 @@ class ChunkWriter:
         self, key: bytes, data: bytes | bytearray | memoryview, *, pinned_by: str | None = None
     ) -> bool:
         """Add a chunk, evicting what it displaces; False if the cache cannot take it now."""
-        value = b"".join((xxhash.xxh3_64_digest(data), data))
+        value = encode(key, data)
         needed = cost(len(value))
         extra = 0
         for _ in range(_TRIES):
@@ -156,7 +151,7 @@ class ChunkWriter:
             self._cannot(str(error))
 
     def _cannot(self, why: str) -> bool:
-        if not self._warned:
-            self._warned = True
+        if not self._cache.told_full:
+            self._cache.told_full = True
             log.warning("the cache cannot take more (%s); going on without it", why)
         return False

@@ -29,6 +29,7 @@ import lmdb
 
 from vstorefs import errors, files, units
 from vstorefs.cache.eviction import Index
+from vstorefs.cache.values import FORMAT
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +65,7 @@ class Cache:
         self._clean = directory / "clean"
         self._writes = 0
         self._marked_at = 0
+        self.told_full = False
 
     @classmethod
     def open(cls, directory: Path, limit_bytes: int) -> Cache:
@@ -89,13 +91,14 @@ class Cache:
         files.require_local(directory, "--cache-dir")
         try:
             files.make_private(directory)
-            users = os.open(directory / "users", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+            users = files.change("cache.lock", os.open, directory / "users", flags, 0o600)
         except OSError as error:
             raise errors.UsageError(
                 f"cannot use {directory} for the cache: {error.strerror}; choose another directory with --cache-dir"
             ) from error
         try:
-            with (directory / "opening").open("w") as opening:
+            with files.change("cache.lock", (directory / "opening").open, "w") as opening:
                 fcntl.flock(opening, fcntl.LOCK_EX)
                 alone = _is_alone(users)
                 limit = _settle_limit(directory, limit_bytes, alone=alone)
@@ -104,11 +107,17 @@ class Cache:
                         "the cache was not closed before the machine went down; starting it anew"
                     )
                     wipe(directory)
+                _settle_format(directory, alone=alone)
                 fcntl.flock(users, fcntl.LOCK_SH)
                 cache = cls(directory, limit, _open_env(directory, limit, alone=alone), users)
                 if alone:
                     cache.release_all()
                 return cache
+        except (OSError, lmdb.Error) as error:
+            os.close(users)
+            raise errors.UsageError(
+                f"cannot use {directory} for the cache: {error}; choose another directory with --cache-dir"
+            ) from error
         except BaseException:
             os.close(users)
             raise
@@ -122,6 +131,9 @@ class Cache:
             _open.pop(str(self.directory.resolve()), None)
             try:
                 self.mark_clean()
+            except (OSError, lmdb.Error) as error:
+                # Unmarked, it is started anew if the machine goes down before the next mark.
+                log.warning("cannot sync the cache to disk: %s", error)
             finally:
                 self._env.close()
                 os.close(self._users_fd)
@@ -133,6 +145,7 @@ class Cache:
             if self._writes == self._marked_at or self._clean.exists():
                 self._remove_mark()
             yield txn
+            files.commit("cache.commit")
         self._writes += 1
         self._allocate()
 
@@ -145,8 +158,8 @@ class Cache:
         if self._writes == self._marked_at:
             return
         with self._env.begin(write=True) as txn:
-            self._env.sync(True)
-            self._clean.touch()
+            files.change("cache.sync", self._env.sync, True)
+            files.change("cache.mark", self._clean.touch)
             files.sync_folder(self.directory)
             self._marked_at = self._writes
             txn.abort()
@@ -175,7 +188,7 @@ class Cache:
         try:
             with self.writing() as txn:
                 self.index.clear(txn)
-        except lmdb.Error as error:
+        except (lmdb.Error, OSError) as error:
             raise errors.CacheError(
                 f"cannot clear the cache in {self.directory}: {error}"
             ) from error
@@ -192,7 +205,7 @@ class Cache:
     def _remove_mark(self) -> None:
         boot = self.directory / "boot"
         files.write_durably(boot, files.boot_id().encode())
-        self._clean.unlink(missing_ok=True)
+        files.change("cache.unmark", self._clean.unlink, missing_ok=True)
         files.sync_folder(self.directory)
 
     def _allocate(self) -> None:
@@ -202,9 +215,10 @@ class Cache:
         if used + _STEP_BYTES // 4 <= self._allocated or self._allocated >= info["map_size"]:
             return
         end = min(info["map_size"], max(self._allocated, used) + _STEP_BYTES)
-        number = os.open(self.directory / "data.mdb", os.O_RDWR | os.O_CLOEXEC)
+        file = self.directory / "data.mdb"
+        number = files.change("cache.open", os.open, file, os.O_RDWR | os.O_CLOEXEC)
         try:
-            os.posix_fallocate(number, 0, end)
+            files.change("cache.reserve", os.posix_fallocate, number, 0, end)
         except OSError as error:
             log.warning("cannot set aside disk space for the cache: %s", error.strerror)
             end = info["map_size"]
@@ -229,7 +243,7 @@ def _capacity_bytes(limit_bytes: int) -> int:
 def wipe(directory: Path) -> None:
     """Remove the databases."""
     for name in ("data.mdb", "lock.mdb", "clean"):
-        (directory / name).unlink(missing_ok=True)
+        files.change("cache.wipe", (directory / name).unlink, missing_ok=True)
 
 
 def _is_alone(users: int) -> bool:
@@ -267,6 +281,22 @@ def _settle_limit(directory: Path, wanted: int, *, alone: bool) -> int:
         wipe(directory)
     files.write_durably(file, str(wanted).encode())
     return wanted
+
+
+def _settle_format(directory: Path, *, alone: bool) -> None:
+    """See that what is there is written as this release reads it."""
+    file = directory / "format"
+    if file.exists() and file.read_text() == FORMAT:
+        return
+    if not alone:
+        raise errors.UsageError(
+            f"the cache in {directory} is in use by another release of vstorefs; choose another --cache-dir, "
+            "or unmount the other one"
+        )
+    if (directory / "data.mdb").exists():
+        log.info("the cache in %s is of another release; starting it anew", directory)
+        wipe(directory)
+    files.write_durably(file, FORMAT.encode())
 
 
 def _open_env(directory: Path, limit: int, *, alone: bool) -> Any:

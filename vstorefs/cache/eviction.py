@@ -1,7 +1,7 @@
 """What goes when the cache is full: the least recently used, in small steps, inside the transaction that adds.
 
 database   key                    value
-`chunks`   chunk key              8 bytes xxh3 of the payload, then the payload
+`chunks`   chunk key              checksums, then the payload (values.py)
 `meta`     chunk key              tick, 8 bytes big-endian (0: pinned), then the cost in bytes, 8
 bytes
 `lru`      tick                   chunk key; the first one goes first

@@ -19,7 +19,7 @@ from typing import TextIO
 
 import msgspec
 
-from vstorefs import errors, units
+from vstorefs import errors, files, units
 from vstorefs.cli import folders, histories
 from vstorefs.cli.output import show_json, show_line
 from vstorefs.cli.progress import ProgressLine
@@ -95,21 +95,21 @@ def verify(options: argparse.Namespace) -> int:
 def _notes(options: argparse.Namespace, found: histories.Below) -> Iterator[TextIO]:
     """What this verify has found right, in its earlier tries. Raises: VstorefsError where another is at it."""
     folder = folders.state_dir(options.state_dir) / "verify"
-    folder.mkdir(parents=True, exist_ok=True)
+    files.change("verify.make", folder.mkdir, parents=True, exist_ok=True)
     what = json.dumps([found.stores, mounts.inside(found.record, options.url), options.heads])
     path = folder / f"{hashlib.sha256(what.encode()).hexdigest()[:32]}.jsonl"
-    with path.open("a+") as notes:
+    with files.change("verify.open", path.open, "a+") as notes:
         try:
             fcntl.flock(notes, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise errors.VstorefsError(f"{options.url} is being verified already") from error
         if options.again:
-            notes.truncate(0)
+            files.change("verify.clear", notes.truncate, 0)
         notes.seek(0)
         yield notes
     # Empty: all was read.
     if path.stat().st_size == 0:
-        path.unlink()
+        files.change("verify.remove", path.unlink)
 
 
 def _read_notes(notes: TextIO) -> Iterator[tuple[str, str]]:

@@ -9,7 +9,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from vstorefs import errors, projectfile, projectsources
+from vstorefs import errors, files, projectfile, projectsources
 from vstorefs.cli.output import note_line, show_json, show_line
 from vstorefs.stores import registry
 
@@ -85,13 +85,13 @@ def run(options: argparse.Namespace) -> int:
         name = Path.cwd().name if options.store else _ask("name of the project", Path.cwd().name)
     text = _text(options.file, name, stores)
     try:
-        options.file.write_text(text, "utf-8")
+        files.change("project.write", options.file.write_text, text, "utf-8")
     except OSError as error:
         raise errors.UsageError(f"cannot write {options.file}: {error.strerror}") from error
     try:
         projectsources.load(options.file, os.environ)
     except errors.UsageError:
-        options.file.unlink()
+        files.change("project.remove", options.file.unlink)
         raise
     show_line(
         f"{options.file} written; mount it with: vstorefs mount -c {shlex.quote(str(options.file))} DIR"

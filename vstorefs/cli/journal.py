@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from vstorefs import errors, units
+from vstorefs import errors, files, units
 from vstorefs.cli import folders, journalfiles
 from vstorefs.cli.output import note_line, show_json, show_line, show_table
 from vstorefs.control import client
@@ -202,7 +202,7 @@ def _drop(chosen: Sequence[Change], state_dir: Path, *, ask: bool) -> int:
             left -= {entry.seq for entry in journal.drop_aside(left)}
     for one in chosen:
         if one.entry is None and one.file is not None:
-            one.file.unlink(missing_ok=True)
+            files.change("kept.remove", one.file.unlink, missing_ok=True)
     show_line(f"dropped {units.count(len(chosen) - len(left), 'change')}")
     return _tell_left(left)
 

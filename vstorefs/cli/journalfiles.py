@@ -8,14 +8,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from vstorefs import errors
+from vstorefs import errors, files
 from vstorefs.model import name_of
 from vstorefs.moments import to_text
 from vstorefs.state.changes import Change
-from vstorefs.state.staging import copy_range, missing
+from vstorefs.state.staging import missing
 
 LIST_NAME = "changes.json"
 _NAME_BYTES = 255
+# Nothing that is there is followed or overwritten.
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def write_all(found: Sequence[Change], target: Path) -> list[str]:
@@ -24,12 +26,11 @@ def write_all(found: Sequence[Change], target: Path) -> list[str]:
     Raises: UsageError where the directory has something in it; VstorefsError where it cannot be written.
     """
     try:
-        target.mkdir(parents=True, exist_ok=True)
+        files.change("export.make", target.mkdir, parents=True, exist_ok=True)
         if any(target.iterdir()):
             raise errors.UsageError(f"{target} is not empty; choose a new directory")
         problems = [problem for one in found for problem in _write(one, target)]
-        with (target / LIST_NAME).open("x", encoding="utf-8") as file:
-            json.dump([about(one) for one in found], file, indent=2, sort_keys=True)
+        _create(target / LIST_NAME, json.dumps([about(one) for one in found], indent=2).encode())
     except OSError as error:
         raise errors.VstorefsError(f"cannot write to {target}: {error.strerror}") from error
     return problems
@@ -78,13 +79,11 @@ def _write(change: Change, target: Path) -> list[str]:
         source = os.open(change.file, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return [f"{file_name(change)}: its content is gone"]
-    # Nothing that is there is followed or overwritten.
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    number = os.open(target / file_name(change), flags, 0o600)
+    number = files.change("export.create", os.open, target / file_name(change), _NEW, 0o600)
     try:
         for start, end in present:
-            copy_range(source, number, start, end)
-        os.ftruncate(number, size)
+            files.copy("export.write", source, number, start, end)
+        files.change("export.size", os.ftruncate, number, size)
     finally:
         os.close(source)
         os.close(number)
@@ -94,3 +93,11 @@ def _write(change: Change, target: Path) -> list[str]:
             f"{file_name(change)}: {gaps:,} bytes are only in the version that it was written over"
         ]
     return []
+
+
+def _create(path: Path, data: bytes) -> None:
+    number = files.change("export.create", os.open, path, _NEW, 0o600)
+    try:
+        files.write_all("export.write", number, data, 0)
+    finally:
+        os.close(number)

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from vstorefs import errors, logs, projectsources
+from vstorefs import errors, files, logs, projectsources
 from vstorefs.cli import at, folders
 from vstorefs.cli.output import note_line, show_line
 from vstorefs.control import client
@@ -120,7 +120,7 @@ def run(options: argparse.Namespace) -> int:
         return _in_background(options, point, what)
     except BaseException:
         if made:
-            point.rmdir()
+            files.change("mount-point.remove", point.rmdir)
         raise
 
 
@@ -181,7 +181,7 @@ def _prepare(point: Path) -> bool:
         if not point.parent.is_dir():
             raise errors.UsageError(f"{point.parent}: no such directory; create it first") from None
         try:
-            point.mkdir()
+            files.change("mount-point.make", point.mkdir)
         except OSError as error:
             raise errors.UsageError(
                 f"cannot create the directory {point}: {error.strerror}"

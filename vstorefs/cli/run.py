@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from vstorefs import errors, projectsources, units
+from vstorefs import errors, files, projectsources, units
 from vstorefs.cli import supervising
 from vstorefs.cli.output import note_line
 from vstorefs.control import recording
@@ -118,7 +118,7 @@ def _mounted(options: argparse.Namespace) -> Iterator[MountRecord]:
         _vstorefs("umount", str(point))
         if made:
             with contextlib.suppress(OSError):
-                point.rmdir()
+                files.change("mount-point.remove", point.rmdir)
 
 
 def _present(options: argparse.Namespace) -> MountRecord | None:

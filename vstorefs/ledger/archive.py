@@ -168,24 +168,24 @@ class FolderArchive:
         path = self._folder / name
         with translated(self._alias, name, "create"):
             self._see_that_it_is_there()
-            path.parent.mkdir(parents=True, exist_ok=True)
+            files.change("ledger.make", path.parent.mkdir, parents=True, exist_ok=True)
             scratch = path.with_name(f".{new_id()}")
             try:
-                with scratch.open("xb") as file:
-                    file.write(data)
+                with files.change("ledger.create", scratch.open, "xb") as file:
+                    files.change("ledger.write", file.write, data)
                     file.flush()
-                    os.fsync(file.fileno())
-                scratch.chmod(0o444)
+                    files.change("ledger.sync", os.fsync, file.fileno())
+                files.change("ledger.mode", scratch.chmod, 0o444)
                 with contextlib.suppress(FileExistsError):
                     rename_absent(scratch, path)
                 files.sync_folder(path.parent)
             finally:
-                scratch.unlink(missing_ok=True)
+                files.change("ledger.clear", scratch.unlink, missing_ok=True)
 
     def remove(self, name: str) -> None:
         """See `Archive`."""
         with translated(self._alias, name, "remove"):
-            (self._folder / name).unlink(missing_ok=True)
+            files.change("ledger.remove", (self._folder / name).unlink, missing_ok=True)
 
     def _see_that_it_is_there(self) -> None:
         if not self._root.is_dir():

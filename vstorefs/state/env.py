@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ import lmdb
 from vstorefs import errors, files
 
 _MAP_BYTES = 16 << 30
+_COMMIT_BYTES = 1 << 20
 _open: dict[str, State] = {}
 _lock = threading.Lock()
 
@@ -113,18 +115,25 @@ class State:
                 if not wanted():
                     raise errors.Unavailable("it was withdrawn", origin=errors.Origin.WAIT)
                 yield transaction
-        except lmdb.Error as error:
+                files.commit("state.commit")
+        except (lmdb.Error, OSError) as error:
             raise errors.JournalError(
-                f"cannot write {self.directory}: {error}; is the disk full?", _errno_of(error)
+                f"cannot write {self.directory}: {error}; is the disk full?",
+                _errno_of(error, self.directory),
             ) from error
 
 
-def _errno_of(error: Exception) -> int | None:
-    """What the disk said, where LMDB tells it: by a class of its own, or by the words for it only."""
+def _errno_of(error: Exception, directory: Path) -> int | None:
+    """What the disk said, where LMDB tells it: by a class of its own, or by the words for it only.
+
+    What a disk takes only in part is an I/O error to LMDB (lmdb 0.9, mdb_page_flush): a disk that is nearly full does.
+    """
+    if isinstance(error, OSError):
+        return error.errno
     if isinstance(error, lmdb.DiskError | lmdb.MapFullError):
         return errno.ENOSPC
     told = (number for number in errors.LASTING if os.strerror(number) in str(error))
-    return next(told, None)
+    return next(told, errno.ENOSPC if shutil.disk_usage(directory).free < _COMMIT_BYTES else None)
 
 
 def _refuse_cut_short(directory: Path, env: Any) -> None:

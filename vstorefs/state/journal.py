@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import fcntl
 import logging
-import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -24,6 +23,7 @@ from typing import Any
 
 import msgspec
 
+from vstorefs import files
 from vstorefs.model import JournalEntry, Mark, Promise, SessionId, StoreId
 from vstorefs.state.env import State, Wanted, always
 from vstorefs.state.keys import seq_key
@@ -154,7 +154,7 @@ class Journal:
             for entry in dropped:
                 if entry.staged is not None:
                     file = self._state.directory / "staging" / entry.staged.name
-                    file.unlink(missing_ok=True)
+                    files.change("staging.remove", file.unlink, missing_ok=True)
             return dropped
 
     def _aside(
@@ -172,7 +172,8 @@ class Journal:
     @contextmanager
     def _adopting(self) -> Iterator[None]:
         """While nobody else takes over entries."""
-        with (self._state.directory / "adopt.lock").open("w") as lock:
+        path = self._state.directory / "adopt.lock"
+        with files.change("state.lock", path.open, "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
@@ -260,7 +261,7 @@ def _keep_unpromised(journal: Journal, state_dir: Path, alive: dict[SessionId, b
         for file in folder.iterdir():
             if f"{folder.name}/{file.name}" not in named:
                 kept = state_dir / "unpromised"
-                kept.mkdir(mode=0o700, exist_ok=True)
-                file.rename(kept / f"{folder.name}-{file.name}")
+                files.make_private(kept)
+                files.change("unpromised.rename", file.rename, kept / f"{folder.name}-{file.name}")
         if not any(folder.iterdir()):
-            os.rmdir(folder)  # noqa: PTH106 — refuses a directory that is not empty
+            files.change("staging.remove-directory", folder.rmdir)

@@ -128,8 +128,8 @@ def write(record: MountRecord) -> None:
 
 def remove(mount_point: str) -> None:
     """A mount has ended."""
-    _file(mount_point).unlink(missing_ok=True)
-    socket_path(mount_point).unlink(missing_ok=True)
+    files.change("mounts.remove", _file(mount_point).unlink, missing_ok=True)
+    files.change("mounts.remove", socket_path(mount_point).unlink, missing_ok=True)
 
 
 def living() -> list[MountRecord]:

@@ -31,22 +31,28 @@ class Session:
         files.make_private(folder)
         session = SessionId(secrets.token_hex(12))
         path = folder / f"{session}.json"
-        with (state_dir / "adopt.lock").open("w") as lock:
+        with files.change("state.lock", (state_dir / "adopt.lock").open, "w") as lock:
             # Nobody may take stock of the living between the file and its lock.
             fcntl.flock(lock, fcntl.LOCK_EX)
-            number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            number = files.change("session.create", os.open, path, flags, 0o600)
             fcntl.flock(number, fcntl.LOCK_EX)
+        one = cls(session, path, number)
         pid = os.getpid()
         about = {"boot": files.boot_id(), "pid": pid, "start": files.process_start(pid)}
-        os.write(number, json.dumps(about).encode())
-        os.fsync(number)
-        files.sync_folder(folder)
-        return cls(session, path, number)
+        try:
+            files.write_all("session.write", number, json.dumps(about).encode(), 0)
+            files.change("session.sync", os.fsync, number)
+            files.sync_folder(folder)
+        except OSError:
+            one.close(owns_entries=False)
+            raise
+        return one
 
     def close(self, *, owns_entries: bool) -> None:
         """End the session; its file stays while entries name it."""
         if not owns_entries:
-            self._path.unlink(missing_ok=True)
+            files.change("session.remove", self._path.unlink, missing_ok=True)
         os.close(self._number)
 
 

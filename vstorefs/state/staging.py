@@ -60,14 +60,14 @@ class StagingArea:
     def __init__(self, state_dir: Path, session: SessionId) -> None:
         self._root = state_dir / "staging"
         self._session = session
+        self._left: set[str] = set()
         files.make_private(self._root / session)
 
     def create(self) -> str:
         """A new empty staging file."""
         name = f"{self._session}/{secrets.token_hex(10)}"
-        os.close(
-            os.open(self.path(name), os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-        )
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
+        os.close(files.change("staging.create", os.open, self.path(name), flags, 0o600))
         return name
 
     def path(self, name: str) -> Path:
@@ -77,34 +77,40 @@ class StagingArea:
     def clone(self, staged: Staged) -> Staged:
         """The same content in a new file, to write on while the old one is published."""
         name = self.create()
+        try:
+            self._copy(staged, name)
+        except OSError:
+            self.discard(name)
+            raise
+        return replace(staged, name=name)
+
+    def _copy(self, staged: Staged, name: str) -> None:
         source = os.open(self.path(staged.name), os.O_RDONLY | os.O_CLOEXEC)
-        target = os.open(self.path(name), os.O_WRONLY | os.O_CLOEXEC)
+        target = files.change("staging.open", os.open, self.path(name), os.O_WRONLY | os.O_CLOEXEC)
         try:
             for start, end in staged.present:
-                copy_range(source, target, start, end)
-            os.ftruncate(target, staged.size)
+                # Where the source ends, the rest is zeros, as a sparse file has them anyway.
+                files.copy("staging.copy", source, target, start, end)
+            files.change("staging.size", os.ftruncate, target, staged.size)
         finally:
             os.close(source)
             os.close(target)
-        return replace(staged, name=name)
 
     def discard(self, name: str) -> None:
-        """Remove a staging file; one that is gone already is fine."""
-        self.path(name).unlink(missing_ok=True)
+        """Remove a staging file; one that is gone already is fine.
+
+        Raises: OSError; then it is tried once more when the session ends.
+        """
+        try:
+            files.change("staging.remove", self.path(name).unlink, missing_ok=True)
+        except OSError:
+            self._left.add(name)
+            raise
 
     def close(self) -> None:
         """Remove the session's directory if nothing is left in it."""
+        for name in self._left:
+            files.change("staging.remove", self.path(name).unlink, missing_ok=True)
         folder = self._root / self._session
         if folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
-
-
-def copy_range(source: int, target: int, start: int, end: int) -> None:
-    """Copy bytes [start, end) from one open file to the same place in another."""
-    at = start
-    while at < end:
-        copied = os.copy_file_range(source, target, end - at, at, at)
-        if copied == 0:
-            # The source ends here: the rest is zeros, as a sparse file has them anyway.
-            return
-        at += copied
+            files.change("staging.remove-directory", folder.rmdir)

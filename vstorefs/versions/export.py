@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from vstorefs import errors
+from vstorefs import errors, files
 from vstorefs.model import (
     DEFAULT_FILE_MODE,
     DEFAULT_FOLDER_MODE,
@@ -23,7 +24,7 @@ from vstorefs.stores.bucket import Bucket
 from vstorefs.stores.past import as_entry
 from vstorefs.versions import metadata
 from vstorefs.versions.history.points import version_of
-from vstorefs.versions.plaintree import PlainTree
+from vstorefs.versions.plaintree import PlainTree, fill
 
 ROOT = Key("")
 _AT_ONCE = 8
@@ -152,12 +153,11 @@ def _send(store: Store, entry: Entry, target: Bucket) -> int:
         )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "content"
-        with path.open("wb") as file:
-            came = sum(file.write(block) for block in _blocks(store, entry))
-        if came != entry.size:
-            raise errors.Corrupt(
-                f"{came} bytes came of {entry.size}", key=entry.key, operation="export"
-            )
+        number = files.change("export.create", os.open, path, os.O_WRONLY | os.O_CREAT, 0o600)
+        try:
+            fill(number, entry.key, _blocks(store, entry), entry.size)
+        finally:
+            os.close(number)
         target.put(entry.key, path, metadata={}, content_type=metadata.content_type(entry.key))
     return entry.size
 

@@ -15,11 +15,11 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from vstorefs import errors
+from vstorefs import errors, files
 from vstorefs.model import Key
 
 _PERMISSIONS = 0o777
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_DIRECTORY = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK}
 PARTIAL = ".vstorefs-part"
@@ -29,7 +29,7 @@ class PlainTree:
     """An open directory; safe from many threads. Every method raises OSError for what its disk refuses."""
 
     def __init__(self, root: Path) -> None:
-        root.mkdir(parents=True, exist_ok=True)
+        files.change("export.make", root.mkdir, parents=True, exist_ok=True)
         self._number = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def close(self) -> None:
@@ -44,15 +44,15 @@ class PlainTree:
     def finish_directory(self, key: Key, mode: int, mtime_ns: int | None) -> None:
         """Give a directory its mode and time: when everything in it is written, for that changes its time."""
         with self._opened(_parts(key)) as number:
-            os.fchmod(number, mode & _PERMISSIONS)
+            files.change("export.mode", os.fchmod, number, mode & _PERMISSIONS)
             if mtime_ns:
-                os.utime(number, ns=(mtime_ns, mtime_ns))
+                files.change("export.time", os.utime, number, ns=(mtime_ns, mtime_ns))
 
     def make_link(self, key: Key, target: str) -> None:
         """Make a symlink; one with that text may be there. Raises: AlreadyExists."""
         with self._above(key) as (number, name):
             try:
-                os.symlink(target, name, dir_fd=number)
+                files.change("export.link", os.symlink, target, name, dir_fd=number)
             except FileExistsError:
                 if _link_text(number, name) != target:
                     raise _differs(key) from None
@@ -76,21 +76,18 @@ class PlainTree:
         """Make a file, whole or not at all. Raises: AlreadyExists; Corrupt where other than `size` bytes come."""
         with self._above(key) as (directory, name):
             partial = f".{secrets.token_hex(8)}{PARTIAL}"
-            number = os.open(partial, _NEW, 0o600, dir_fd=directory)
+            number = files.change("export.create", os.open, partial, _NEW, 0o600, dir_fd=directory)
             try:
-                with open(number, "wb") as file:  # noqa: PTH123 — an open file
-                    came = sum(file.write(block) for block in blocks)
-                    if came != size:
-                        raise errors.Corrupt(
-                            f"{came} bytes came of {size}", key=key, operation="export"
-                        )
-                    file.flush()
-                    os.fchmod(number, mode & _PERMISSIONS)
-                    os.utime(number, ns=(mtime_ns, mtime_ns))
+                try:
+                    fill(number, key, blocks, size)
+                    files.change("export.mode", os.fchmod, number, mode & _PERMISSIONS)
+                    files.change("export.time", os.utime, number, ns=(mtime_ns, mtime_ns))
+                finally:
+                    os.close(number)
                 _give_name(directory, partial, name, key)
             finally:
                 with contextlib.suppress(FileNotFoundError):
-                    os.unlink(partial, dir_fd=directory)
+                    files.change("export.remove", os.unlink, partial, dir_fd=directory)
 
     @contextlib.contextmanager
     def _above(self, key: Key) -> Iterator[tuple[int, str]]:
@@ -105,13 +102,23 @@ class PlainTree:
         try:
             for part in parts:
                 with contextlib.suppress(FileExistsError):
-                    os.mkdir(part, 0o700, dir_fd=number)
-                below = os.open(part, _DIRECTORY, dir_fd=number)
+                    files.change("export.make", os.mkdir, part, 0o700, dir_fd=number)
+                below = os.open(part, os.O_RDONLY | _DIRECTORY, dir_fd=number)
                 os.close(number)
                 number = below
             yield number
         finally:
             os.close(number)
+
+
+def fill(number: int, key: Key, blocks: Iterator[bytes], size: int) -> None:
+    """Write what a store gives of a content. Raises: OSError; Corrupt where other than `size` bytes come."""
+    at = 0
+    for block in blocks:
+        files.write_all("export.write", number, block, at)
+        at += len(block)
+    if at != size:
+        raise errors.Corrupt(f"{at} bytes came of {size}", key=key, operation="export")
 
 
 def _parts(key: Key) -> list[str]:
@@ -132,13 +139,23 @@ def _link_text(number: int, name: str) -> str | None:
 def _give_name(directory: int, partial: str, name: str, key: Key) -> None:
     """Where there is nothing of that name; on a file system without hard links, as nearly as it can be had."""
     try:
-        os.link(partial, name, src_dir_fd=directory, dst_dir_fd=directory, follow_symlinks=False)
+        files.change(
+            "export.name",
+            os.link,
+            partial,
+            name,
+            src_dir_fd=directory,
+            dst_dir_fd=directory,
+            follow_symlinks=False,
+        )
     except FileExistsError:
         raise _differs(key) from None
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
-        os.rename(partial, name, src_dir_fd=directory, dst_dir_fd=directory)
+        files.change(
+            "export.rename", os.rename, partial, name, src_dir_fd=directory, dst_dir_fd=directory
+        )
 
 
 def _differs(key: Key) -> errors.AlreadyExists:

@@ -42,6 +42,8 @@ from vstorefs.stores.base import Fix, Store
 log = logging.getLogger(__name__)
 
 ReadContent = Callable[[Content, int, int], Iterator[bytes]]
+KeepWritten = Callable[[Content, Path], None]
+"""Told of a content that a store has now, and of the file that holds its bytes until the entry ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +69,14 @@ class Publisher:
         fingerprints: Fingerprints,
         state_dir: Path,
         read_content: ReadContent,
+        keep_written: KeepWritten,
     ) -> None:
         self._store_of = store_of
         self._journal = journal
         self._fingerprints = fingerprints
         self._staging = state_dir / "staging"
         self._read_content = read_content
+        self._keep_written = keep_written
 
     def publish(self, entry: JournalEntry, *, look: bool, overdue: bool) -> Outcome:
         """Make the store have what the entry says, then end it.
@@ -163,6 +167,7 @@ class Publisher:
         if heads:
             self._touch(store, heads[0], write)
             return Outcome(heads[0], unchanged=True)
+        self._keep_written(made.content(entry.store), path)
         return self._made(store, entry, made, hashes)
 
     def _fix(self, entry: JournalEntry, *, removal: bool = False) -> Fix:
@@ -186,15 +191,15 @@ class Publisher:
         """
         staged = entry.staged
         assert staged is not None
-        number = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        number = files.change("staging.open", os.open, path, os.O_RDWR | os.O_CLOEXEC)
         try:
-            os.ftruncate(number, staged.size)
+            files.change("staging.size", os.ftruncate, number, staged.size)
             base_end = min(staged.base.size, staged.size) if staged.base is not None else 0
             for start, end in missing(staged.present, 0, base_end):
                 assert staged.base is not None
                 at = start
                 for block in self._read_content(staged.base, start, end):
-                    files.write_all(number, block, at)
+                    files.write_all("staging.fill", number, block, at)
                     at += len(block)
         finally:
             os.close(number)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import uvicorn
 
-from vstorefs import errors
+from vstorefs import errors, files
 from vstorefs.ledger import opening
 from vstorefs.ledger.opening import Chosen
 from vstorefs.state import mounts
@@ -89,10 +89,13 @@ def _page_for_browser(address: str, *, wanted: bool) -> Iterator[None]:
         threading.Thread(target=webbrowser.open, args=(file.as_uri(),), daemon=True).start()
         yield
     finally:
-        file.unlink(missing_ok=True)
+        files.change("page.remove", file.unlink, missing_ok=True)
 
 
 def _write_private(file: Path, text: str) -> None:
-    file.unlink(missing_ok=True)
-    with os.fdopen(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as opened:
-        opened.write(text)
+    files.change("page.remove", file.unlink, missing_ok=True)
+    number = files.change("page.create", os.open, file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    try:
+        files.write_all("page.write", number, text.encode(), 0)
+    finally:
+        os.close(number)

@@ -7,7 +7,6 @@ of ours goes out whole, any other as a line that leads to the log.
 from __future__ import annotations
 
 import logging
-import os
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any, Union
 import msgspec
 import trio
 
-from vstorefs import errors
+from vstorefs import errors, files
 from vstorefs.control import protocol
 from vstorefs.control.protocol import Call, Request
 from vstorefs.state import mounts
@@ -51,11 +50,11 @@ class Control:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Listen until cancelled."""
-        self._path.unlink(missing_ok=True)
+        files.change("socket.remove", self._path.unlink, missing_ok=True)
         listener = trio.socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         with mounts.address(self._path) as address:
             await listener.bind(address)
-        os.chmod(self._path, 0o600)  # noqa: PTH101
+        files.change("socket.mode", self._path.chmod, 0o600)
         listener.listen(16)
         try:
             async with trio.open_nursery() as nursery:
@@ -64,7 +63,7 @@ class Control:
                     self._serve, [trio.SocketListener(listener)], handler_nursery=nursery
                 )
         finally:
-            self._path.unlink(missing_ok=True)
+            files.change("socket.remove", self._path.unlink, missing_ok=True)
 
     async def _serve(self, stream: trio.SocketStream) -> None:
         buffer = b""

@@ -35,11 +35,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import trio
-import xxhash
 
 from vstorefs import errors
 from vstorefs.cache.chunks import ChunkReader, ChunkView
 from vstorefs.cache.keys import chunk_key, content_prefix
+from vstorefs.cache.values import checksum
 from vstorefs.model import CHUNK_BYTES, Content
 from vstorefs.mount.backend.pool import Pool
 from vstorefs.mount.reading import readahead
@@ -50,7 +50,7 @@ log = logging.getLogger(__name__)
 
 _INLINE_CHUNKS = 64
 _TRIES = 4
-_VERIFIED_CHUNKS = 200_000
+_WARM_CHUNKS = 200_000
 _NOTED_CHUNKS = 256
 _AT_THE_MOMENT_S = 10.0
 
@@ -107,7 +107,7 @@ class Transfers:
         self._pool = pool
         self._nursery = nursery
         self._transfers: dict[bytes, Transfer] = {}
-        self._verified: set[bytes] = set()
+        self._warm: set[bytes] = set()
         self._noted: dict[bytes, None] = {}
         self._noted_limit = max(1, cache_bytes // CHUNK_BYTES // 16)
         self._noted_enough = trio.Event()
@@ -162,9 +162,9 @@ class Transfers:
         first, last = start // CHUNK_BYTES, (end - 1) // CHUNK_BYTES + 1
         parts: list[Bytes] = []
         for chunk in range(first, last):
-            data = await self._chunk(transfer, chunk)
             offset = chunk * CHUNK_BYTES
-            part = data[max(0, start - offset) : end - offset]
+            low, high = max(0, start - offset), min(end - offset, CHUNK_BYTES)
+            part = await self._part(transfer, chunk, low, high)
             parts.append(part if last - first == 1 else bytes(part))
             transfer.touched.add(chunk)
         return plan.reader, parts[0] if len(parts) == 1 else b"".join(parts)
@@ -253,23 +253,19 @@ class Transfers:
         transfer.present.add(chunk)
         return True
 
-    async def _chunk(self, transfer: Transfer, chunk: int) -> memoryview:
+    async def _part(self, transfer: Transfer, chunk: int, low: int, high: int) -> memoryview:
+        """Bytes [low, high) of a chunk, which are what was put into the cache."""
         key = chunk_key(transfer.prefix, chunk)
         for _ in range(_TRIES):
             if chunk in transfer.inline:
-                data = transfer.inline[chunk]
-                transfer.inline.move_to_end(chunk)
-                if transfer.sums:
-                    checksum = await trio.to_thread.run_sync(xxhash.xxh3_64_digest, data)
-                    _compare_sum(transfer, chunk, checksum)
-                return memoryview(data)
+                return memoryview(await self._inline(transfer, chunk, key))[low:high]
             view = self._find(key)
             if view is not None:
-                if await self._is_sound(key, view):
+                if await self._is_sound(key, view, low, high):
                     trio.lowlevel.current_trio_token().run_sync_soon(view.close)
                     _compare_sum(transfer, chunk, view.checksum)
                     self._note(key)
-                    return view.data
+                    return view.data[low:high]
                 view.close()
                 log.warning("%s: a cached chunk is damaged; reading it again", transfer.content.key)
                 transfer.present.discard(chunk)
@@ -281,6 +277,14 @@ class Transfers:
         raise errors.Unavailable(
             "the cache loses chunks faster than they are read", key=transfer.content.key
         )
+
+    @staticmethod
+    async def _inline(transfer: Transfer, chunk: int, key: bytes) -> bytes:
+        data = transfer.inline[chunk]
+        transfer.inline.move_to_end(chunk)
+        if transfer.sums:
+            _compare_sum(transfer, chunk, await trio.to_thread.run_sync(checksum, key, data))
+        return data
 
     def _note(self, key: bytes) -> None:
         self._noted[key] = None
@@ -294,14 +298,21 @@ class Transfers:
             self._warn(error)
             return None
 
-    async def _is_sound(self, key: bytes, view: ChunkView) -> bool:
-        if key in self._verified:
-            return True
-        sound = await trio.to_thread.run_sync(view.checksum_ok)
-        if sound:
-            if len(self._verified) >= _VERIFIED_CHUNKS:
-                self._verified.clear()
-            self._verified.add(key)
+    async def _is_sound(self, key: bytes, view: ChunkView, low: int, high: int) -> bool:
+        """Whether those bytes of a chunk can be given. Whatever was found before, they may come from disk again.
+
+        What was looked at lately is in memory, as a rule, and some microseconds are no reason to leave the loop.
+        """
+        if key in self._warm:
+            sound = view.is_sound(low, high)
+        else:
+            sound = await trio.to_thread.run_sync(view.is_sound)
+        if not sound:
+            self._warm.discard(key)
+        elif len(self._warm) >= _WARM_CHUNKS:
+            self._warm.clear()
+        else:
+            self._warm.add(key)
         return sound
 
     async def _arrival(self, transfer: Transfer, chunk: int) -> None:

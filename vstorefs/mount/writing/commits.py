@@ -198,11 +198,15 @@ class Commits:
                 return None
             if node.removed:
                 return None
-            if self._is_scratch(node):
-                await self._hold_back(node, draft)
-                return None
-            self._held_back.release(node)
-            return await self._commit(node, draft)
+            try:
+                if self._is_scratch(node):
+                    await self._hold_back(node, draft)
+                    return None
+                self._held_back.release(node)
+                return await self._commit(node, draft)
+            except (errors.VstorefsError, OSError):
+                draft.refused = True
+                raise
 
     async def _hold_back(self, node: FileNode, draft: Draft) -> None:
         await self._record(node, draft, Promise.CLOSED)
@@ -355,7 +359,8 @@ class Commits:
     async def finish(self, node: FileNode) -> None:
         """The last handle is gone.
 
-        Commit what is still dirty, or clear away what nobody can reach.
+        Commit what is still dirty, or clear away what nobody can reach. What a close was refused for is kept, for who
+        opens the file again: its program was told that it didn't happen.
         """
         draft = draft_of(node)
         if draft is not None and not draft.frozen:
@@ -365,6 +370,8 @@ class Commits:
             if node.removed or not draft.dirty:
                 draft.discard()
                 node.draft = None
+            elif draft.refused:
+                log.error("%s: not uploaded, as its close failed; write it again", node.path)
             else:
                 try:
                     await self.commit(node)

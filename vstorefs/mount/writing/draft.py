@@ -15,7 +15,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 import trio
@@ -28,6 +28,8 @@ from vstorefs.mount.tree.remote import Remote
 from vstorefs.state.staging import Ranges, StagingArea, add, cut, missing
 
 log = logging.getLogger(__name__)
+
+_BLOCK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class Draft(Unstored):
 
     `users` are reads and clones under way; a draft that became `unwanted` goes when they are done.
     `dirty`: there is something to commit. `frozen`: the journal has it. `synced`: what the journal has of it
-    meanwhile; `changed`: it has been written on since.
+    meanwhile; `changed`: it has been written on since. `refused`: a close of it failed, and nothing was written since.
     """
 
     area: StagingArea
@@ -65,6 +67,7 @@ class Draft(Unstored):
     frozen: bool = False
     synced: Synced | None = None
     changed: bool = True
+    refused: bool = False
     users: int = 0
     unwanted: bool = False
     lock: trio.Lock = field(default_factory=trio.Lock)
@@ -118,26 +121,28 @@ class Draft(Unstored):
 
     async def write(self, offset: int, data: bytes) -> int:
         """Write; a gap behind the end becomes zeros."""
-        await trio.to_thread.run_sync(files.write_all, self.number, data, offset)
+        await trio.to_thread.run_sync(_write, self.number, data, offset, self.size)
         if offset > self.size:
             self.present = add(self.present, self.size, offset)
         self.present = add(self.present, offset, offset + len(data))
         self.size = max(self.size, offset + len(data))
-        self.dirty = self.changed = True
+        self._is_written_on()
         return len(data)
 
     async def truncate(self, size: int) -> None:
         """Cut short or make longer with zeros."""
-        if size < self.size:
-            self.present = cut(self.present, size)
-            await trio.to_thread.run_sync(os.ftruncate, self.number, size)
-        if size > self.size:
-            self.present = add(self.present, self.size, size)
-        await trio.to_thread.run_sync(os.ftruncate, self.number, size)
+        await trio.to_thread.run_sync(_resize, self.number, size)
+        self.present = (
+            cut(self.present, size) if size < self.size else add(self.present, self.size, size)
+        )
         if size == 0:
             self.under = None
         self.size = size
+        self._is_written_on()
+
+    def _is_written_on(self) -> None:
         self.dirty = self.changed = True
+        self.refused = False
 
     async def read(self, transfers: Transfers, remote: Remote, start: int, end: int) -> bytes:
         """Bytes [start, end), cut at the end.
@@ -160,7 +165,7 @@ class Draft(Unstored):
 
     async def sync(self) -> None:
         """Bring what was written to disk, at its full size."""
-        await trio.to_thread.run_sync(_sync, self.number, self.size)
+        await trio.to_thread.run_sync(_sync, self.number, self.size, self.present)
 
     def discard(self) -> None:
         """Close it and remove the staging file, as soon as nobody reads it; a file that the journal names stays."""
@@ -198,8 +203,7 @@ def is_being_written(node: FileNode) -> bool:
 
 
 def _create(area: StagingArea) -> tuple[str, int]:
-    name = area.create()
-    return name, os.open(area.path(name), os.O_RDWR | os.O_CLOEXEC)
+    return _open(area, area.create())
 
 
 def _pread(number: int, length: int, offset: int) -> bytes:
@@ -207,14 +211,53 @@ def _pread(number: int, length: int, offset: int) -> bytes:
     return os.pread(number, length, offset).ljust(length, b"\0")
 
 
-def _sync(number: int, size: int) -> None:
-    os.ftruncate(number, size)
-    os.fdatasync(number)
+def _write(number: int, data: bytes, offset: int, size: int) -> None:
+    """Write to a staging file of so many bytes. What a full disk took of it does not show behind the end later."""
+    try:
+        files.write_all("staging.write", number, data, offset)
+    except OSError:
+        if offset + len(data) > size:
+            with suppress(OSError):
+                _resize(number, size)
+        raise
+
+
+def _resize(number: int, size: int) -> None:
+    files.change("staging.size", os.ftruncate, number, size)
+
+
+def _sync(number: int, size: int, present: Ranges) -> None:
+    _resize(number, size)
+    try:
+        files.change("staging.sync", os.fdatasync, number)
+    except OSError:
+        with suppress(OSError):
+            _write_again(number, present)
+        raise
+
+
+def _write_again(number: int, present: Ranges) -> None:
+    """Write what is there once more: what a sync could not write counts as written from then on.
+
+    Source: fsync(2), the notes on EIO.
+    """
+    for start, end in present:
+        for at in range(start, end, _BLOCK_BYTES):
+            block = os.pread(number, min(_BLOCK_BYTES, end - at), at)
+            files.write_all("staging.write-again", number, block, at)
 
 
 def _clone(area: StagingArea, staged: Staged) -> tuple[str, int]:
-    name = area.clone(staged).name
-    return name, os.open(area.path(name), os.O_RDWR | os.O_CLOEXEC)
+    return _open(area, area.clone(staged).name)
+
+
+def _open(area: StagingArea, name: str) -> tuple[str, int]:
+    try:
+        flags = os.O_RDWR | os.O_CLOEXEC
+        return name, files.change("staging.open", os.open, area.path(name), flags)
+    except OSError:
+        area.discard(name)
+        raise
 
 
 def remove_later(area: StagingArea, name: str, number: int | None = None) -> None:

@@ -10,10 +10,10 @@ import ctypes
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from vstorefs import errors
+from vstorefs import errors, files
 
 _NOREPLACE = 1
 _EXCHANGE = 2
@@ -60,7 +60,7 @@ def translated(alias: str, key: str, operation: str) -> Iterator[None]:
 def rename_absent(source: Path, target: Path) -> None:
     """Rename, only if nothing has the new name. Raises: FileExistsError, FileNotFoundError."""
     try:
-        _renameat2(source, target, _NOREPLACE)
+        _renameat2("file.name", source, target, _NOREPLACE)
     except OSError as error:
         if error.errno not in NOT_THERE:
             raise
@@ -69,15 +69,21 @@ def rename_absent(source: Path, target: Path) -> None:
 
 def _link_and_unlink(source: Path, target: Path) -> None:
     try:
-        target.hardlink_to(source)
+        files.change("file.link", target.hardlink_to, source)
     except OSError as error:
         if error.errno not in NOT_THERE:
             raise
         if os.path.lexists(target):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from error
-        source.rename(target)
+        files.change("file.rename", source.rename, target)
         return
-    source.unlink()
+    try:
+        files.change("file.clear", source.unlink)
+    except OSError:
+        # It has both names: the new one goes, for an error means that nothing happened.
+        with suppress(OSError):
+            files.change("file.clear", target.unlink)
+        raise
 
 
 def exchange(one: Path, other: Path, aside: Path) -> None:
@@ -87,7 +93,7 @@ def exchange(one: Path, other: Path, aside: Path) -> None:
     Raises: FileNotFoundError where either is gone.
     """
     try:
-        _renameat2(one, other, _EXCHANGE)
+        _renameat2("file.exchange", one, other, _EXCHANGE)
     except OSError as error:
         if error.errno not in NOT_THERE:
             raise
@@ -95,43 +101,42 @@ def exchange(one: Path, other: Path, aside: Path) -> None:
 
 
 def _exchange_by_steps(one: Path, other: Path, aside: Path) -> None:
-    aside.unlink(missing_ok=True)
+    files.change("file.clear", aside.unlink, missing_ok=True)
     try:
-        aside.hardlink_to(other)
+        files.change("file.link", aside.hardlink_to, other)
     except OSError as error:
         if error.errno not in NOT_THERE:
             raise
-        other.rename(aside)
-    one.rename(other)
-    aside.rename(one)
+        files.change("file.rename", other.rename, aside)
+    files.change("file.rename", one.rename, other)
+    files.change("file.rename", aside.rename, one)
 
 
 def can_exchange(one: Path, other: Path) -> bool:
     """Whether the file system swaps names in one step; both must be there."""
     try:
-        _renameat2(one, other, _EXCHANGE)
+        _renameat2("file.exchange", one, other, _EXCHANGE)
     except OSError:
         return False
     return True
 
 
-def _renameat2(source: Path, target: Path, flags: int) -> None:
-    result = _libc.renameat2(_AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(target), flags)
+def _renameat2(label: str, source: Path, target: Path, flags: int) -> None:
+    result = files.change(
+        label,
+        _libc.renameat2,
+        _AT_FDCWD,
+        os.fsencode(source),
+        _AT_FDCWD,
+        os.fsencode(target),
+        flags,
+    )
     if result != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), str(target))
 
 
 def copy_file(source: int, target: int, size: int) -> None:
-    """Copy `size` bytes between open files, in the kernel where it can."""
-    at = 0
-    while at < size:
-        try:
-            copied = os.copy_file_range(source, target, size - at, at, at)
-        except OSError as error:
-            if error.errno not in {errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS}:
-                raise
-            copied = os.pwrite(target, os.pread(source, min(size - at, 1 << 20), at), at)
-        if copied == 0:
-            raise OSError(errno.EIO, "the source became shorter while it was copied")
-        at += copied
+    """Copy `size` bytes between open files. Raises: OSError."""
+    if files.copy("file.copy", source, target, 0, size) < size:
+        raise OSError(errno.EIO, "the source became shorter while it was copied")

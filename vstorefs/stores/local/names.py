@@ -147,7 +147,7 @@ def side_file(file: int | Path, folder: Path) -> Path:
 def stamp(file: int | Path, folder: Path, identity: Identity) -> None:
     """Write on a file what it is."""
     try:
-        os.setxattr(file, XATTR, identity.encode())
+        files.change("file.stamp", os.setxattr, file, XATTR, identity.encode())
     except OSError as error:
         if error.errno not in NOT_THERE:
             raise

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from vstorefs import files
 from vstorefs.model import DEFAULT_FILE_MODE, Key, Token, Version, Write
 from vstorefs.stores.local import names
 from vstorefs.stores.local.attributes import own
@@ -44,32 +46,47 @@ class Publishing:
     def publish(self, key: Key, source: int, write: Write, *, overdue: bool) -> Version:
         """Make the content of an open file the head, or file it beside one that is not its base, if `overdue`."""
         versions = self._root.versions(key)
-        versions.folder.mkdir(parents=True, exist_ok=True)
-        versions.plain.parent.mkdir(parents=True, exist_ok=True)
+        files.change("file.make-hidden", versions.folder.mkdir, parents=True, exist_ok=True)
+        files.change("file.make-parent", versions.plain.parent.mkdir, parents=True, exist_ok=True)
         scratch = versions.folder / f"{write.version}.tmp"
         new = versions.folder / f"{write.version}{names.NEW}"
-        scratch.unlink(missing_ok=True)
-        identity = self._fill(scratch, key, source, write)
+        files.change("file.clear", scratch.unlink, missing_ok=True)
+        try:
+            identity = self._fill(scratch, key, source, write)
+        except OSError:
+            with suppress(OSError):
+                files.change("file.clear", scratch.unlink, missing_ok=True)
+            raise
         self._root.step("ready")
         with versions.locked(exclusive=True):
             # A retry of the same write whose first try stopped before the exchange.
             versions.finish()
-            new.unlink(missing_ok=True)
+            files.change("file.clear", new.unlink, missing_ok=True)
             rename_absent(scratch, new)
             self._root.step("locked")
-            return versions.publish(new, identity, write, overdue=overdue)
+            try:
+                return versions.publish(new, identity, write, overdue=overdue)
+            except OSError:
+                own = names.carried(new, versions.folder)
+                if own is not None and own.id == write.version:
+                    # Not exchanged yet: it is nobody's content but this write's, which may never be tried again.
+                    with suppress(OSError):
+                        files.change("file.clear", new.unlink, missing_ok=True)
+                raise
 
     def _fill(self, path: Path, key: Key, source: int, write: Write) -> Identity:
         mode = write.mode if write.mode is not None else self._default_mode(key)
-        number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        number = files.change("file.create", os.open, path, flags, 0o600)
         try:
             self._root.step("create")
             copy_file(source, number, write.size)
             if write.uid is not None or write.gid is not None:
                 own(number, write.uid, write.gid)
-            os.fchmod(number, mode)
+            files.change("file.mode", os.fchmod, number, mode)
             if write.mtime_ns is not None:
-                os.utime(number, ns=(write.mtime_ns, write.mtime_ns))
+                times = (write.mtime_ns, write.mtime_ns)
+                files.change("file.time", os.utime, number, ns=times)
             about = os.fstat(number)
             identity = Identity(
                 write.version,
@@ -86,7 +103,7 @@ class Publishing:
             )
             names.stamp(number, path.parent, identity)
             self._root.step("written")
-            os.fsync(number)
+            files.change("file.sync", os.fsync, number)
         finally:
             os.close(number)
         return identity

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from vstorefs import errors
+from vstorefs import errors, files
 from vstorefs.clock import Clock
 from vstorefs.model import Capabilities, Key, StoreSpec
 from vstorefs.stores.addresses import folder_path
@@ -57,20 +57,20 @@ class Root:
         made = not hidden.exists()
         one, other = hidden / f"probe-{new_id()}", hidden / f"probe-{new_id()}"
         try:
-            hidden.mkdir(exist_ok=True)
-            one.touch()
-            other.touch()
+            files.change("probe.make", hidden.mkdir, exist_ok=True)
+            files.change("probe.create", one.touch)
+            files.change("probe.create", other.touch)
             if not can_exchange(one, other):
                 self._note = _NO_EXCHANGE
-            one.unlink()
+            files.change("probe.remove", one.unlink)
             rename_absent(other, one)
         except OSError as error:
             return f"the file system of {self.path} cannot keep versions ({error.strerror})"
         finally:
-            one.unlink(missing_ok=True)
-            other.unlink(missing_ok=True)
+            files.change("probe.remove", one.unlink, missing_ok=True)
+            files.change("probe.remove", other.unlink, missing_ok=True)
             if made and hidden.is_dir() and not any(hidden.iterdir()):
-                hidden.rmdir()
+                files.change("probe.remove", hidden.rmdir)
         return ""
 
     def see_that_it_is_mounted(self) -> None:

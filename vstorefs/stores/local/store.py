@@ -12,6 +12,7 @@ The store is put together here, from what each module does on the one `Root`: `l
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from vstorefs import errors, files
@@ -163,8 +164,15 @@ class LocalStore:
         """See `base.Store`."""
         with translated(self.spec.alias, key, "mkdir"):
             path = self.root / key
-            path.mkdir()
-            path.chmod(DEFAULT_FOLDER_MODE if write.mode is None else write.mode)
+            files.change("file.make", path.mkdir)
+            mode = DEFAULT_FOLDER_MODE if write.mode is None else write.mode
+            try:
+                files.change("file.mode", path.chmod, mode)
+            except OSError:
+                # Made with another mode it would be taken for made at the next try.
+                with suppress(OSError):
+                    files.change("file.clear", path.rmdir)
+                raise
             files.sync_folder(path.parent)
 
     def remove_directory(self, key: Key, write: Write) -> None:
@@ -172,7 +180,7 @@ class LocalStore:
         del write
         with translated(self.spec.alias, key, "rmdir"):
             try:
-                (self.root / key).rmdir()
+                files.change("file.remove-directory", (self.root / key).rmdir)
             except FileNotFoundError:
                 return
 

@@ -22,7 +22,7 @@ import fcntl
 import os
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -76,15 +76,23 @@ class PathVersions:
         try:
             if number is not None:
                 fcntl.flock(number, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH)
-            yield
+            try:
+                yield
+            except OSError:
+                if exclusive:
+                    # What one refused call left half done is shown to everybody, and the next writer may be far away.
+                    with suppress(OSError):
+                        self.finish()
+                raise
         finally:
             if number is not None:
                 os.close(number)
 
     def _open_lock(self, *, exclusive: bool) -> int | None:
         if exclusive:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            return os.open(self.folder / names.LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            files.change("file.make-hidden", self.folder.mkdir, parents=True, exist_ok=True)
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+            return files.change("file.lock", os.open, self.folder / names.LOCK, flags, 0o666)
         try:
             return os.open(self.folder / names.LOCK, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -178,7 +186,7 @@ class PathVersions:
                 return False
         except FileNotFoundError:
             return False
-        aside.unlink()
+        files.change("file.clear", aside.unlink)
         return True
 
     def publish(self, new: Path, identity: Identity, write: Write, *, overdue: bool) -> Version:
@@ -241,12 +249,13 @@ class PathVersions:
         self._step("purge")
         about = names.side_file(one.path, self.folder)
         try:
-            one.path.unlink()
+            files.change("file.purge", one.path.unlink)
         except PermissionError:
             # What is protected is not purged, and its history must not say that it will be.
-            (self.folder / names.filed_name(one.time_ns, one.id, names.PURGED)).unlink()
+            note = self.folder / names.filed_name(one.time_ns, one.id, names.PURGED)
+            files.change("file.clear", note.unlink)
             raise
-        about.unlink(missing_ok=True)
+        files.change("file.clear", about.unlink, missing_ok=True)
         files.sync_folder(self.folder)
 
     def _file_note(self, one: Filed, version: Version, purger: Purger) -> None:
@@ -262,7 +271,7 @@ class PathVersions:
         scratch = self.folder / f"{one.id}.purged.tmp"
         self._write_empty(scratch, note)
         self._step("note")
-        rename_absent(scratch, self.folder / names.filed_name(one.time_ns, one.id, names.PURGED))
+        _name(scratch, self.folder / names.filed_name(one.time_ns, one.id, names.PURGED))
         files.sync_folder(self.folder)
 
     def file_away(self, path: Path, before_ns: int) -> None:
@@ -281,13 +290,13 @@ class PathVersions:
             time_ns = max(lowest + 1, min(identity.time_ns, before_ns - 1))
             identity = self._stamp(path, replace(identity, time_ns=time_ns))
         self._step("seal")
-        path.chmod(0o444)
+        files.change("file.mode", path.chmod, 0o444)
         self._step("rename")
         try:
             rename_absent(path, self.folder / names.filed_name(identity.time_ns, identity.id))
         except FileExistsError:
             # The same content came back to the path and was superseded again: it is filed already.
-            path.unlink()
+            files.change("file.clear", path.unlink)
 
     def _swap(self, new: Path) -> bool:
         """Put `new` at the plain path.
@@ -354,9 +363,7 @@ class PathVersions:
         scratch = self.folder / f"{write.version}.tmp"
         self._write_empty(scratch, identity)
         self._step("tombstone")
-        rename_absent(
-            scratch, self.folder / names.filed_name(time_ns, write.version, names.DELETED)
-        )
+        _name(scratch, self.folder / names.filed_name(time_ns, write.version, names.DELETED))
         files.sync_folder(self.folder)
         return identity
 
@@ -366,21 +373,26 @@ class PathVersions:
             return
         scratch = self.folder / f"{own.id}.gone.tmp"
         self._write_empty(scratch, own)
-        rename_absent(scratch, target)
+        _name(scratch, target)
 
     def _write_empty(self, path: Path, identity: Identity) -> None:
-        path.unlink(missing_ok=True)
-        number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
+        files.change("file.clear", path.unlink, missing_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        number = files.change("file.create", os.open, path, flags, 0o444)
         try:
             names.stamp(number, self.folder, identity)
-            os.fsync(number)
+            files.change("file.sync", os.fsync, number)
+        except OSError:
+            with suppress(OSError):
+                files.change("file.clear", path.unlink)
+            raise
         finally:
             os.close(number)
 
     def _file_beside(self, new: Path, identity: Identity, head: Identity | None) -> Version:
         time_ns = self._before_head_ns(identity.time_ns, head)
         identity = self._stamp(new, replace(identity, time_ns=time_ns))
-        new.chmod(0o444)
+        files.change("file.mode", new.chmod, 0o444)
         self._step("beside")
         rename_absent(new, self.folder / names.filed_name(time_ns, identity.id))
         files.sync_folder(self.folder)
@@ -396,7 +408,7 @@ class PathVersions:
         try:
             names.stamp(path, self.folder, identity)
             self._step("stamp")
-            os.fsync(number)
+            files.change("file.sync", os.fsync, number)
         finally:
             os.close(number)
         return identity
@@ -412,6 +424,16 @@ class PathVersions:
         newest = max((one.time_ns for one in self.filed()), default=0)
         own = names.carried(self.plain, self.folder) if self.head() is not None else None
         return max(newest, own.time_ns if own is not None and own.path == self.key else 0)
+
+
+def _name(scratch: Path, target: Path) -> None:
+    """Give a note its name; one that is refused leaves nothing behind. Raises: OSError."""
+    try:
+        rename_absent(scratch, target)
+    except OSError:
+        with suppress(OSError):
+            files.change("file.clear", scratch.unlink, missing_ok=True)
+        raise
 
 
 def _is_base(head: Identity | None, write: Write) -> bool:

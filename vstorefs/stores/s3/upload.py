@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 
 from botocore import exceptions as boto
 
+from vstorefs import files
 from vstorefs.stores.bucket import Source, opened, size_of
 
 WHOLE_BYTES = 32 << 20
@@ -120,9 +121,10 @@ def _note(source: Source, place: dict[str, str], upload_id: str | None) -> None:
     # Where a file system keeps no attributes, a later try begins anew.
     with contextlib.suppress(OSError):
         if upload_id is None:
-            os.removexattr(source, _XATTR)
+            files.change("staging.note-upload", os.removexattr, source, _XATTR)
         else:
-            os.setxattr(source, _XATTR, f"{upload_id} {_where(place)}".encode())
+            noted = f"{upload_id} {_where(place)}".encode()
+            files.change("staging.note-upload", os.setxattr, source, _XATTR, noted)
 
 
 def _where(place: dict[str, str]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +21,7 @@ from vstorefs.state.fingerprints import Fingerprints
 from vstorefs.state.journal import Journal, Owner
 from vstorefs.state.probes import Probes
 from vstorefs.stores.base import Store
+from vstorefs.stores.registry import is_local
 from vstorefs.versions.layouts.opening import open_store
 from vstorefs.versions.locked import Lock, LockedStore
 from vstorefs.versions.publish import Publisher
@@ -26,7 +29,10 @@ from vstorefs.workers.jobs.snapshots import Snapshots
 from vstorefs.workers.jobs.tidying import Tidier
 from vstorefs.workers.messages import Start
 
+log = logging.getLogger(__name__)
+
 _TRUSTED_S = 10.0
+_KEPT_PART = 4
 
 
 class Stores:
@@ -99,7 +105,12 @@ class WorkerContext:
         self.fingerprints = Fingerprints(self.state)
         self.ledger = ledger_of(self.state, start.project.default_store)
         self.publisher = Publisher(
-            self.stores.get, self.journal, self.fingerprints, self.state_dir, self.read_content
+            self.stores.get,
+            self.journal,
+            self.fingerprints,
+            self.state_dir,
+            self.read_content,
+            self.keep_written,
         )
         self.tidier = Tidier(self.stores.get)
         self.snapshots = Snapshots(self.clock)
@@ -121,6 +132,25 @@ class WorkerContext:
                 store = self.stores.get(content.store)
                 yield from store.read(content.key, content.token, at, stop, version=content.version)
             at = stop
+
+    def keep_written(self, content: Content, file: Path) -> None:
+        """Put a content that was just published into the cache, where it is worth it; a failure costs nothing.
+
+        A directory of this machine is as near as the cache, and a large content would displace what is read.
+        """
+        is_near = is_local(self.stores.get(content.store).spec)
+        if is_near or not content.strong or content.size > self.cache.limit_bytes // _KEPT_PART:
+            return
+        prefix = content_prefix(content)
+        try:
+            with file.open("rb") as written:
+                if os.fstat(written.fileno()).st_size != content.size:
+                    return
+                for number in range(-(-content.size // CHUNK_BYTES)):
+                    if not self.chunks.put(chunk_key(prefix, number), written.read(CHUNK_BYTES)):
+                        return
+        except OSError as error:
+            log.info("%s: not kept in the cache: %s", content.key, error)
 
     def close(self) -> None:
         """Leave cache and state in order."""

@@ -8,9 +8,8 @@ waits: the front may bring in nothing more until it hears how far the hasher is.
 
 from __future__ import annotations
 
-import xxhash
-
 from vstorefs.cache.keys import chunk_key, content_prefix
+from vstorefs.cache.values import checksum
 from vstorefs.digests import Digests
 from vstorefs.model import CHUNK_BYTES, Content
 from vstorefs.state.fingerprints import Fingerprint
@@ -70,7 +69,8 @@ def _go_through(
     for chunk in range(chunks):
         if not call.wait_for(chunk):
             return False, reread
-        data = context.chunks.read(chunk_key(prefix, chunk))
+        key = chunk_key(prefix, chunk)
+        data = context.chunks.read(key)
         if data is None:
             start = chunk * CHUNK_BYTES
             data = b"".join(
@@ -79,7 +79,7 @@ def _go_through(
             reread += len(data)
         digests.update(data)
         if sums is not None:
-            sums += xxhash.xxh3_64_digest(data)
+            sums += checksum(key, data)
         passed = chunk + 1
         if passed - released >= _BATCH or passed >= min(chunks, call.available):
             context.chunks.release(context.session, _keys(content, released, passed))

@@ -113,7 +113,8 @@ class HashDone(msgspec.Struct, frozen=True, tag=True):
     """Answer to Hash.
 
     `hashes` is None when it was abandoned. `reread` bytes had to be downloaded again. `warnings` follow from
-    what the hashes, or their absence, tell. `sums`: the xxh3 of each chunk, 8 bytes each, where asked for.
+    what the hashes, or their absence, tell. `sums`: the checksum that each chunk has in the cache, 8 bytes each,
+    where asked for.
     """
 
     hashes: Hashes | None

@@ -258,6 +258,23 @@ async def test_a_damaged_chunk_is_replaced(
     assert [one.anew for one in pool.asked_for(messages.Fetch)] == [True]
 
 
+async def test_so_is_one_that_is_damaged_after_it_was_read(
+    transfers: Transfers, remote: Remote, contents: Contents, cache: Cache, pool: ScriptedPool
+) -> None:
+    content = contents.holds("a", THREE)
+    transfer = transfers.open(content, remote, trusted=True)
+    assert await read(transfers, transfer, 0, 100) == THREE[:100]
+    with cache.writing() as txn:
+        whole = bytearray(txn.get(key(content, 0), db=cache.index.chunks))
+        whole[-1] ^= 1
+        txn.put(key(content, 0), bytes(whole), db=cache.index.chunks)
+    assert await read(transfers, transfer, 0, 100) == THREE[:100]
+    assert not any(one.anew for one in pool.asked_for(messages.Fetch))
+    end = CHUNK_BYTES
+    assert await read(transfers, transfer, end - 100, end) == THREE[end - 100 : end]
+    assert [one.first for one in pool.asked_for(messages.Fetch) if one.anew] == [0]
+
+
 async def test_a_content_that_the_cache_cannot_take_needs_no_memory_for_all_of_it(
     transfers: Transfers, remote: Remote, contents: Contents
 ) -> None:

@@ -483,6 +483,26 @@ class TestTheLastHandle:
             assert NO_JOURNAL.message in caplog.text
             assert await parts.read(node) == b"data"
 
+    async def test_does_not_send_what_its_program_was_refused(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async with front(tmp_path) as parts:
+            parts.there("f", token="t7")
+            node = await parts.file("f")
+            await parts.write(node, b"new")
+            parts.pool.refusal = NO_JOURNAL
+            with pytest.raises(errors.Unavailable):
+                await parts.commits.commit(node)
+            parts.pool.refusal = None
+            node.pins, node.write_handles = 0, 0
+            await parts.commits.finish(node)
+            assert parts.pool.journal == []
+            assert "f: not uploaded, as its close failed" in caplog.text
+            # Who writes on closes for himself.
+            await parts.write(node, b"newer")
+            await parts.commits.finish(node)
+            assert parts.pool.asked == [(Operation.PUT, "f")]
+
     async def test_clears_away_what_nobody_can_reach(self, tmp_path: Path) -> None:
         async with front(tmp_path) as parts:
             node = await parts.written("f", b"data")
