@@ -107,6 +107,8 @@ class AnsweringPool:
         match request:
             case messages.Check():
                 return messages.Checked(Capabilities(writable=True))
+            case messages.Look():
+                return messages.Noted()
             case messages.ListDirectory(_, directory, _):
                 self.listings += 1
                 there = [one for one in self.listed.values() if parent_of(one.key) == directory]

@@ -206,7 +206,8 @@ class Uploads:
             pending.tried.set()
             pending.tried = trio.Event()
             pause_s = _ATTEMPTS.after(pending.attempts)
-            await trio.sleep(pause_s if pending.refusal is None else _REFUSED_PAUSE_S)
+            is_final = pending.refusal and not isinstance(pending.refusal, errors.RETRIED)
+            await trio.sleep(_REFUSED_PAUSE_S if is_final else pause_s)
         try:
             pending.settled(published)
         except Exception:
@@ -270,7 +271,7 @@ class Uploads:
             )
         pending.error = str(error)
         if isinstance(error, errors.RETRIED):
-            pending.refusal = None
+            pending.refusal = None if errors.may_pass(error) else error
             # One path that cannot be published is no reason to think that the others cannot be read.
             self._nursery.start_soon(remote.doubt, error)
         else:

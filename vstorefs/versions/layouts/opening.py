@@ -11,7 +11,7 @@ import shlex
 from dataclasses import asdict, dataclass
 
 from vstorefs import errors
-from vstorefs.files import filesystem_of
+from vstorefs.files import mount_of
 from vstorefs.model import Capabilities, StoreSpec
 from vstorefs.state.probes import Probes
 from vstorefs.stores.base import Store
@@ -55,25 +55,26 @@ def open_store(spec: StoreSpec, probes: Probes) -> Store:
 
 
 def _see_that_it_is_mounted(spec: StoreSpec, probes: Probes) -> None:
-    """An empty directory where files on another file system were is a share that is not mounted.
+    """An empty directory that was on a file system mounted elsewhere is that of a share that is not mounted.
 
-    Raises: Unavailable, rather than show nothing.
+    Raises: Displaced, rather than show nothing, and take it for the store.
     """
     root = folder_of(spec)
     if not root.is_dir():
         return
-    kind = filesystem_of(root)
+    point, kind = mount_of(root)
     known = probes.get(spec.id)
-    here = f"on {kind}"
-    if known is not None and here not in known and not any(root.iterdir()):
-        before = next(iter(known)).removeprefix("on ")
-        raise errors.Unavailable(
-            f"{root} is empty and on {kind}, and was on {before} when it was last used; is its share mounted?",
+    here = f"on {kind} at {point}"
+    before = next(iter(known)) if known is not None else here
+    # Of a disk that was mounted deeper than the one before, an empty directory is a new beginning.
+    is_deeper = len(point) > len(before.partition(" at ")[2])
+    if here != before and not is_deeper and not any(root.iterdir()):
+        raise errors.Displaced(
+            f"{root} is empty and {here}, and was {before} when it was last used; is its share mounted?",
             store=spec.alias,
             operation="open",
-            origin=errors.Origin.STORE,
         )
-    if known is None or here not in known:
+    if known is None or here != before:
         probes.put(spec.id, {here: True})
 
 

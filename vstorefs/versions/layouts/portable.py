@@ -104,6 +104,10 @@ class PortableStore:
 
     # --- looking
 
+    def look(self) -> None:
+        """See `base.Store`."""
+        next(iter(self._bucket.list("", limit=1)), None)
+
     def list(self, directory: Key) -> Iterator[Page]:
         """See `base.Store`."""
         return self._listing.list(directory)

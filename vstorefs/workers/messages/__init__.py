@@ -86,6 +86,7 @@ from vstorefs.workers.messages.read import (
     Known,
     ListDirectory,
     Listed,
+    Look,
     NoteRecency,
     Release,
 )
@@ -144,6 +145,7 @@ __all__ = [
     "Listed",
     "Log",
     "LogLine",
+    "Look",
     "Moment",
     "MomentFound",
     "Names",
