@@ -7,12 +7,14 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.support.mounts import Host, Mount
+from tests.support.mounts import Host, Mount, host
 from tests.support.processes import wait_until
+from tests.support.s3server import S3Server
 
 pytestmark = pytest.mark.mount
 
@@ -138,3 +140,72 @@ def test_a_directory_that_was_made_anew_is_not_written_to(one_host: Host, tmp_pa
     assert is_down(mount)
     one_host.run("umount", mount.path, "--wait", "1", check=False)
     one_host.urls.clear()
+
+
+def test_versioning_that_is_suspended_under_a_mount_loses_nothing(
+    radosgw_server: S3Server, tmp_path: Path
+) -> None:
+    bucket = f"suspended-{os.urandom(5).hex()}"
+    client = radosgw_server.bucket(bucket)
+    names = ("a", "b", "c")
+    with host(tmp_path / "host", radosgw_server.env) as one:
+        mount = one.mount(f"s3://{bucket}")
+        kept: dict[str, list[bytes]] = {name: [f"{name} before".encode()] for name in names}
+        for name in names:
+            (mount / name).write_bytes(kept[name][0])
+        suspended = {"Status": "Suspended"}
+        client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration=suspended)
+        refused = {}
+        for number in range(2):
+            for name in names:
+                data = f"{name} after {number}".encode()
+                found = error_of(partial((mount / name).write_bytes, data))
+                assert found in {0, errno.EROFS}
+                if found:
+                    refused[name] = data
+                    break
+                kept[name].append(data)
+        assert refused, "the second write of a name would overwrite the first"
+        mount.wait_for_log("versioning is suspended")
+        for name in set(names) - set(refused):
+            assert [one for one in mount.contents(name) if one] == kept[name]
+        enabled = {"Status": "Enabled"}
+        client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration=enabled)
+        one.run("umount", mount.path, "--wait", "1", check=False)
+        again = one.mount(f"s3://{bucket}", name="again")
+        one.run("flush", again.path)
+        for name in names:
+            wanted = kept[name] + ([refused[name]] if name in refused else [])
+            assert again.contents(name) == wanted
+        again.umount()
+
+
+def test_a_bucket_that_is_deleted_and_made_anew_under_a_mount(
+    radosgw_server: S3Server, tmp_path: Path
+) -> None:
+    bucket = f"anew-{os.urandom(5).hex()}"
+    client = radosgw_server.bucket(bucket)
+    one = Host(tmp_path / "host", radosgw_server.env)
+    try:
+        mount = one.project(f'[stores.s]\nurl = "s3://{bucket}"\nlisting-seconds = 0\n')
+        (mount / "s/f").write_text("one")
+        found = client.list_object_versions(Bucket=bucket)["Versions"]
+        for item in found:
+            client.delete_object(Bucket=bucket, Key=item["Key"], VersionId=item["VersionId"])
+        client.delete_bucket(Bucket=bucket)
+        assert error_of(lambda: (mount / "s/f").write_text("two")) == errno.EIO
+        wait_until(lambda: is_down(mount), "that the bucket is missed")
+        radosgw_server.bucket(bucket)
+        wait_until(lambda: not is_down(mount), "that there is a bucket")
+
+        def is_refused() -> bool:
+            # What each worker agreed upon is asked again some seconds later.
+            found = error_of(lambda: (mount / "s/g").write_text("to another bucket"))
+            return found == errno.EIO and "was made anew; mount it again" in mount.log()
+
+        wait_until(is_refused, "that it is another bucket")
+        listed = client.list_objects_v2(Bucket=bucket).get("Contents", [])
+        assert ".vstorefs/format" not in [item["Key"] for item in listed]
+        one.run("umount", mount.path, "--wait", "1", check=False)
+    finally:
+        one.close()

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import logging
 import shlex
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 
 from vstorefs import errors
 from vstorefs.files import mount_of
-from vstorefs.model import Capabilities, StoreSpec
+from vstorefs.model import Capabilities, StoreId, StoreSpec
 from vstorefs.state.probes import Probes
 from vstorefs.stores.base import Store
 from vstorefs.stores.bucket import Bucket, Versioning
 from vstorefs.stores.registry import folder_of, is_local, is_object_store, open_bucket, open_plain
 from vstorefs.stores.retry import Retrying, ask_again
 from vstorefs.versions import records
-from vstorefs.versions.layouts.format import MIGRATING, Layout, read_format
+from vstorefs.versions.layouts.format import MIGRATING, Known, Layout, read_format
 from vstorefs.versions.layouts.native import NativeStore
 from vstorefs.versions.layouts.portable import PortableStore
 from vstorefs.versions.layouts.probe import Findings, findings, probe
@@ -35,12 +37,16 @@ _NOTE = (
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which layout a bucket has, why nothing can be written (empty if it can), and what people should know."""
+    """Which layout a bucket has, why nothing can be written (empty if it can), and what people should know.
+
+    `store_id`: the store's own, None where nothing was published yet.
+    """
 
     layout: Layout
     why_read_only: str = ""
     note: str = ""
     versioning: Versioning | None = None
+    store_id: str | None = None
 
 
 def open_store(spec: StoreSpec, probes: Probes) -> Store:
@@ -87,9 +93,24 @@ def with_layout(bucket: Bucket, choice: Choice, probes: Probes) -> NativeStore |
         choice.layout.value,
         records.KEY_BYTES - bucket.prefix_bytes,
     )
+    store = bucket.spec.id
+    known = Known(probes.store_id(store) or choice.store_id, _noting(probes, store))
     if choice.layout is Layout.NATIVE:
-        return NativeStore(bucket, capabilities)
-    return PortableStore(bucket, capabilities, lambda: _found(bucket, probes))
+        return NativeStore(bucket, capabilities, known)
+    find = partial(_found, bucket, probes)
+    return PortableStore(bucket, capabilities, find, known)
+
+
+def _noting(probes: Probes, store: StoreId) -> Callable[[str], None]:
+    """Notes a store's id once, for the other workers of a mount."""
+    noted: set[str] = set()
+
+    def note(found: str) -> None:
+        if found not in noted:
+            probes.put_store_id(store, found)
+            noted.add(found)
+
+    return note
 
 
 def choose(bucket: Bucket) -> Choice:
@@ -104,13 +125,17 @@ def choose(bucket: Bucket) -> Choice:
         # Wrong credentials are denied this too, and then are told so.
         found = read_format(bucket)
         if found is not None and found.layout == Layout.PORTABLE.value:
-            return Choice(Layout.PORTABLE)
+            return Choice(Layout.PORTABLE, store_id=found.id)
         return Choice(Layout.NATIVE, why_read_only=error.message)
     found = read_format(bucket)
+    known = found.id if found is not None else None
     if found is not None and found.layout == MIGRATING:
         why = "the store is being migrated; when that is done, or was stopped, run: vstorefs migrate {}"
         return Choice(
-            Layout.PORTABLE, why.format(shlex.quote(bucket.spec.url)), versioning=versioning
+            Layout.PORTABLE,
+            why.format(shlex.quote(bucket.spec.url)),
+            versioning=versioning,
+            store_id=known,
         )
     if found is not None and found.layout not in {one.value for one in Layout}:
         raise errors.NotSupported(
@@ -124,7 +149,7 @@ def choose(bucket: Bucket) -> Choice:
             "the bucket's versioning is suspended, so a write would overwrite; "
             f"turn it on again with: vstorefs doctor --enable-versioning {shlex.quote(bucket.spec.url)}"
         )
-        return Choice(Layout.NATIVE, why, versioning=versioning)
+        return Choice(Layout.NATIVE, why, versioning=versioning, store_id=known)
     if found is not None and found.layout == Layout.NATIVE.value:
         why = (
             ""
@@ -132,11 +157,11 @@ def choose(bucket: Bucket) -> Choice:
             else "the bucket kept versions once and does not any more, so a write would overwrite; "
             f"turn versioning on with: vstorefs doctor --enable-versioning {shlex.quote(bucket.spec.url)}"
         )
-        return Choice(Layout.NATIVE, why, versioning=versioning)
+        return Choice(Layout.NATIVE, why, versioning=versioning, store_id=known)
     if found is None and versioning is Versioning.ENABLED:
-        return Choice(Layout.NATIVE, versioning=versioning)
+        return Choice(Layout.NATIVE, versioning=versioning, store_id=known)
     note = _NOTE.format(url=shlex.quote(bucket.spec.url)) if versioning is Versioning.OFF else ""
-    return Choice(Layout.PORTABLE, note=note, versioning=versioning)
+    return Choice(Layout.PORTABLE, note=note, versioning=versioning, store_id=known)
 
 
 def _found(bucket: Bucket, probes: Probes) -> Findings:
