@@ -12,6 +12,7 @@ translated at the border, in the module of that kind of store.
     │   ├── Archived               in cold storage; must be restored first
     │   ├── Throttled              the store asks to slow down        (retried)
     │   ├── Unavailable            no answer, or a server-side error  (retried)
+    │   │   └── Displaced          what was mounted is not there, or something else in its place (told at once)
     │   ├── NotSupported           this store cannot do it
     │   └── Corrupt                what came does not match its length or checksum
     ├── CacheError                 the cache cannot serve; work goes on without it
@@ -105,6 +106,28 @@ class Unavailable(StoreError):
     """No answer, or a failure on the store's side."""
 
 
+class Displaced(Unavailable):
+    """What the store was opened on is not there: a share not mounted, another disk, a bucket that was deleted.
+
+    Somebody has to act, so nobody waits for it; what was promised is sent once it is back. Nobody but the store is
+    to blame.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        store: str = "",
+        key: str = "",
+        operation: str = "",
+        origin: Origin = Origin.STORE,
+        number: int | None = None,
+    ) -> None:
+        super().__init__(
+            message, store=store, key=key, operation=operation, origin=origin, number=number
+        )
+
+
 class NotSupported(StoreError):
     """This store cannot do what was asked."""
 
@@ -130,6 +153,13 @@ class UsageError(VstorefsError):
 
 
 RETRIED: tuple[type[StoreError], ...] = (Throttled, Unavailable)
+"""What may pass by itself, but for `Displaced`."""
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether the same question, asked again soon, may get another answer without anybody doing something."""
+    return isinstance(error, RETRIED) and not isinstance(error, Displaced)
+
 
 ERRNO: dict[type[BaseException], int] = {
     NotFound: errno.ENOENT,
@@ -190,6 +220,7 @@ BY_NAME: dict[str, type[StoreError]] = {
         Archived,
         Throttled,
         Unavailable,
+        Displaced,
         NotSupported,
         Corrupt,
     )

@@ -137,6 +137,11 @@ def require_local(path: Path, option: str) -> None:
 
 def filesystem_of(path: Path) -> str:
     """The type of the file system that holds `path`, or its nearest existing parent."""
+    return mount_of(path)[1]
+
+
+def mount_of(path: Path) -> tuple[str, str]:
+    """Where the file system is mounted that holds `path`, or its nearest existing parent, and of what type it is."""
     there = path.absolute()
     while not os.path.lexists(there):
         there = there.parent
@@ -151,7 +156,7 @@ def filesystem_of(path: Path) -> str:
         inside = real == point or real.startswith(point.rstrip("/") + "/")
         if inside and (fields[2] == wanted or not best) and len(point) >= len(best):
             best, kind = point, right.split()[0]
-    return kind
+    return best, kind
 
 
 def is_mounted(point: str, kind: str) -> bool:

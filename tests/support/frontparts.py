@@ -107,6 +107,8 @@ class AnsweringPool:
         match request:
             case messages.Check():
                 return messages.Checked(Capabilities(writable=True))
+            case messages.Look() | messages.SetAside():
+                return messages.Noted()
             case messages.ListDirectory(_, directory, _):
                 self.listings += 1
                 there = [one for one in self.listed.values() if parent_of(one.key) == directory]
@@ -126,8 +128,6 @@ class AnsweringPool:
             case messages.NoteUses(notes):
                 self.notes += notes
                 return messages.Warned(())
-            case messages.SetAside():
-                return messages.Noted()
             case messages.ExchangeLedger():
                 return messages.Exchanged(waiting=0)
         raise AssertionError(f"nobody was expected to ask {request!r}")

@@ -24,6 +24,7 @@ from vstorefs.model import HIDDEN_FOLDER, StoreSpec
 from vstorefs.stores.bucket import Bucket
 from vstorefs.stores.ids import new_id
 from vstorefs.stores.local.disk import rename_absent, translated
+from vstorefs.stores.local.place import Place
 from vstorefs.stores.registry import folder_of, is_local, is_object_store, open_bucket
 from vstorefs.stores.retry import ask_again
 
@@ -138,15 +139,16 @@ class FolderArchive:
 
     def __init__(self, spec: StoreSpec) -> None:
         self._alias = spec.alias
-        self._root = folder_of(spec)
-        self._folder = self._root / HIDDEN_FOLDER
+        root = folder_of(spec)
+        self._folder = root / HIDDEN_FOLDER
+        self._place = Place(spec.alias, root)
 
     def names(self, prefix: str) -> Iterator[Named]:
         """See `Archive`."""
         folder, _, start = prefix.rpartition("/")
         found = []
+        self._place.look("list")
         with translated(self._alias, prefix, "list"):
-            self._see_that_it_is_there()
             try:
                 listing = list((self._folder / folder).iterdir())
             except FileNotFoundError:
@@ -165,9 +167,11 @@ class FolderArchive:
 
     def add(self, name: str, data: bytes) -> None:
         """See `Archive`. Complete and on disk before it has its name."""
-        path = self._folder / name
-        with translated(self._alias, name, "create"):
-            self._see_that_it_is_there()
+        with (
+            self._place.held("create", agree=False) as root,
+            translated(self._alias, name, "create"),
+        ):
+            path = root / HIDDEN_FOLDER / name
             files.change("ledger.make", path.parent.mkdir, parents=True, exist_ok=True)
             scratch = path.with_name(f".{new_id()}")
             try:
@@ -184,9 +188,8 @@ class FolderArchive:
 
     def remove(self, name: str) -> None:
         """See `Archive`."""
-        with translated(self._alias, name, "remove"):
-            files.change("ledger.remove", (self._folder / name).unlink, missing_ok=True)
-
-    def _see_that_it_is_there(self) -> None:
-        if not self._root.is_dir():
-            raise errors.Unavailable(f"there is no directory {self._root}", store=self._alias)
+        with (
+            self._place.held("remove", agree=False) as root,
+            translated(self._alias, name, "remove"),
+        ):
+            files.change("ledger.remove", (root / HIDDEN_FOLDER / name).unlink, missing_ok=True)

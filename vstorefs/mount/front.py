@@ -21,6 +21,7 @@ from vstorefs.cache.env import Cache
 from vstorefs.clock import SystemClock
 from vstorefs.control.status import aside_text
 from vstorefs.mount.assembly import Given, MountOptions, Parts, Writing, assemble
+from vstorefs.mount.backend.mounttable import MountTable
 from vstorefs.mount.backend.pool import Pool
 from vstorefs.mount.operations import Operations
 from vstorefs.mount.reading.transfers import Transfers
@@ -29,6 +30,7 @@ from vstorefs.state import mounts
 from vstorefs.state.env import State
 from vstorefs.state.sessions import Session
 from vstorefs.state.staging import StagingArea
+from vstorefs.stores.registry import is_local
 from vstorefs.workers import messages
 
 __all__ = ["Front", "MountOptions", "run"]
@@ -189,6 +191,9 @@ class Front:
         nursery.start_soon(self._stop_on_signal)
         for remote in given.remotes:
             nursery.start_soon(self._revive, remote)
+        directories = [remote for remote in given.remotes if is_local(remote.spec)]
+        if directories:
+            nursery.start_soon(self._watch_mounts, directories)
         nursery.start_soon(parts.writing.commits.run)
         nursery.start_soon(provenance.uses.run)
         nursery.start_soon(
@@ -305,6 +310,17 @@ class Front:
         while True:
             await trio.sleep(_REVIVE_EVERY_S)
             await remote.revive()
+
+    async def _watch_mounts(self, remotes: list[Remote]) -> None:
+        """Look at stores that are directories whenever something is mounted or unmounted: it may be their share."""
+        table = MountTable()
+        try:
+            while True:
+                await table.changed()
+                for remote in remotes:
+                    await remote.look()
+        finally:
+            table.close()
 
     async def _stop_on_signal(self) -> None:
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:

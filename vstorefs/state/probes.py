@@ -21,15 +21,23 @@ class _Probe:
     found: dict[str, bool]
 
 
+_SESSIONS = 8
+"""Of how many mounts it is known at once which store they are of; more of one store are rare."""
+
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Probe).decode
+_decode_ids = msgspec.msgpack.Decoder(dict[str, str]).decode
 
 
 class Probes:
-    """Findings by store; forgotten after a week, and by another version of vstorefs."""
+    """Findings by store; forgotten after a week, and by another version of vstorefs.
 
-    def __init__(self, state: State, clock: Clock | None = None) -> None:
+    And which store it is that a mount, the one of `session`, has written to: its workers must not take another for it.
+    """
+
+    def __init__(self, state: State, clock: Clock | None = None, *, session: str = "") -> None:
         self._state = state
+        self._session = session
         self._clock = clock or SystemClock()
 
     def get(self, store: StoreId) -> dict[str, bool] | None:
@@ -47,3 +55,24 @@ class Probes:
         probe = _Probe(__version__, self._clock.wall_ns(), found)
         with self._state.writing() as txn:
             txn.put(store.encode(), _encode(probe), db=self._state.probes)
+
+    def store_id(self, store: StoreId) -> str | None:
+        """The id of the store that this mount has written to, None where it has not."""
+        with self._state.reading() as txn:
+            value = txn.get(_of_ids(store), db=self._state.probes)
+        return _decode_ids(value).get(self._session) if value is not None else None
+
+    def put_store_id(self, store: StoreId, found: str) -> None:
+        """Note it, where this is a mount's. Raises: JournalError."""
+        if not self._session:
+            return
+        with self._state.writing() as txn:
+            value = txn.get(_of_ids(store), db=self._state.probes)
+            known = _decode_ids(value) if value is not None else {}
+            known.pop(self._session, None)
+            kept = dict([*known.items(), (self._session, found)][-_SESSIONS:])
+            txn.put(_of_ids(store), _encode(kept), db=self._state.probes)
+
+
+def _of_ids(store: StoreId) -> bytes:
+    return f"{store} id".encode()

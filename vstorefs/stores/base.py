@@ -99,6 +99,13 @@ class Store(Protocol):
         """
         ...
 
+    def look(self) -> None:
+        """See whether the store answers, and is the one that was opened: one small request, whatever it holds.
+
+        Raises: Displaced, Denied, Throttled, Unavailable.
+        """
+        ...
+
     def list(self, directory: Key) -> Iterator[Page]:
         """Yield the pages of one directory (`""` is the root); one entry per name, `key` is the full key.
 

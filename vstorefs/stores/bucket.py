@@ -158,13 +158,20 @@ class Bucket(Protocol):
         """
         ...
 
+    def keeps(self, version: VersionId | None) -> bool:
+        """Whether the content of this version stays when its name is written or deleted, whatever the setting is then.
+
+        False where versioning has to be asked for before. None: an object without a version.
+        """
+        ...
+
     def list(
         self, prefix: str, *, by_folder: bool = False, limit: int | None = None
     ) -> Iterator[ObjectPage]:
         """Objects whose names begin so, in order of their names, page by page.
 
         `by_folder`: what lies deeper is one prefix each. `limit`: one page of so many at most.
-        Raises: Denied, Throttled, Unavailable.
+        Raises: Displaced (the bucket was deleted), Denied, Throttled, Unavailable.
         """
         ...
 
@@ -209,7 +216,7 @@ class Bucket(Protocol):
         """Make an object. `md5` (hex) is sent where the provider checks it.
 
         `in_parts`: even where one request would do. `absent`: only if there is none.
-        Raises: AlreadyExists, Denied, Throttled, Unavailable (may or may not have happened).
+        Raises: AlreadyExists, Displaced, Denied, Throttled, Unavailable (may or may not have happened).
         """
         ...
 

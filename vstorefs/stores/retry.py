@@ -76,8 +76,8 @@ def ask_again(
     while True:
         try:
             return call()
-        except errors.RETRIED:
-            if not patience.wait():
+        except errors.RETRIED as error:
+            if not errors.may_pass(error) or not patience.wait():
                 raise
 
 
@@ -109,6 +109,10 @@ class Retrying:
         """See `base.Store`; a person waits for this answer, so it is not asked for long."""
         return self._again(self._store.capabilities, self._deadline_s / 4)
 
+    def look(self) -> None:
+        """See `base.Store`; others wait for what it tells, so it is not asked for long."""
+        self._again(self._store.look, self._deadline_s / 4)
+
     def list(self, directory: Key) -> Iterator[Page]:
         """See `base.Store`.
 
@@ -136,8 +140,8 @@ class Retrying:
                     raise errors.Unavailable(
                         "the content ended early", store=self.spec.alias, key=key, operation="read"
                     )
-            except errors.RETRIED:
-                if not patience.wait():
+            except errors.RETRIED as error:
+                if not errors.may_pass(error) or not patience.wait():
                     raise
 
     def put(
@@ -193,8 +197,8 @@ class Retrying:
                         last = key
                         patience.got_on()
                         yield key, history
-            except errors.RETRIED:
-                if not patience.wait():
+            except errors.RETRIED as error:
+                if not errors.may_pass(error) or not patience.wait():
                     raise
             else:
                 return

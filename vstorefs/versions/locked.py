@@ -64,6 +64,10 @@ class LockedStore(ReadOnly):
         why = f"it shows what {self._lock.source} says"
         return Capabilities(False, why, layout=self._store.capabilities().layout)
 
+    def look(self) -> None:
+        """See `base.Store`."""
+        self._store.look()
+
     def list(self, directory: Key) -> Iterator[Page]:
         """See `base.Store`."""
         prefix = f"{directory}/" if directory else ""

@@ -25,6 +25,7 @@ from vstorefs.workers.lanes import Lane
 JOBS: dict[type[messages.AnyRequest], tuple[Job, Lane]] = {
     # read
     messages.Check: (listing.check, Lane.READS),
+    messages.Look: (listing.look, Lane.READS),
     messages.ListDirectory: (listing.list_directory, Lane.READS),
     messages.Find: (listing.find, Lane.READS),
     messages.Fetch: (fetch.fetch, Lane.READS),

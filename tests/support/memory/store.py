@@ -62,6 +62,11 @@ class MemoryBucket:
         found: Versioning = self._ask("check", "", lambda: self.shelf.versioning)
         return found
 
+    def keeps(self, version: VersionId | None) -> bool:
+        """See `bucket.Bucket`. What happens to any version is up to the setting."""
+        del version
+        return False
+
     # --- looking
 
     def list(

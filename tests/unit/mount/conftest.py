@@ -31,6 +31,7 @@ def pool(nursery: trio.Nursery) -> ScriptedPool:
     pool = ScriptedPool(nursery)
     pool.answers(messages.Check, messages.Checked(Capabilities(writable=True)))
     pool.answers(messages.ListDirectory, messages.Listed((), 0.0))
+    pool.answers(messages.Look, messages.Noted())
     return pool
 
 

@@ -21,6 +21,7 @@ from vstorefs.moments import SETTLED_NS, to_text
 from vstorefs.mount.backend.health import Health, confirms
 from vstorefs.mount.backend.job import OnReport
 from vstorefs.mount.backend.pool import Pool
+from vstorefs.stores.registry import is_local
 from vstorefs.workers import messages
 
 log = logging.getLogger(__name__)
@@ -101,6 +102,17 @@ class Remote:
             async with self._looking:
                 await self._look(about_root=False)
 
+    async def look(self) -> None:
+        """Find out whether the store answers, and is the one that was mounted."""
+        if self._checked:
+            async with self._looking:
+                await self._look(about_root=False)
+
+    def require_place(self) -> None:
+        """Where nothing may be promised: in a directory whose share is not mounted. Raises: Displaced."""
+        if self.health.down and is_local(self.spec):
+            raise errors.Displaced(self.health.why, store=self.spec.alias)
+
     async def doubt(self, error: errors.StoreError, *, about_root: bool = False) -> None:
         """A request got no answer: see whether the store does not answer, or this was about a key only.
 
@@ -114,26 +126,24 @@ class Remote:
                 await self._look(about_root=about_root)
 
     async def serves(self) -> bool:
-        """Whether it lists its root now: then what it refuses lies in what it was asked."""
-        request = messages.ListDirectory(self.spec.id, Key(""), self._clock.monotonic_s())
+        """Whether it answers a look: then what it refuses lies in what it was asked."""
         try:
-            listed = await self._pool.ask(request)
+            await self._pool.ask(messages.Look(self.spec.id))
         except errors.StoreError:
             return False
-        return not listed.stale
+        return True
 
     async def _look(self, *, about_root: bool) -> None:
         self.health.looked()
+        found: errors.StoreError | None = None
         # Behind those who wait for the store it would wait with them.
-        request = messages.ListDirectory(self.spec.id, Key(""), self._clock.monotonic_s())
+        request = messages.Look(self.spec.id)
         try:
-            answer = await self._pool.ask(request, bound_s=_BOUND_S)
+            await self._pool.ask(request, bound_s=_BOUND_S)
         except _AWAY as error:
-            found: errors.StoreError | None = error
+            found = error
         except errors.StoreError as error:
             found = None if error.origin.blames_store else error
-        else:
-            found = _why_stale(answer)
         if found is None:
             self.note_answer()
         elif confirms(found, about_root=about_root):

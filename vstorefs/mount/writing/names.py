@@ -37,7 +37,7 @@ class Names:
         self._hidden = hidden
 
     def check(self, directory: DirectoryNode, name: str) -> None:
-        """Raises: FUSEError where no such name may be made."""
+        """Raises: FUSEError where no such name may be made; Displaced."""
         check_writable(directory)
         try:
             length = len(name.encode())
@@ -124,9 +124,10 @@ class Names:
 
 
 def check_writable(node: StoreNode) -> None:
-    """Raises: FUSEError EROFS where nothing may be written."""
+    """Raises: FUSEError EROFS where nothing may be written; Displaced where there is nothing to write to."""
     if node.remote.read_only:
         raise pyfuse3.FUSEError(errno.EROFS)
+    node.remote.require_place()
 
 
 def _is_too_deep(directory: DirectoryNode, name: str) -> bool:

@@ -3,7 +3,7 @@
     what failed                                              tries
     the entry itself: a name too long, damaged content, a    3, a moment apart
       record that cannot be made, a fault of vstorefs
-    the store refuses it, and lists its root                 3, a moment apart
+    the store refuses it, and answers a look                 3, a moment apart
     the same, for want of permission                         10, a minute apart: that may be given back
     the server answers this key with 5xx or 429, while       12, within some three minutes
       others get through

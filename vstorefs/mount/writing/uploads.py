@@ -84,8 +84,9 @@ class Pending:
     @property
     def refusal(self) -> errors.VstorefsError | None:
         """Why the store does not take it, where waiting will not help."""
-        is_final = self.is_aside or not isinstance(self.failure, errors.RETRIED)
-        return self.failure if is_final else None
+        if self.failure is None or self.is_aside:
+            return self.failure
+        return None if errors.may_pass(self.failure) else self.failure
 
 
 @dataclass(slots=True, eq=False)
@@ -404,9 +405,6 @@ class Uploads:
 def _pause_s(pending: Pending) -> float:
     """How long to wait before the next try."""
     assert pending.failure is not None
-    is_slow = fault_of(pending.failure) in {Fault.DENIED, Fault.NONE}
-    return (
-        _REFUSED_PAUSE_S
-        if is_slow and pending.refusal is not None
-        else _ATTEMPTS.after(pending.attempts)
-    )
+    waits = fault_of(pending.failure) in {Fault.DENIED, Fault.NONE}
+    is_slow = waits and not isinstance(pending.failure, errors.RETRIED)
+    return _REFUSED_PAUSE_S if is_slow else _ATTEMPTS.after(pending.attempts)

@@ -79,12 +79,17 @@ class AzureBucket:
                     name_starts_with=self._prefix, include=["versions"], results_per_page=100
                 ).by_page()
                 found = [blob.version_id for blob in next(pages, ())]
-        except errors.NotFound as error:
+        except (errors.NotFound, errors.Displaced) as error:
             raise errors.NotFound(
                 _NO_CONTAINER.format(self._container), store=self.spec.alias, operation="check"
             ) from error
         self._keeps_versions = any(found)
         return Versioning.ENABLED if self._keeps_versions else Versioning.OFF
+
+    def keeps(self, version: VersionId | None) -> bool:
+        """See `bucket.Bucket`. Each change looks for itself."""
+        del version
+        return True
 
     # --- looking
 

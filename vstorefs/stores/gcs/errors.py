@@ -33,10 +33,12 @@ _CREDENTIALS = (
 
 
 @contextmanager
-def translated(alias: str, key: str, operation: str, *, absent: bool = False) -> Iterator[None]:
+def translated(
+    alias: str, key: str, operation: str, *, absent: bool = False, bucket: bool = False
+) -> Iterator[None]:
     """Raise the family's errors instead of Google's.
 
-    `absent`: the condition of the request was that nothing is there.
+    `absent`: the condition of the request was that nothing is there. `bucket`: what is not found is the bucket.
     """
     try:
         yield
@@ -50,6 +52,8 @@ def translated(alias: str, key: str, operation: str, *, absent: bool = False) ->
         kind = kind_of_status(status)
         if absent and kind is errors.Changed:
             kind = errors.AlreadyExists
+        if bucket and kind is errors.NotFound:
+            kind = errors.Displaced
         says = f"{status}; {CUSTOMER_KEY}" if _BY_CUSTOMER in str(error) else str(status)
         raise refusal(kind, says, alias, key, operation, credentials=_CREDENTIALS) from error
     except (auth.DefaultCredentialsError, auth.RefreshError, auth.MalformedError) as error:

@@ -77,13 +77,18 @@ class GcsBucket:
             ) from error
         return Versioning.ENABLED if self._bucket.versioning_enabled else Versioning.OFF
 
+    def keeps(self, version: VersionId | None) -> bool:
+        """See `bucket.Bucket`. No generation tells what will become of it."""
+        del version
+        return False
+
     # --- looking
 
     def list(
         self, prefix: str, *, by_folder: bool = False, limit: int | None = None
     ) -> Iterator[ObjectPage]:
         """See `bucket.Bucket`."""
-        with translated(self.spec.alias, prefix, "list"):
+        with translated(self.spec.alias, prefix, "list", bucket=True):
             found = self._client.list_blobs(
                 self._bucket,
                 prefix=self._prefix + prefix,
@@ -172,7 +177,7 @@ class GcsBucket:
         self, prefix: str, *, by_folder: bool = False
     ) -> Iterator[tuple[ListedVersion, ...]]:
         """See `bucket.Bucket`. Google lists a name's generations oldest first."""
-        with translated(self.spec.alias, prefix, "versions"):
+        with translated(self.spec.alias, prefix, "versions", bucket=True):
             same: list[Any] = []
             found = self._client.list_blobs(
                 self._bucket,
@@ -212,7 +217,10 @@ class GcsBucket:
         if size > _WHOLE_BYTES or in_parts:
             # What is small enough for one request goes in one unless told otherwise.
             blob.chunk_size = _SMALLEST_CHUNK if in_parts else _CHUNK
-        with translated(self.spec.alias, name, "put", absent=absent), opened(source) as file:
+        with (
+            translated(self.spec.alias, name, "put", absent=absent, bucket=True),
+            opened(source) as file,
+        ):
             blob.upload_from_file(
                 file,
                 size=None if in_parts else size,

@@ -51,7 +51,7 @@ class Contents:
     def open(self, key: Key, token: Token) -> int:
         """Open exactly the content of a token, wherever it lies now; the caller closes it.
 
-        Raises: Changed where it is gone.
+        Raises: Changed where it is gone; Displaced where everything is.
         """
         for _ in range(3):
             candidates = [self._root.path / key]
@@ -74,6 +74,7 @@ class Contents:
                     return number
                 os.close(number)
             # It may have been filed between the two looks.
+        self._root.look("read")
         is_purged = any(
             one.id == token and one.suffix == names.PURGED
             for one in self._root.versions(key).filed()

@@ -48,6 +48,7 @@ class Histories:
                 for one in self.history(key):
                     if one.id == version:
                         return one
+        self._root.look("stat")
         raise errors.NotFound("no such version", store=self._root.alias, key=key, operation="stat")
 
     def history(self, key: Key) -> tuple[Version, ...]:
@@ -64,11 +65,13 @@ class Histories:
                 time_ns = min(versions.head_time_ns(head), found[-1].time_ns - 1)
                 cut_short = [*_destroyed(versions, head), to_version(key, head, time_ns)]
                 found = sorted([*found, *cut_short], key=_moment)
+        if not found:
+            self._root.look("history")
         return tuple(found)
 
     def histories(self, directory: Key) -> Iterator[tuple[Key, tuple[Version, ...]]]:
         """See `base.Store`. Nothing is missing here."""
-        self._root.see_that_it_is_mounted()
+        self._root.look("histories")
         for key in self._listing.paths(directory):
             history = self.history(key)
             if history:
@@ -90,11 +93,14 @@ class Histories:
 
     def find_write(self, key: Key, write: Write) -> Version | None:
         """See `base.Store`."""
+        return next((one for one in self.history(key) if one.write_id == write.write_id), None)
+
+    def finish(self, key: Key) -> None:
+        """Complete what a process that died left undone at a path. Raises: a StoreError."""
         versions = self._root.versions(key)
         if versions.folder.is_dir():
             with translated(self._root.alias, key, "find"), versions.locked(exclusive=True):
                 versions.finish()
-        return next((one for one in self.history(key) if one.write_id == write.write_id), None)
 
 
 def _filed_versions(key: Key, filed: list[Filed]) -> list[Version]:

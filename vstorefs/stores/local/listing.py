@@ -24,7 +24,7 @@ class Listing:
 
     def list(self, directory: Key) -> Iterator[Page]:
         """See `base.Store`."""
-        self._root.see_that_it_is_mounted()
+        self._root.look("list")
         entries: list[Entry] = []
         with (
             translated(self._root.alias, directory, "list"),

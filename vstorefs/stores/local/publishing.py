@@ -21,9 +21,9 @@ from vstorefs.stores.local.root import Root
 class Publishing:
     """Makes versions of open files and of what the store has already."""
 
-    def __init__(self, root: Root, contents: Contents) -> None:
+    def __init__(self, root: Root) -> None:
         self._root = root
-        self._contents = contents
+        self._contents = Contents(root)
 
     def copy(self, key: Key, token: Token, target: Key, write: Write) -> Version:
         """Make the content that `token` names the head of `target`."""

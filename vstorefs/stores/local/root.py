@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from vstorefs import errors, files
 from vstorefs.clock import Clock
@@ -11,6 +15,7 @@ from vstorefs.stores.addresses import folder_path
 from vstorefs.stores.ids import new_id
 from vstorefs.stores.local import names
 from vstorefs.stores.local.disk import can_exchange, rename_absent, translated
+from vstorefs.stores.local.place import Place
 from vstorefs.stores.local.versions import PathVersions, Step
 
 _NO_EXCHANGE = (
@@ -28,14 +33,32 @@ class Root:
         self.step = step
         self._clock = clock
         self._note = ""
-        self._device: int | None = None
+        self._place = Place(spec.alias, self.path)
+
+    def look(self, operation: str) -> None:
+        """See that it is there, and still what was mounted. Raises: Displaced."""
+        self._place.look(operation)
+
+    @contextmanager
+    def held(self, operation: str) -> Iterator[Root]:
+        """This root for who changes something: nothing lands anywhere else, whatever becomes of the path meanwhile.
+
+        Raises: Displaced, before anything is changed.
+        """
+        with self._place.held(operation) as path:
+            yield self._below(path)
+
+    def _below(self, path: Path) -> Root:
+        found = copy.copy(self)
+        found.path = path
+        return found
 
     def versions(self, key: Key) -> PathVersions:
         """The versions of one path."""
         return PathVersions(self.path, key, self._clock, self.step)
 
     def capabilities(self) -> Capabilities:
-        """What its file system can do, found out by trying. Raises: NotFound, Denied."""
+        """What its file system can do, found out by trying. Raises: NotFound, Denied, Displaced."""
         if not self.path.is_dir():
             raise errors.NotFound(
                 f"there is no directory {self.path}; make it, or correct the URL",
@@ -53,7 +76,11 @@ class Root:
     def _why_read_only(self) -> str:
         if not os.access(self.path, os.W_OK):
             return f"no permission to write to {self.path}"
-        hidden = self.path / names.HIDDEN
+        with self._place.held("check", agree=False) as root:
+            return self._why_no_versions(root)
+
+    def _why_no_versions(self, root: Path) -> str:
+        hidden = root / names.HIDDEN
         made = not hidden.exists()
         one, other = hidden / f"probe-{new_id()}", hidden / f"probe-{new_id()}"
         try:
@@ -72,20 +99,3 @@ class Root:
             if made and hidden.is_dir() and not any(hidden.iterdir()):
                 files.change("probe.remove", hidden.rmdir)
         return ""
-
-    def see_that_it_is_mounted(self) -> None:
-        """A share that went away leaves an empty directory behind, of another device.
-
-        Raises: Unavailable, rather than show that.
-        """
-        with translated(self.alias, "", "list"):
-            device = self.path.stat().st_dev
-        if self._device is None:
-            self._device = device
-        if device != self._device:
-            raise errors.Unavailable(
-                f"the file system that was mounted at {self.path} is gone; mount it again",
-                store=self.alias,
-                operation="list",
-                origin=errors.Origin.STORE,
-            )

@@ -6,7 +6,8 @@ derived from size and times.
 
 The store is put together here, from what each module does on the one `Root`: `listing.py` and
 `histories.py` look, `contents.py` reads, `publishing.py` makes versions of files, `links.py` and
-`attributes.py` change what has none.
+`attributes.py` change what has none. What changes something does so below the directory that `Root.held`
+holds open.
 """
 
 from __future__ import annotations
@@ -52,8 +53,6 @@ class LocalStore:
         self._listing = Listing(self._root)
         self._histories = Histories(self._root, self._listing)
         self._contents = Contents(self._root)
-        self._publishing = Publishing(self._root, self._contents)
-        self._links = Links(self._root)
 
     @property
     def root(self) -> Path:
@@ -65,6 +64,10 @@ class LocalStore:
         return self._root.capabilities()
 
     # --- reading
+
+    def look(self) -> None:
+        """See `base.Store`."""
+        self._root.look("look")
 
     def list(self, directory: Key) -> Iterator[Page]:
         """See `base.Store`."""
@@ -102,7 +105,9 @@ class LocalStore:
         return self._histories.as_of(directory, moment_ns)
 
     def find_write(self, key: Key, write: Write) -> Version | None:
-        """See `base.Store`."""
+        """See `base.Store`. What a dead process left undone is finished first."""
+        with self._root.held("find") as root:
+            Histories(root, Listing(root)).finish(key)
         return self._histories.find_write(key, write)
 
     # --- writing
@@ -126,8 +131,12 @@ class LocalStore:
                 head = None
             if head is not None and same(head):
                 return head
-        with translated(self.spec.alias, key, "put"), source.open("rb") as file:
-            return self._publishing.publish(key, file.fileno(), write, overdue=overdue)
+        with (
+            translated(self.spec.alias, key, "put"),
+            self._root.held("put") as root,
+            source.open("rb") as file,
+        ):
+            return Publishing(root).publish(key, file.fileno(), write, overdue=overdue)
 
     def copy(
         self,
@@ -141,19 +150,19 @@ class LocalStore:
     ) -> Version:
         """See `base.Store`; a symlink is made again at the target."""
         del version, fix
-        with translated(self.spec.alias, key, "copy"):
-            plain = self.root / key
+        with translated(self.spec.alias, key, "copy"), self._root.held("copy") as root:
+            plain = root.path / key
             if plain.is_symlink():
-                return self._links.put(target, str(plain.readlink()), write)
-            return self._publishing.copy(key, token, target, write)
+                return Links(root).put(target, str(plain.readlink()), write)
+            return Publishing(root).copy(key, token, target, write)
 
     def remove(self, key: Key, write: Write, *, fix: Fix | None = None) -> Version | None:
         """See `base.Store`. A symlink has no versions: it is gone."""
         del fix
-        versions = self._root.versions(key)
-        with translated(self.spec.alias, key, "remove"):
+        with translated(self.spec.alias, key, "remove"), self._root.held("remove") as root:
+            versions = root.versions(key)
             if versions.plain.is_symlink():
-                self._links.remove(versions.plain, write)
+                Links.remove(versions.plain, write)
                 return None
             if not versions.plain.exists() and not versions.folder.exists():
                 return None
@@ -162,8 +171,8 @@ class LocalStore:
 
     def make_directory(self, key: Key, write: Write) -> None:
         """See `base.Store`."""
-        with translated(self.spec.alias, key, "mkdir"):
-            path = self.root / key
+        with translated(self.spec.alias, key, "mkdir"), self._root.held("mkdir") as root:
+            path = root.path / key
             files.change("file.make", path.mkdir)
             mode = DEFAULT_FOLDER_MODE if write.mode is None else write.mode
             try:
@@ -178,29 +187,32 @@ class LocalStore:
     def remove_directory(self, key: Key, write: Write) -> None:
         """See `base.Store`."""
         del write
-        with translated(self.spec.alias, key, "rmdir"):
+        with translated(self.spec.alias, key, "rmdir"), self._root.held("rmdir") as root:
             try:
-                files.change("file.remove-directory", (self.root / key).rmdir)
+                files.change("file.remove-directory", (root.path / key).rmdir)
             except FileNotFoundError:
                 return
 
     def set_attributes(self, key: Key, write: Write) -> Entry:
         """See `base.Store`."""
-        return set_attributes(self._root, key, write)
+        with self._root.held("attributes") as root:
+            return set_attributes(root, key, write)
 
     def make_symlink(self, key: Key, target: str, write: Write) -> Version:
         """See `base.Store`."""
-        return self._links.make(key, target, write)
+        with self._root.held("symlink") as root:
+            return Links(root).make(key, target, write)
 
     def keep_directory(self, key: Key, write: Write) -> None:
         """See `base.Store`: directories are real here."""
 
     def purge(self, condemned: Sequence[Condemned], purger: Purger) -> tuple[Erased, ...]:
         """See `base.Store`."""
-        return tuple(self._purge(one.version, purger) for one in condemned)
+        with self._root.held("purge") as root:
+            return tuple(self._purge(root, one.version, purger) for one in condemned)
 
-    def _purge(self, version: Version, purger: Purger) -> Erased:
-        versions = self._root.versions(version.key)
+    def _purge(self, root: Root, version: Version, purger: Purger) -> Erased:
+        versions = root.versions(version.key)
         try:
             with (
                 translated(self.spec.alias, version.key, "purge"),

@@ -16,7 +16,7 @@ from vstorefs.stores.http_errors import CUSTOMER_KEY, RESTORE
 
 _BY_CODE: dict[str, type[errors.StoreError]] = {
     "NoSuchKey": errors.NotFound,
-    "NoSuchBucket": errors.NotFound,
+    "NoSuchBucket": errors.Displaced,
     "NoSuchVersion": errors.NotFound,
     "NoSuchLifecycleConfiguration": errors.NotFound,
     "NotFound": errors.NotFound,
@@ -131,7 +131,9 @@ def _client_error(
         kind = errors.NotSupported
         text = f"{text}; {CUSTOMER_KEY}"
     elif code == "NoSuchBucket":
-        text = "there is no such bucket; correct its name or the endpoint, or make it first"
+        text = (
+            "there is no such bucket (any more); correct its name or the endpoint, or make it first"
+        )
     elif kind in _ADVICE:
         text = f"{text}; {_ADVICE[kind]}"
     number = errno.ENAMETOOLONG if code == "KeyTooLongError" else None

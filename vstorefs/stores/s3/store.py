@@ -64,7 +64,7 @@ class S3Bucket:
         try:
             with translated(self.spec.alias, "", "check"):
                 self._client.head_bucket(Bucket=self._bucket)
-        except errors.NotFound as error:
+        except (errors.NotFound, errors.Displaced) as error:
             raise errors.NotFound(
                 _NO_BUCKET.format(self._bucket), store=self.spec.alias, operation="check"
             ) from error
@@ -81,6 +81,10 @@ class S3Bucket:
         return {"Enabled": Versioning.ENABLED, "Suspended": Versioning.SUSPENDED}.get(
             answer.get("Status", ""), Versioning.OFF
         )
+
+    def keeps(self, version: VersionId | None) -> bool:
+        """See `bucket.Bucket`. What is written while no versions are kept is "null", and replaced by the next."""
+        return version not in {None, "null"}
 
     # --- looking
 

@@ -20,10 +20,12 @@ _CREDENTIALS = "check the credentials (ST_USER and ST_KEY, or OS_*) and what the
 
 
 @contextmanager
-def translated(alias: str, key: str, operation: str, *, absent: bool = False) -> Iterator[None]:
+def translated(
+    alias: str, key: str, operation: str, *, absent: bool = False, bucket: bool = False
+) -> Iterator[None]:
     """Raise the family's errors instead of swiftclient's.
 
-    `absent`: the condition of the request was that nothing is there.
+    `absent`: the condition of the request was that nothing is there. `bucket`: what is not found is the bucket.
     """
     try:
         yield
@@ -37,6 +39,8 @@ def translated(alias: str, key: str, operation: str, *, absent: bool = False) ->
             kind = errors.NotSupported
         if absent and kind is errors.Changed:
             kind = errors.AlreadyExists
+        if bucket and kind is errors.NotFound:
+            kind = errors.Displaced
         if status == 0 and kind is errors.Unavailable:
             text = (
                 "nothing that could be understood; is it a Swift server, and is the address right?"

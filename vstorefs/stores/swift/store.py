@@ -80,6 +80,10 @@ class SwiftBucket:
             return Versioning.OFF
         return Versioning.ENABLED if said.lower() == "true" else Versioning.SUSPENDED
 
+    def keeps(self, version: VersionId | None) -> bool:
+        """See `bucket.Bucket`. What is written while no versions are kept is "null", and replaced by the next."""
+        return version not in {None, "null"}
+
     # --- looking
 
     def list(
@@ -107,7 +111,7 @@ class SwiftBucket:
     ) -> Iterator[Sequence[dict[str, Any]]]:
         after: dict[str, str] = {}
         while True:
-            with translated(self.spec.alias, prefix, "list"):
+            with translated(self.spec.alias, prefix, "list", bucket=True):
                 _, rows = self._account.call(
                     swift.get_container,
                     self._container,
@@ -236,7 +240,7 @@ class SwiftBucket:
         headers = {_META + key: value for key, value in metadata.items()}
         if absent:
             headers["If-None-Match"] = "*"
-        with translated(self.spec.alias, name, "put", absent=absent):
+        with translated(self.spec.alias, name, "put", absent=absent, bucket=True):
             if size <= _WHOLE_BYTES and not in_parts:
                 with opened(source) as file:
                     self._put(name, file, size, headers, content_type, etag=md5)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import shlex
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum
 
 from vstorefs import errors
-from vstorefs.stores.bucket import Bucket
+from vstorefs.stores.bucket import Bucket, Versioning
 from vstorefs.stores.ids import derived_id, new_id
 from vstorefs.versions import metadata, records
 
 log = logging.getLogger(__name__)
 
-_AGREED_S = 30.0
+_AGREED_S = 10.0
 
 
 class Layout(Enum):
@@ -28,11 +32,27 @@ MIGRATING = "migrating"
 """Stands in `.vstorefs/format` while a store moves to the native layout, and nobody else may write."""
 
 
-class Agreement:
-    """What one host goes by in one store. `id` is the store's, None until it is known."""
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a store when it is opened: its id, None where it has none yet; `note` is told it once agreed."""
 
-    def __init__(self, bucket: Bucket, layout: Layout) -> None:
-        self.id: str | None = None
+    id: str | None
+    note: Callable[[str], None]
+
+
+NOBODY_KNOWS = Known(None, lambda _: None)
+"""Of a store that nobody has opened before."""
+
+
+class Agreement:
+    """What one host goes by in one store. `id` is the store's, None until it is known.
+
+    `known`: its id, by `Known.id`. A store that has another one since was deleted and made anew, and is not written to.
+    """
+
+    def __init__(self, bucket: Bucket, layout: Layout, known: Known = NOBODY_KNOWS) -> None:
+        self.id = known.id
+        self._note = known.note
         self._bucket = bucket
         self._layout = layout
         self._agreed_at = float("-inf")
@@ -47,12 +67,34 @@ class Agreement:
     def agree(self) -> None:
         """See that the format is there and says this host's layout, before anything is published.
 
-        Raises: Denied where it cannot be written, Changed where another layout was chosen meanwhile.
+        Raises: Denied where it cannot be written, Changed where another layout was chosen meanwhile, Displaced where
+        the bucket was deleted or made anew, NotSupported where it keeps no versions any more.
         """
         with self._lock:
             now = time.monotonic()
             if self.id is None or now - self._agreed_at > _AGREED_S:
+                if not self._bucket.keeps(None):
+                    self.see_that_versions_stay()
                 self.id, self._agreed_at = self._agree(), now
+                self._note(self.id)
+
+    def see_that_versions_stay(self) -> None:
+        """In the native layout: see that the bucket keeps versions now. Raises: NotSupported; a StoreError."""
+        if self._layout is not Layout.NATIVE:
+            return
+        try:
+            said = self._bucket.versioning()
+        except errors.NotFound as error:
+            raise self._displaced(error.message) from error
+        if said is not Versioning.ENABLED:
+            raise errors.NotSupported(
+                f"the bucket's versioning is {said.value}, so a write would overwrite; turn it on again with: "
+                f"vstorefs doctor --enable-versioning {shlex.quote(self._bucket.spec.url)}",
+                store=self._bucket.spec.alias,
+                operation="publish",
+                origin=errors.Origin.STORE,
+                number=errno.EROFS,
+            )
 
     def look(self) -> None:
         """Learn the store's id, where it has one yet. Raises: a StoreError."""
@@ -63,6 +105,8 @@ class Agreement:
     def _agree(self) -> str:
         """The store's id, once its format says the layout that this host goes by."""
         found = read_format(self._bucket)
+        if self.id is not None and (found is None or found.id != self.id):
+            raise self._displaced("it is not the bucket that was mounted, but was made anew")
         if found is None:
             data = records.encode_format(self._layout.value, self._new_id())
             try:
@@ -85,6 +129,11 @@ class Agreement:
                 operation="publish",
             )
         return found.id
+
+    def _displaced(self, why: str) -> errors.Displaced:
+        return errors.Displaced(
+            f"{why}; mount it again", store=self._bucket.spec.alias, operation="publish"
+        )
 
     def _new_id(self) -> str:
         """A store id; where two hosts could both believe that theirs was taken, the same one for both."""

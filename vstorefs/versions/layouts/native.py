@@ -4,6 +4,9 @@ A write is a PUT of the plain key, so other tools always see the newest; a delet
 delete marker. What we know of a version travels in its metadata. An empty directory is a zero-byte
 key `d/`. Content that is no longer head is found by its ETag among the key's versions.
 
+That the bucket goes on keeping versions is not taken for granted: it is asked now and then, and before a head is
+superseded whose id does not tell that it stays.
+
 Conditions on writes are not relied on: a HEAD just before tells whether the head is the writer's
 base; a race inside that window is seen in the history, where nothing is lost. What comes late lies
 in `.vstorefs/content/<id>` with a record in `history/`, and joins the list.
@@ -39,7 +42,7 @@ from vstorefs.versions import metadata, records
 from vstorefs.versions.layouts.attributes import AttributeKeeper
 from vstorefs.versions.layouts.buckethistory import BucketHistory
 from vstorefs.versions.layouts.entries import Entries
-from vstorefs.versions.layouts.format import Agreement, Layout
+from vstorefs.versions.layouts.format import NOBODY_KNOWS, Agreement, Known, Layout
 from vstorefs.versions.layouts.gone import changed
 from vstorefs.versions.layouts.listing import Listing
 from vstorefs.versions.layouts.lookup import Lookup
@@ -55,11 +58,13 @@ from vstorefs.versions.records import Area, Flag, RecordKind, Summary
 class NativeStore:
     """One bucket and prefix that keeps versions, as a `base.Store`."""
 
-    def __init__(self, bucket: Bucket, capabilities: Capabilities) -> None:
+    def __init__(
+        self, bucket: Bucket, capabilities: Capabilities, known: Known = NOBODY_KNOWS
+    ) -> None:
         self.spec: StoreSpec = bucket.spec
         self._capabilities = capabilities
         self._bucket = bucket
-        self._agreement = Agreement(bucket, Layout.NATIVE)
+        self._agreement = Agreement(bucket, Layout.NATIVE, known)
         self._records = RecordStore(bucket)
         self._plain_keys = NativeKeys(bucket)
         self._lookup = Lookup(bucket, self._records)
@@ -86,6 +91,10 @@ class NativeStore:
         self._bucket.close()
 
     # --- looking
+
+    def look(self) -> None:
+        """See `base.Store`."""
+        next(iter(self._bucket.list("", limit=1)), None)
 
     def list(self, directory: Key) -> Iterator[Page]:
         """See `base.Store`."""
@@ -208,6 +217,7 @@ class NativeStore:
             if overdue:
                 return self._put_aside(key, source, replace(write, marks=(*write.marks, Mark.LATE)))
             write = replace(write, marks=(*write.marks, Mark.OLDER_HEAD))
+        self._see_that_it_stays(head)
         self._bucket.put(
             key,
             source,
@@ -297,8 +307,10 @@ class NativeStore:
             return self._attributes.copy_symlink(key, summary, target, write)
         found = self._source(key, token, version)
         write = as_copy(write, self._plain_keys.version(key, found, is_head=False))
-        if not _is_base(self._head(target), write):
+        head = self._head(target)
+        if not _is_base(head, write):
             write = replace(write, marks=(*write.marks, Mark.OLDER_HEAD))
+        self._see_that_it_stays(head)
         self._bucket.copy(
             key,
             target,
@@ -334,6 +346,7 @@ class NativeStore:
             return self._remove_link(key, write, fix)
         if not _is_base(head, write):
             return None
+        self._see_that_it_stays(head)
         marker = self._bucket.delete(key)
         return Version(
             key,
@@ -438,6 +451,11 @@ class NativeStore:
             return self._plain_keys.version(key, self._bucket.stat(key), is_head=True)
         except errors.NotFound:
             return None
+
+    def _see_that_it_stays(self, head: Version | None) -> None:
+        """Before a head is superseded: see that it stays a version. Raises: NotSupported where it would be lost."""
+        if head is not None and not self._bucket.keeps(head.id):
+            self._agreement.see_that_versions_stay()
 
     def _lives_below(self, prefix: str) -> bool:
         return any(page.objects for page in self._bucket.list(prefix, limit=1))

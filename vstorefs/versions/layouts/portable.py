@@ -36,7 +36,7 @@ from vstorefs.versions.layouts.buckethistory import BucketHistory
 from vstorefs.versions.layouts.contents import Contents
 from vstorefs.versions.layouts.entries import Entries
 from vstorefs.versions.layouts.firstversions import FirstVersions
-from vstorefs.versions.layouts.format import Agreement, Layout
+from vstorefs.versions.layouts.format import NOBODY_KNOWS, Agreement, Known, Layout
 from vstorefs.versions.layouts.gone import changed, not_found
 from vstorefs.versions.layouts.laterversions import LaterVersions, is_base
 from vstorefs.versions.layouts.listing import Listing
@@ -57,12 +57,16 @@ class PortableStore:
     """One bucket and prefix whose versions vstorefs keeps itself, as a `base.Store`."""
 
     def __init__(
-        self, bucket: Bucket, capabilities: Capabilities, find: Callable[[], Findings]
+        self,
+        bucket: Bucket,
+        capabilities: Capabilities,
+        find: Callable[[], Findings],
+        known: Known = NOBODY_KNOWS,
     ) -> None:
         self.spec: StoreSpec = bucket.spec
         self._capabilities = capabilities
         self._bucket = bucket
-        self._agreement = Agreement(bucket, Layout.PORTABLE)
+        self._agreement = Agreement(bucket, Layout.PORTABLE, known)
         self._conditions = Conditions(bucket, find)
         self._records = RecordStore(bucket)
         self._plain_keys = PortableKeys(bucket)
@@ -103,6 +107,10 @@ class PortableStore:
         self._bucket.close()
 
     # --- looking
+
+    def look(self) -> None:
+        """See `base.Store`."""
+        next(iter(self._bucket.list("", limit=1)), None)
 
     def list(self, directory: Key) -> Iterator[Page]:
         """See `base.Store`."""

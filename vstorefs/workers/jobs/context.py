@@ -101,7 +101,9 @@ class WorkerContext:
         self.journal = Journal(self.state)
         specs = {spec.id: spec for spec in start.stores}
         self.owner = Owner(start.session, tuple(specs))
-        self.stores = Stores(specs, Probes(self.state), self.clock, start.lock)
+        self.stores = Stores(
+            specs, Probes(self.state, session=start.session), self.clock, start.lock
+        )
         self.fingerprints = Fingerprints(self.state)
         self.ledger = ledger_of(self.state, start.project.default_store)
         self.publisher = Publisher(

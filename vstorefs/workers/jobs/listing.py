@@ -1,4 +1,4 @@
-"""ListDirectory and Check: what a store says of its names and of itself."""
+"""ListDirectory, Find, Check and Look: what a store says of its names and of itself."""
 
 from __future__ import annotations
 
@@ -11,12 +11,27 @@ from vstorefs.cache.listings import CachedListing
 from vstorefs.model import Entry, EntryKind
 from vstorefs.workers.call import Call
 from vstorefs.workers.jobs.context import WorkerContext
-from vstorefs.workers.messages import Check, Checked, Find, Found, ListDirectory, Listed
+from vstorefs.workers.messages import (
+    Check,
+    Checked,
+    Find,
+    Found,
+    ListDirectory,
+    Listed,
+    Look,
+    Noted,
+)
 
 
 def check(context: WorkerContext, request: Check, _call: Call) -> Checked:
     """Ask a store what it can do. Raises: a StoreError."""
     return Checked(context.stores.get(request.store).capabilities())
+
+
+def look(context: WorkerContext, request: Look, _call: Call) -> Noted:
+    """See whether a store answers. Raises: a StoreError."""
+    context.stores.get(request.store).look()
+    return Noted()
 
 
 def list_directory(context: WorkerContext, request: ListDirectory, _call: Call) -> Listed:

@@ -90,6 +90,7 @@ from vstorefs.workers.messages.read import (
     Known,
     ListDirectory,
     Listed,
+    Look,
     NoteRecency,
     Release,
 )
@@ -153,6 +154,7 @@ __all__ = [
     "Listed",
     "Log",
     "LogLine",
+    "Look",
     "Moment",
     "MomentFound",
     "Names",

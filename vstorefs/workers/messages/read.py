@@ -22,6 +22,12 @@ class Check(Request[Checked], frozen=True, tag=True):
     store: StoreId
 
 
+class Look(Request[Noted], frozen=True, tag=True):
+    """Does this store answer, and is it the one that was mounted? One small request. Answer: Noted."""
+
+    store: StoreId
+
+
 class Listed(msgspec.Struct, frozen=True, tag=True):
     """Answer to ListDirectory; `listed_at` (boottime seconds) is when the store was asked.
 

@@ -78,7 +78,7 @@ async def test_a_store_is_down_from_the_first_lost_answer_on(
     remote: Remote, pool: ScriptedPool, autojump_clock: trio.testing.MockClock
 ) -> None:
     pool.answers(messages.Find, FOUND, NEVER, FOUND)
-    pool.answers(messages.ListDirectory, NEVER)
+    pool.answers(messages.Look, NEVER)
     await remote.find(Key("a"))
     with pytest.raises(errors.Unavailable):
         await remote.find(Key("a"))
@@ -93,7 +93,7 @@ async def test_a_store_that_is_away_or_overloaded_is_down(
     remote: Remote, pool: ScriptedPool, kind: type[errors.StoreError]
 ) -> None:
     pool.answers(messages.Find, kind("not now"))
-    pool.answers(messages.ListDirectory, kind("not now"))
+    pool.answers(messages.Look, kind("not now"))
     with pytest.raises(kind):
         await remote.find(Key("a"))
     assert is_down(remote)
@@ -115,6 +115,7 @@ async def test_a_root_that_cannot_be_listed_is_one_key_too(
     remote: Remote, pool: ScriptedPool
 ) -> None:
     pool.answers(messages.ListDirectory, listed(ENTRY, stale=True))
+    pool.answers(messages.Look, errors.Unavailable("not this one"))
     pool.answers(messages.Find, FOUND)
     assert (await remote.list(Key(""), 900.0)).stale
     assert not is_down(remote)
@@ -126,6 +127,7 @@ async def test_a_root_that_cannot_be_reached_is_the_store(
     remote: Remote, pool: ScriptedPool, script: Script, autojump_clock: trio.testing.MockClock
 ) -> None:
     pool.answers(messages.ListDirectory, script)
+    pool.answers(messages.Look, script)
     with pytest.raises(errors.Unavailable):
         await remote.list(Key(""), 900.0)
     assert is_down(remote)
@@ -141,7 +143,7 @@ async def test_what_is_our_own_fault_does_not_count_against_the_store(
     with pytest.raises(errors.Unavailable):
         await remote.find(Key("a"))
     assert not is_down(remote)
-    assert pool.asked_for(messages.ListDirectory) == []
+    assert pool.asked_for(messages.Look) == []
     with pytest.raises(errors.Unavailable):
         await remote.list(Key(""), 900.0)
     assert not is_down(remote)
@@ -156,10 +158,10 @@ async def test_nor_is_it_an_answer_of_a_store_that_is_down(
 ) -> None:
     await remote.check()
     remote.note_failure(UNREACHABLE)
-    pool.answers(messages.ListDirectory, errors.StoreError("a bug", origin=origin))
+    pool.answers(messages.Look, errors.StoreError("a bug", origin=origin))
     await trio.sleep(1)
     await remote.revive()
-    assert len(pool.asked_for(messages.ListDirectory)) == 1
+    assert len(pool.asked_for(messages.Look)) == 1
     assert is_down(remote)
 
 
@@ -168,9 +170,9 @@ async def test_those_who_fail_together_look_once(
 ) -> None:
     await remote.check()
     gate = Gate(AWAY)
-    look = Gate(listed(at=1.0))
+    look = Gate(messages.Noted())
     pool.answers(messages.Find, gate)
-    pool.answers(messages.ListDirectory, look)
+    pool.answers(messages.Look, look)
 
     async def find() -> None:
         with pytest.raises(errors.Unavailable):
@@ -183,7 +185,7 @@ async def test_those_who_fail_together_look_once(
         gate.open.set()
         await look.reached.wait()
         look.open.set()
-    assert len(pool.asked_for(messages.ListDirectory)) == 1
+    assert len(pool.asked_for(messages.Look)) == 1
     assert not is_down(remote)
 
 
@@ -195,7 +197,7 @@ async def test_a_store_that_is_silent_is_found_down_before_those_who_wait_give_u
 ) -> None:
     await remote.check()
     pool.answers(messages.Find, NEVER)
-    pool.answers(messages.ListDirectory, UNREACHABLE)
+    pool.answers(messages.Look, UNREACHABLE)
 
     async def find() -> None:
         with pytest.raises(errors.Unavailable):
@@ -229,7 +231,7 @@ async def test_a_request_that_gets_on_is_left_in_peace(
     for _ in range(25):
         await trio.sleep(1)
         await remote.revive()
-    assert pool.asked_for(messages.ListDirectory) == []
+    assert pool.asked_for(messages.Look) == []
 
 
 @pytest.mark.parametrize(
@@ -248,7 +250,7 @@ async def test_a_store_that_was_away_is_found_by_a_look_at_its_root(
     remote: Remote, pool: ScriptedPool, autojump_clock: trio.testing.MockClock
 ) -> None:
     pool.answers(messages.Find, AWAY)
-    pool.answers(messages.ListDirectory, AWAY, AWAY, listed(at=1.0))
+    pool.answers(messages.Look, AWAY, AWAY, messages.Noted())
     with pytest.raises(errors.Unavailable):
         await remote.find(Key("a"))
     await trio.sleep(1)
@@ -256,15 +258,10 @@ async def test_a_store_that_was_away_is_found_by_a_look_at_its_root(
     assert is_down(remote)
     await trio.sleep(1)
     await remote.revive()
-    assert len(pool.asked_for(messages.ListDirectory)) == 2, "the next look comes later"
+    assert len(pool.asked_for(messages.Look)) == 2, "the next look comes later"
     await trio.sleep(1)
-    now = TrioClock().monotonic_s()
     await remote.revive()
     assert not is_down(remote)
-    # What a cache has answers nothing: it has to be a listing from now on.
-    assert pool.asked_for(messages.ListDirectory)[-1] == messages.ListDirectory(
-        remote.spec.id, Key(""), now
-    )
 
 
 async def test_nobody_looks_after_a_store_that_answers(remote: Remote, pool: ScriptedPool) -> None:
@@ -275,22 +272,23 @@ async def test_nobody_looks_after_a_store_that_answers(remote: Remote, pool: Scr
 async def test_a_directory_of_a_store_that_is_away_is_shown_as_it_was_known(
     remote: Remote, pool: ScriptedPool
 ) -> None:
-    pool.answers(messages.ListDirectory, AWAY, AWAY, listed(ENTRY))
+    pool.answers(messages.ListDirectory, AWAY, listed(ENTRY))
+    pool.answers(messages.Look, AWAY)
     answer = await remote.list(Key("d"), 900.0)
     assert answer.stale
     assert answer.entries == (ENTRY,)
-    now = TrioClock().monotonic_s()
     asked = [(one.directory, one.not_before) for one in pool.asked_for(messages.ListDirectory)]
-    assert asked == [("d", 900.0), ("", pytest.approx(now, abs=10)), ("d", float("-inf"))]
+    assert asked == [("d", 900.0), ("d", float("-inf"))]
     assert is_down(remote), "what came from the cache is no answer of the store"
     assert (await remote.list(Key("d"), 900.0)).stale
-    assert len(pool.asked_for(messages.ListDirectory)) == 4, "the store itself is not asked"
+    assert len(pool.asked_for(messages.ListDirectory)) == 3, "the store itself is not asked"
 
 
 async def test_where_the_cache_knows_nothing_either_it_is_unknown(
     remote: Remote, pool: ScriptedPool
 ) -> None:
     pool.answers(messages.ListDirectory, AWAY)
+    pool.answers(messages.Look, AWAY)
     with pytest.raises(errors.Unavailable):
         await remote.list(Key("d"), 900.0)
 
@@ -299,6 +297,7 @@ async def test_a_stale_listing_says_that_the_store_is_down_and_a_fresh_one_that_
     remote: Remote, pool: ScriptedPool, caplog: pytest.LogCaptureFixture
 ) -> None:
     pool.answers(messages.ListDirectory, listed(ENTRY, stale=True))
+    pool.answers(messages.Look, AWAY)
     await remote.list(Key("d"), 900.0)
     assert is_down(remote)
     assert any("d is shown as it was" in record.getMessage() for record in caplog.records)

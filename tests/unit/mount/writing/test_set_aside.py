@@ -160,7 +160,7 @@ async def test_a_store_that_does_not_list_its_root_is_at_fault_itself(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     """As when credentials are revoked, or a bucket is removed."""
-    pool.answers(messages.ListDirectory, DENIED)
+    pool.answers(messages.Look, DENIED)
     pool.answers(messages.Publish, failing(DENIED, "a"))
     pending = await writer.promise("a")
     await trio.sleep(3600)

@@ -256,7 +256,7 @@ async def test_a_store_that_is_away_is_tried_until_it_has_it(
 
     await remote.check()
     pool.answers(messages.Publish, away)
-    pool.answers(messages.ListDirectory, AWAY)
+    pool.answers(messages.Look, AWAY)
     pending = await writer.promise("a")
     await trio.sleep(0.1)
     assert remote.health.down
