@@ -66,6 +66,7 @@ bench: setup ## speed beside rclone mount, as ratios
 	$(PYTHON) -m bench.start
 	$(PYTHON) -m bench.startup
 	$(PYTHON) -m bench.wide
+	$(PYTHON) -m bench.readers
 	$(PYTHON) -m bench.runs
 	$(PYTHON) -m bench.ledger
 

@@ -57,11 +57,12 @@ class Job(Generic[A]):
     """One ask under way. `answer` is set before `done`.
 
     `remarks`: the last one of each kind. `deaths`: workers that have died while they had it. `given_up`: nobody
-    waits for it any more. `begun`: a part of its answer was passed on.
+    waits for it any more. `begun`: a part of its answer was passed on. `near`: the job whose worker is to do it too.
     """
 
     request: messages.Request[A]
     on_report: OnReport | None
+    near: Job[Any] | None = None
     done: trio.Event = field(default_factory=trio.Event)
     answer: messages.Answer | None = None
     worker: Worker | None = None
@@ -124,13 +125,16 @@ class Pool:
         on_report: OnReport | None = None,
         store: StoreId | None = None,
         bound_s: float = _BOUND_S,
+        near: Job[Any] | None = None,
     ) -> A:
         """The answer to `request`. `store` names the store that it waits for, if any.
+
+        It is done by the worker that has the job `near`, while that is under way: what both work on passes in memory.
 
         Raises: a StoreError that the worker met; Unavailable when no answer came within `bound_s`
         seconds.
         """
-        job = Job(request, on_report)
+        job = Job(request, on_report, near)
         with trio.move_on_after(bound_s):
             if store is None:
                 return await self._run(job)
@@ -186,6 +190,8 @@ class Pool:
         elif isinstance(job.request, messages.Past):
             # Likewise: it keeps what it has found out.
             worker = self._workers[-1]
+        elif job.near is not None and job.near.worker in self._workers:
+            worker = job.near.worker
         else:
             worker = min(self._workers, key=lambda one: len(one.jobs))
         self._numbers += 1

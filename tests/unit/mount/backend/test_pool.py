@@ -414,6 +414,16 @@ async def test_one_worker_takes_all_records_and_others_spread(
         assert len({str(answer) for answer in known}) == 2
 
 
+async def test_a_job_goes_to_the_worker_of_the_one_that_it_is_to_be_near(mortals: Mortals) -> None:
+    async with mortals(2) as pool:
+        known = messages.Known(Content(StoreId("s"), Key("a"), TOKEN, 1))
+        first, second = pool.start(known), pool.start(known)
+        answers = [await pool.finish(first), await pool.finish(second)]
+        assert answers[0] != answers[1]
+        assert await pool.ask(known, near=second) == answers[1]
+        assert await pool.ask(known, near=first) == answers[0]
+
+
 async def test_the_workers_end_with_the_pool(place: Place) -> None:
     async with running(place.start, 2) as pool:
         await pool.ask(messages.Check(place.spec.id))
