@@ -6,9 +6,11 @@ TESTS := $(PYTHON) -m pytest
 PARALLEL := -n $(JOBS) --dist worksteal
 COVERAGE := $(PYTHON) -m coverage
 KIND ?= all
+MINUTES ?= 60
+RESULTS ?= bench/results/soak.json
 
 .DEFAULT_GOAL := help
-.PHONY: help setup hooks format check test coverage test-unit test-stores conformance screenshots test-mount test-faults bench docs build clean
+.PHONY: help setup hooks format check test coverage test-unit test-stores conformance screenshots test-mount test-faults bench soak docs build clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -69,6 +71,10 @@ bench: setup ## speed beside rclone mount, as ratios
 	$(PYTHON) -m bench.readers
 	$(PYTHON) -m bench.runs
 	$(PYTHON) -m bench.ledger
+
+soak: setup ## read through a small cache for MINUTES (60) with faults between; figures into RESULTS
+	mkdir -p $(dir $(RESULTS))
+	$(PYTHON) -m bench.soak --minutes $(MINUTES) --results $(RESULTS)
 
 docs: setup ## check that every command and setting has its page, and run the README
 	$(TESTS) tests/docs
