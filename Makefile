@@ -59,8 +59,8 @@ screenshots: setup ## run the page's tests in a browser, and write the pictures 
 test-mount: setup ## tests on mounts in the kernel
 	$(TESTS) -m mount
 
-test-faults: setup ## kills, stalls and cuts
-	$(TESTS) -m faults
+test-faults: setup ## kills, stalls and cuts, those that take long, too; and write their tables into the docs
+	$(TESTS) tests/mount -m faults --long --write-faults docs/explanation/guarantees.md
 
 bench: setup ## speed beside rclone mount, as ratios
 	$(PYTHON) -m bench.main
