@@ -37,6 +37,7 @@ from tests.support.mounts import Host, Mount, children
 _BUCKET = "soak"
 _SET_S = 3
 _SETTLED_PART = 5
+_BETWEEN_KILLS_S = 40  # a job that two workers died of in a row is refused, whoever killed them
 _HASHED = re.compile(r"/(set-\d+/\S+): sha256 sum: ([0-9a-f]{64})")
 
 
@@ -49,7 +50,6 @@ class Tally:
     hashes: int = 0
     wrong: list[str] = field(default_factory=list)
     errors: Counter[str] = field(default_factory=Counter)
-    faults: Counter[str] = field(default_factory=Counter)
     longest_read_s: float = 0.0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -153,41 +153,52 @@ def read_sets(
             shutil.rmtree(folder)
 
 
-def make_trouble(
-    proxy: FaultProxy, front: int, stop: threading.Event, tally: Tally, chance: random.Random
-) -> None:
-    """One fault after the other, until it is time."""
-    gets = f"{_BUCKET}/set-"
-    while not stop.wait(chance.uniform(6, 14)):
-        at, seconds = chance.randrange(1 << 20), chance.uniform(1, 8)
-        many = chance.randrange(5, 60)
-        what = chance.choice([*Kind, "kill", "kill all"])
-        match what:
-            case "kill":
-                for pid in chance.sample(children(front), 1):
-                    kill(pid)
-            case "kill all":
-                for pid in children(front):
-                    kill(pid)
-            case Kind.STALL | Kind.LATE:
-                proxy.add(Fault("*", "", Kind(what), times=10**9, seconds=seconds))
-                stop.wait(seconds)
-                proxy.clear()
-            case Kind.ANSWER:
-                status = chance.choice([500, 503, 429])
-                proxy.add(
-                    Fault("GET", gets, Kind(what), times=many, status=status, retry_after_s=1)
-                )
-            case Kind.FLIP:
-                # Of a part of a content no server of S3's tells a checksum.
-                continue
-            case Kind.LENGTH:
-                at = chance.choice([-at - 1, at + 1])
-                proxy.add(Fault("GET", gets, Kind(what), times=many, at=at))
-            case _:
-                proxy.add(Fault("GET", gets, Kind(what), times=many, at=at))
-        with tally.lock:
-            tally.faults[str(what.name if isinstance(what, Kind) else what)] += 1
+class Trouble(threading.Thread):
+    """Makes one fault after the other, until it is time."""
+
+    def __init__(self, proxy: FaultProxy, front: int, stop: threading.Event, seed: int) -> None:
+        super().__init__()
+        self.made: Counter[str] = Counter()
+        self._proxy = proxy
+        self._front = front
+        self._stop_asked = stop
+        self._chance = random.Random(seed)
+        self._killed_at = float("-inf")
+
+    def run(self) -> None:
+        """Every ten seconds or so."""
+        faults = [one for one in Kind if one is not Kind.FLIP]
+        # Of a part of a content no server of S3's tells a checksum: what is flipped there nobody can know.
+        while not self._stop_asked.wait(self._chance.uniform(6, 14)):
+            what: Kind | str = self._chance.choice([*faults, "kill", "kill all"])
+            if isinstance(what, Kind):
+                self._spoil(what)
+                self.made[what.name] += 1
+            elif time.monotonic() > self._killed_at + _BETWEEN_KILLS_S:
+                self._kill(all_of_them=what == "kill all")
+                self.made[what] += 1
+
+    def _kill(self, *, all_of_them: bool) -> None:
+        self._killed_at = time.monotonic()
+        workers = children(self._front)
+        for pid in workers if all_of_them else workers[:1]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def _spoil(self, kind: Kind) -> None:
+        chance, gets = self._chance, f"{_BUCKET}/set-"
+        if kind in {Kind.STALL, Kind.LATE}:
+            seconds = chance.uniform(1, 8)
+            self._proxy.add(Fault("*", "", kind, times=10**9, seconds=seconds))
+            self._stop_asked.wait(seconds)
+            self._proxy.clear()
+            return
+        at = chance.randrange(1, 1 << 20)
+        if kind is Kind.LENGTH:
+            at *= chance.choice([-1, 1])
+        status = chance.choice([500, 503, 429])
+        times = chance.randrange(5, 60)
+        self._proxy.add(Fault("GET", gets, kind, 0, times, at, status, retry_after_s=1))
 
 
 def link_all(files: Path, folder: Path) -> None:
@@ -197,13 +208,7 @@ def link_all(files: Path, folder: Path) -> None:
         (folder / file.name).hardlink_to(file)
 
 
-def kill(pid: int) -> None:
-    """Kill -9, unless it is gone."""
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
-
-
-def minute_of(number: int, tally: Tally, front: int, mount: Mount) -> Minute:
+def minute_of(number: int, tally: Tally, trouble: Trouble, front: int, mount: Mount) -> Minute:
     """The row of this minute."""
     cache = mount.status()["cache"]["used_bytes"] / (1 << 20)
     with tally.lock:
@@ -214,7 +219,7 @@ def minute_of(number: int, tally: Tally, front: int, mount: Mount) -> Minute:
             tally.hashes,
             len(tally.wrong),
             sum(tally.errors.values()),
-            sum(tally.faults.values()),
+            sum(trouble.made.values()),
             round(tally.longest_read_s, 1),
             round(memory_mib(front), 1),
             round(sum(memory_mib(pid) for pid in children(front)), 1),
@@ -232,7 +237,7 @@ def print_row(row: Minute) -> None:
     print("".join(f"{value:>12}" for value in asdict(row).values()), flush=True)
 
 
-def write_results(file: Path | None, rows: list[Minute], tally: Tally) -> None:
+def write_results(file: Path | None, rows: list[Minute], tally: Tally, trouble: Trouble) -> None:
     """All figures so far."""
     if file is None:
         return
@@ -241,7 +246,7 @@ def write_results(file: Path | None, rows: list[Minute], tally: Tally) -> None:
             "minutes": [asdict(row) for row in rows],
             "wrong": tally.wrong[:100],
             "errors": tally.errors,
-            "faults": tally.faults,
+            "faults": trouble.made,
             "memory": growth(rows),
         }
     file.write_text(json.dumps(results, indent=2) + "\n")
@@ -288,33 +293,29 @@ def main() -> None:
         stack.callback(host.close)
         mount = host.mount("--read-only", f"s3://{_BUCKET}", cache_size=chosen.cache)
         front = mount.pid
-        threads = [
-            threading.Thread(target=read_sets, args=(files, mount, served, stop, tally)),
-            threading.Thread(
-                target=make_trouble, args=(proxy, front, stop, tally, random.Random(chosen.seed))
-            ),
-        ]
-        for thread in threads:
+        trouble = Trouble(proxy, front, stop, chosen.seed)
+        reading = threading.Thread(target=read_sets, args=(files, mount, served, stop, tally))
+        for thread in (reading, trouble):
             thread.start()
         print("".join(f"{heading:>12}" for heading in _HEADINGS))
         try:
             for number in range(1, chosen.minutes + 1):
                 time.sleep(60)
-                rows.append(minute_of(number, tally, front, mount))
+                rows.append(minute_of(number, tally, trouble, front, mount))
                 print_row(rows[-1])
-                write_results(chosen.results, rows, tally)
+                write_results(chosen.results, rows, tally, trouble)
         finally:
             stop.set()
             proxy.clear()
-            for thread in threads:
+            for thread in (reading, trouble):
                 thread.join()
-            write_results(chosen.results, rows, tally)
-    report(rows, tally)
+            write_results(chosen.results, rows, tally, trouble)
+    report(rows, tally, trouble)
 
 
-def report(rows: list[Minute], tally: Tally) -> None:
+def report(rows: list[Minute], tally: Tally, trouble: Trouble) -> None:
     """Print what it comes to; fails where a byte or a hash was wrong."""
-    print("faults:", dict(tally.faults))
+    print("faults:", dict(trouble.made))
     print("errors:", dict(tally.errors))
     print("wrong:", tally.wrong[:10] or "nothing")
     print("memory, median of the second and of the last fifth:", growth(rows))

@@ -11,7 +11,7 @@ Which repeats need care is decided here:
 * Hash begins anew: the worker counts what it has to read a second time, and the log says so;
 * Record is asked again as it is: the journal knows an entry by its write id;
 * what nobody waits for any more is not asked again, and what two workers have died of is refused: it
-  must not take one worker after the other with it. A Fetch that got further is innocent;
+  must not take one worker after the other with it. A Fetch or Hash that got further than ever before is innocent;
 * an answer in pages of which some were passed on is refused: they would come twice.
 
 A worker that says what is no message is treated as a dead one.
@@ -68,6 +68,7 @@ class Job(Generic[A]):
     worker: Worker | None = None
     number: int = 0
     arrived: int | None = None
+    hashed: int = 0
     remarks: dict[type[messages.Remark], messages.Remark] = field(default_factory=dict)
     deaths: int = 0
     given_up: bool = False
@@ -240,6 +241,8 @@ class Pool:
                 if job is not None:
                     if isinstance(report, messages.Arrived):
                         job.arrived, job.deaths = report.chunk, 0
+                    if isinstance(report, messages.Hashed) and report.until > job.hashed:
+                        job.hashed, job.deaths = report.until, 0
                     job.begun |= isinstance(report, messages.Rows | messages.Planned)
                     if job.on_report is not None:
                         job.on_report(report)
