@@ -6,9 +6,11 @@ TESTS := $(PYTHON) -m pytest
 PARALLEL := -n $(JOBS) --dist worksteal
 COVERAGE := $(PYTHON) -m coverage
 KIND ?= all
+MINUTES ?= 60
+RESULTS ?= bench/results/soak.json
 
 .DEFAULT_GOAL := help
-.PHONY: help setup hooks format check test coverage test-unit test-stores conformance screenshots test-mount test-faults bench docs build clean
+.PHONY: help setup hooks format check test coverage test-unit test-stores conformance screenshots test-mount test-faults bench soak docs build clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -57,8 +59,8 @@ screenshots: setup ## run the page's tests in a browser, and write the pictures 
 test-mount: setup ## tests on mounts in the kernel
 	$(TESTS) -m mount
 
-test-faults: setup ## kills, stalls and cuts
-	$(TESTS) -m faults
+test-faults: setup ## kills, stalls and cuts, those that take long, too; and write their tables into the docs
+	$(TESTS) tests/mount -m faults --long --write-faults docs/explanation/guarantees.md
 
 bench: setup ## speed beside rclone mount, as ratios
 	$(PYTHON) -m bench.main
@@ -66,8 +68,13 @@ bench: setup ## speed beside rclone mount, as ratios
 	$(PYTHON) -m bench.start
 	$(PYTHON) -m bench.startup
 	$(PYTHON) -m bench.wide
+	$(PYTHON) -m bench.readers
 	$(PYTHON) -m bench.runs
 	$(PYTHON) -m bench.ledger
+
+soak: setup ## read through a small cache for MINUTES (60) with faults between; figures into RESULTS
+	mkdir -p $(dir $(RESULTS))
+	$(PYTHON) -m bench.soak --minutes $(MINUTES) --results $(RESULTS)
 
 docs: setup ## check that every command and setting has its page, and run the README
 	$(TESTS) tests/docs

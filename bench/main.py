@@ -134,13 +134,8 @@ def main() -> None:
         folder = Path(
             stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-", dir="/var/tmp"))
         )
-        endpoint = serve(stack, folder)
-        env = {
-            "AWS_ENDPOINT_URL": endpoint,
-            "AWS_ACCESS_KEY_ID": _KEY,
-            "AWS_SECRET_ACCESS_KEY": _SECRET,
-            "AWS_DEFAULT_REGION": "us-east-1",
-        }
+        env = serve(stack, folder)
+        endpoint = env["AWS_ENDPOINT_URL"]
         plain = plain_gets(endpoint)
         print(f"plain parallel GETs: {plain:.0f} MB/s")
         peers: list[Peer] = [
@@ -160,8 +155,8 @@ def main() -> None:
     report(seconds, plain, [peer.name for peer in peers])
 
 
-def serve(stack: ExitStack, folder: Path) -> str:
-    """Start the server on content made here; gives its address."""
+def serve(stack: ExitStack, folder: Path) -> dict[str, str]:
+    """Start the server on content made here; gives what a program needs to reach it."""
     data = folder / "data" / _BUCKET
     (data / "small-files").mkdir(parents=True)
     with (data / "large-file.bin").open("wb") as file:
@@ -169,6 +164,11 @@ def serve(stack: ExitStack, folder: Path) -> str:
             file.write(os.urandom(16 * _MIB))
     for number in range(_SMALL):
         (data / "small-files" / f"file-{number:04d}.bin").write_bytes(os.urandom(_SMALL_BYTES))
+    return serve_folder(stack, folder)
+
+
+def serve_folder(stack: ExitStack, folder: Path) -> dict[str, str]:
+    """Start a server of the buckets in `folder`/data; gives what a program needs to reach it."""
     port = free_port()
     command = [
         RCLONE,
@@ -186,7 +186,12 @@ def serve(stack: ExitStack, folder: Path) -> str:
     ]
     process = stack.enter_context(running(command, folder / "server.log"))
     wait_until(lambda: answers(port), "answer of the server", process=process)
-    return f"http://127.0.0.1:{port}"
+    return {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_ACCESS_KEY_ID": _KEY,
+        "AWS_SECRET_ACCESS_KEY": _SECRET,
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
 
 
 def plain_gets(endpoint: str) -> float:

@@ -285,7 +285,7 @@ def test_a_folder_that_cannot_be(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(errors.UsageError, match="--cache-dir"):
         Cache.open(tmp_path / "file", LIMIT)
-    with pytest.raises(errors.UsageError, match="68MB"):
+    with pytest.raises(errors.UsageError, match="9MB"):
         Cache.open(tmp_path / "c", MIB)
 
 

@@ -18,7 +18,6 @@ from tests.support.s3server import S3Server
 pytestmark = pytest.mark.mount
 
 _WRITES = 50
-_READERS = 24
 
 
 def write_and_delete(mount: Mount, name: str, written: list[bytes], seed: int) -> None:
@@ -65,20 +64,25 @@ def test_two_hosts_write_and_delete_one_path(
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.parametrize(
+    ("readers", "size", "cache_size"),
+    [(24, 12_000_000, "64MiB"), (64, 4_000_000, "8MiB")],
+    ids=["24 of 12 MB in 64 MiB", "64 of 4 MB in 8 MiB"],
+)
 def test_many_read_large_files_in_a_cache_that_is_far_too_small(
-    moto_server: S3Server, bucket: str, tmp_path: Path
+    moto_server: S3Server, bucket: str, tmp_path: Path, readers: int, size: int, cache_size: str
 ) -> None:
-    client, block = moto_server.client(), os.urandom(12_000_000)
+    client, block = moto_server.client(), os.urandom(size)
     wanted = []
-    for number in range(_READERS):
+    for number in range(readers):
         data = b"%d" % number + block
         client.put_object(Bucket=bucket, Key=f"file{number}", Body=data)
         wanted.append(hashlib.sha256(data).hexdigest())
-    with host(tmp_path, moto_server.env) as machine, ThreadPoolExecutor(_READERS) as programs:
-        mount = machine.mount(f"s3://{bucket}", cache_size="64MiB")
+    with host(tmp_path, moto_server.env) as machine, ThreadPoolExecutor(readers) as programs:
+        mount = machine.mount(f"s3://{bucket}", cache_size=cache_size)
         read = programs.map(
             lambda number: hashlib.sha256((mount / f"file{number}").read_bytes()).hexdigest(),
-            range(_READERS),
+            range(readers),
         )
         assert list(read) == wanted
         for digest in wanted:

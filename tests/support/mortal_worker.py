@@ -1,6 +1,7 @@
 """A worker that dies in the middle: `python -m tests.support.mortal_worker FD`.
 
 Fetch      after two chunks, unless they were the last ones
+Hash       after it has got further than any before it, or as far as all of them where it is asked for sums
 Publish    at once, unless it is asked to look first
 Find       never: it is refused, as Denied
 Known, Record    never: the answer holds the worker's process id
@@ -17,6 +18,7 @@ import os
 import select
 import socket
 import sys
+import time
 from collections.abc import Iterator
 
 from vstorefs.model import Capabilities, Hashes
@@ -64,6 +66,8 @@ def _answer(number: int, request: messages.AnyRequest) -> Iterator[messages.ToFr
             yield messages.Progress(number, messages.Arrived(chunk))
         if until < request.last:
             raise Dying
+    if isinstance(request, messages.Hash):
+        yield messages.Progress(number, messages.Hashed(1 if request.sums else time.monotonic_ns()))
     if isinstance(request, messages.Log):
         yield messages.Progress(number, messages.Rows(b"[]"))
         raise Dying

@@ -108,25 +108,31 @@ class ScriptedPool(Pool):
         on_report: OnReport | None = None,
         store: StoreId | None = None,
         bound_s: float = 60.0,
+        near: Job[Any] | None = None,
     ) -> A:
         """See `Pool`."""
         del store
+        job = Job(request, on_report, near)
         with trio.move_on_after(bound_s):
-            return await self.finish(self.start(request, on_report))
+            self._play(job)
+            return await self.finish(job)
         raise errors.Unavailable(f"no answer within {bound_s:.0f} s", origin=errors.Origin.WAIT)
 
     def start(self, request: messages.Request[A], on_report: OnReport | None = None) -> Job[A]:
         """See `Pool`."""
-        self.asked.append(request)
-        scripts = self._scripts[type(request)]
-        if not scripts:
-            raise AssertionError(f"the test says nothing of {request}")
         job = Job(request, on_report)
+        self._play(job)
+        return job
+
+    def _play(self, job: Job[Any]) -> None:
+        self.asked.append(job.request)
+        scripts = self._scripts[type(job.request)]
+        if not scripts:
+            raise AssertionError(f"the test says nothing of {job.request}")
         self._calls[job] = Call(job)
         self._jobs.start_soon(self._work, job, scripts[0])
         if len(scripts) > 1:
             del scripts[0]
-        return job
 
     def tell(self, job: Job[Any], remark: messages.Remark) -> None:
         """See `Pool`."""

@@ -33,7 +33,7 @@ from vstorefs.cache.values import FORMAT
 
 log = logging.getLogger(__name__)
 
-MIN_BYTES = 64 << 20
+MIN_BYTES = 8 << 20
 _STEP_BYTES = 256 << 20
 _ENTRY_BYTES = 160
 _PAGE = 4096
@@ -86,7 +86,7 @@ class Cache:
     def _open_new(cls, directory: Path, limit_bytes: int) -> Cache:
         if limit_bytes < MIN_BYTES:
             raise errors.UsageError(
-                f"a cache of {units.size(limit_bytes)} is too small; give --cache-size at least 68MB"
+                f"a cache of {units.size(limit_bytes)} is too small; give --cache-size at least 9MB"
             )
         files.require_local(directory, "--cache-dir")
         try:

@@ -10,6 +10,8 @@ import hashlib
 
 from vstorefs.model import Content, Key, StoreId
 
+PREFIX_BYTES = 16
+"""How long the prefix of a content's chunks is."""
 _LISTING = 0xFFFFFFFF
 
 
@@ -29,7 +31,7 @@ def listing_key(store: StoreId, directory: Key, scope: str = "") -> bytes:
 
 
 def _hash(*parts: str) -> bytes:
-    digest = hashlib.blake2b(digest_size=16)
+    digest = hashlib.blake2b(digest_size=PREFIX_BYTES)
     for part in parts:
         data = part.encode("utf-8", "surrogateescape")
         digest.update(len(data).to_bytes(4, "big") + data)

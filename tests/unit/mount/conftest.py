@@ -12,11 +12,13 @@ from tests.support.clocks import TrioClock
 from tests.support.contents import Contents
 from tests.support.pools import ScriptedPool
 from vstorefs.cache.chunks import ChunkReader
-from vstorefs.cache.env import MIN_BYTES, Cache
+from vstorefs.cache.env import Cache
 from vstorefs.model import Capabilities, StoreId, StoreSpec
 from vstorefs.mount.reading.transfers import Transfers
 from vstorefs.mount.tree.remote import Remote
 from vstorefs.workers import messages
+
+CACHE_BYTES = 64 << 20
 
 
 @pytest.fixture
@@ -44,7 +46,7 @@ def remote(spec: StoreSpec, pool: ScriptedPool) -> Remote:
 @pytest.fixture
 def cache(tmp_path: Path) -> Iterator[Cache]:
     """A cache on the disk, empty."""
-    cache = Cache.open(tmp_path / "cache", MIN_BYTES)
+    cache = Cache.open(tmp_path / "cache", CACHE_BYTES)
     yield cache
     cache.close()
 
@@ -58,4 +60,4 @@ def contents(pool: ScriptedPool, cache: Cache, spec: StoreSpec) -> Contents:
 @pytest.fixture
 def transfers(cache: Cache, pool: ScriptedPool, nursery: trio.Nursery) -> Transfers:
     """Contents on their way through that cache."""
-    return Transfers(ChunkReader(cache), MIN_BYTES, pool, nursery)
+    return Transfers(ChunkReader(cache), CACHE_BYTES, pool, nursery)

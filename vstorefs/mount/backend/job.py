@@ -4,8 +4,8 @@ Everything that a dead worker had is asked again. What two workers have died of 
 worker after the other with it; but others were there by chance, and it must be found out which one it was. Whoever was
 with every worker that died is a suspect; where there are several, they are asked apart from all others and from each
 other (`sort_out`), until one is left. A worker that somebody killed (kill -9, the kernel for want of memory) says less
-about what it did, and counts for less. A Fetch that got further is innocent. Records are no suspects, for their order
-must stand: they go to the next worker together, as long as there is a point in it.
+about what it did, and counts for less. A Fetch or Hash that got further than ever before is innocent. Records are no
+suspects, for their order must stand: they go to the next worker together, as long as there is a point in it.
 """
 
 from __future__ import annotations
@@ -37,16 +37,18 @@ class Job(Generic[A]):
 
     `worker`: the last one that was given it, and there `number`. `remarks`: the last one of each kind. `deaths`:
     workers that have died while they had it, and `suspicion` what that says of it. `given_up`: nobody waits for it any
-    more. `begun`: a part of its answer was passed on.
+    more. `begun`: a part of its answer was passed on. `near`: the job whose worker is to do it too.
     """
 
     request: messages.Request[A]
     on_report: OnReport | None
+    near: Job[Any] | None = None
     done: trio.Event = field(default_factory=trio.Event)
     answer: messages.Answer | None = None
     worker: Worker | None = None
     number: int = 0
     arrived: int | None = None
+    hashed: int = 0
     remarks: dict[type[messages.Remark], messages.Remark] = field(default_factory=dict)
     deaths: int = 0
     suspicion: int = 0
@@ -57,6 +59,8 @@ class Job(Generic[A]):
         """Take in what was reported of it."""
         if isinstance(report, messages.Arrived):
             self.arrived, self.deaths, self.suspicion = report.chunk, 0, 0
+        if isinstance(report, messages.Hashed) and report.until > self.hashed:
+            self.hashed, self.deaths, self.suspicion = report.until, 0, 0
         self.begun |= isinstance(report, messages.Rows | messages.Planned)
         if self.on_report is not None:
             self.on_report(report)

@@ -128,13 +128,16 @@ class Pool:
         on_report: OnReport | None = None,
         store: StoreId | None = None,
         bound_s: float = _BOUND_S,
+        near: Job[Any] | None = None,
     ) -> A:
         """The answer to `request`. `store` names the store that it waits for, if any.
+
+        It is done by the worker that has the job `near`, while that is under way: what both work on passes in memory.
 
         Raises: a StoreError that the worker met; Unavailable when no answer came within `bound_s`
         seconds. A definite request did not happen then, and that may take longer to find out.
         """
-        job = Job(request, on_report)
+        job = Job(request, on_report, near)
         with trio.move_on_after(bound_s):
             if store is None:
                 return await self._run(job)
@@ -207,6 +210,8 @@ class Pool:
         elif isinstance(job.request, messages.Past):
             # Likewise: it keeps what it has found out.
             self._give(self._workers[-1], job)
+        elif job.near is not None and job.near.worker in self._workers:
+            self._give(job.near.worker, job)
         else:
             self._give(min(self._workers, key=lambda one: len(one.jobs)), job)
 

@@ -134,10 +134,10 @@ class Hashing:
             if isinstance(report, messages.Hashed):
                 self._transfers.hash_passed(transfer, report.until)
 
-        transfer.hashing, transfer.hashed = True, 0
+        transfer.hashed = 0
         self._transfers.advance(transfer)
         request = messages.Hash(transfer.content, transfer.frontier, sums)
-        job = self._pool.start(request, on_report)
+        job = transfer.hasher = self._pool.start(request, on_report)
         self._jobs[transfer.prefix] = job
         self._followed[transfer.prefix] = transfer
         transfer.on_frontier = lambda until: self._pool.tell(job, messages.Available(until))
@@ -145,7 +145,7 @@ class Hashing:
         return job
 
     def _end(self, transfer: Transfer) -> None:
-        transfer.hashing = False
+        transfer.hasher = None
         transfer.on_frontier = None
         del self._jobs[transfer.prefix]
         del self._followed[transfer.prefix]

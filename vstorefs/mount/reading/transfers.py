@@ -2,12 +2,18 @@
 
 One `Transfer` per content in use, shared by all handles. A chunk that is asked for has an event in
 `in_flight`; a worker's report sets it. `present` is what has been seen in the cache; the cache may
-have dropped it since, so a reader looks each time and asks again. A chunk that the cache could not
-take comes with its report and is kept in `inline`, a few at a time; the one read longest ago goes first.
+have dropped it since, so a reader looks each time and asks again. A chunk that comes past the cache comes
+with its report and is kept in `inline`, a few at a time over all contents: what was read to its end goes first,
+then what was read longest ago.
 
 `frontier` counts the chunks from the start that have arrived without a gap: what a hash can go
 through. While a content is hashed, chunks asked for in line are pinned in the cache until the
 hasher has passed them; when unhashed chunks fill a quarter of the cache, further ones wait.
+
+Where more is read at once than nearly half of the cache holds, the cache would lose chunks before their readers and
+the hasher have seen them, and each would come several times. Then chunks pass it: they come with their reports,
+through the worker that hashes the content, which takes them as they pass. What the cache lost before its reader
+came does the same, so every reader goes on, however small the cache is.
 
 Who waits for whom, so that what waits is always given back, in this order:
 
@@ -41,6 +47,7 @@ from vstorefs.cache.chunks import ChunkReader, ChunkView
 from vstorefs.cache.keys import chunk_key, content_prefix
 from vstorefs.cache.values import checksum
 from vstorefs.model import CHUNK_BYTES, Content
+from vstorefs.mount.backend.job import Job
 from vstorefs.mount.backend.pool import Pool
 from vstorefs.mount.reading import readahead
 from vstorefs.mount.tree.remote import Remote
@@ -49,6 +56,8 @@ from vstorefs.workers import messages
 log = logging.getLogger(__name__)
 
 _INLINE_CHUNKS = 64
+_AT_ONCE = 5  # what a kernel asks for ahead of one program that reads a file to its end, and the chunk that it is at
+_UNHASHED_PASSING = 4
 _TRIES = 4
 _WARM_CHUNKS = 200_000
 _NOTED_CHUNKS = 256
@@ -62,8 +71,8 @@ class Transfer:
     """One content in use.
 
     `users` are its open handles and tasks, `readers` the handles that read it. `held`: chunks that were asked
-    for with a pin which the hasher has not released. `sums`: the checksums that its chunks must have, 8 bytes
-    each, where that is known.
+    for with a pin which the hasher has not released. `early`: chunks beyond the frontier that have arrived.
+    `hasher`: the hash under way. `sums`: the checksums that its chunks must have, 8 bytes each, where that is known.
     """
 
     content: Content
@@ -77,11 +86,12 @@ class Transfer:
     present: set[int] = field(default_factory=set)
     touched: set[int] = field(default_factory=set)
     held: set[int] = field(default_factory=set)
-    inline: OrderedDict[int, bytes] = field(default_factory=OrderedDict)
+    inline: dict[int, bytes] = field(default_factory=dict)
     frontier: int = 0
+    early: set[int] = field(default_factory=set)
     asked: int = 0
     hashed: int = 0
-    hashing: bool = False
+    hasher: Job[messages.HashDone] | None = None
     downloaded: int = 0
     on_frontier: Callable[[int], None] | None = None
     sums: bytes = b""
@@ -92,9 +102,14 @@ class Transfer:
         return -(-self.content.size // CHUNK_BYTES)
 
     @property
+    def at_once(self) -> int:
+        """How many of its chunks are in use at the same time, while one program reads it to its end."""
+        return min(self.chunks, _AT_ONCE)
+
+    @property
     def unhashed(self) -> int:
         """Chunks that are there and wait for the hasher."""
-        return max(0, self.frontier - self.hashed) if self.hashing else 0
+        return 0 if self.hasher is None else max(0, self.frontier - self.hashed)
 
 
 class Transfers:
@@ -113,9 +128,12 @@ class Transfers:
         self._noted_enough = trio.Event()
         self._warned = False
         self._backlog = max(8, cache_bytes // CHUNK_BYTES // 4)
-        self._half = max(8, cache_bytes // CHUNK_BYTES // 2)
+        self._half = max(1, cache_bytes // CHUNK_BYTES // 2)
+        self._readable = max(_AT_ONCE - 1, self._half - readahead.PART_CHUNKS)
         self._budget = max(2, min(64, cache_bytes // CHUNK_BYTES // 8))
-        self._read_at: OrderedDict[bytes, float] = OrderedDict()
+        self._read_at: OrderedDict[Transfer, float] = OrderedDict()
+        self._at_once = 0
+        self._inline: OrderedDict[tuple[Transfer, int], None] = OrderedDict()
         self._hash_moved = trio.Event()
         self.downloaded_bytes = 0
         self.active = 0
@@ -135,8 +153,13 @@ class Transfers:
     def close(self, transfer: Transfer) -> None:
         """One user less."""
         transfer.users -= 1
+        if transfer.readers == 0:
+            self._is_idle(transfer)
         if transfer.users == 0 and self._transfers.get(transfer.prefix) is transfer:
             del self._transfers[transfer.prefix]
+            for chunk in transfer.inline:
+                del self._inline[transfer, chunk]
+            transfer.inline.clear()
 
     async def read(
         self, transfer: Transfer, reader: readahead.Reader, start: int, end: int
@@ -167,6 +190,8 @@ class Transfers:
             part = await self._part(transfer, chunk, low, high)
             parts.append(part if last - first == 1 else bytes(part))
             transfer.touched.add(chunk)
+            if chunk in transfer.inline and end >= min(offset + CHUNK_BYTES, transfer.content.size):
+                self._inline.move_to_end((transfer, chunk), last=False)
         return plan.reader, parts[0] if len(parts) == 1 else b"".join(parts)
 
     async def bytes_of(self, content: Content, remote: Remote, start: int, end: int) -> bytes:
@@ -231,13 +256,25 @@ class Transfers:
     def _window(self, transfer: Transfer) -> int:
         """How many chunks may be brought in ahead of a reader: its share, among those that read at the moment."""
         now = trio.current_time()
-        self._read_at[transfer.prefix] = now
-        self._read_at.move_to_end(transfer.prefix)
-        while next(iter(self._read_at.values())) < now - _AT_THE_MOMENT_S:
-            self._read_at.popitem(last=False)
+        if transfer not in self._read_at:
+            self._at_once += transfer.at_once
+        self._read_at[transfer] = now
+        self._read_at.move_to_end(transfer)
+        while self._read_at[oldest := next(iter(self._read_at))] < now - _AT_THE_MOMENT_S:
+            self._is_idle(oldest)
         window = max(1, min(self._budget, self._half // len(self._read_at)))
-        past_cache = transfer.inline or not transfer.keep
-        return min(window, _INLINE_CHUNKS // 4) if past_cache else window
+        if self._passes(transfer) or transfer.inline:
+            return min(window, max(1, _INLINE_CHUNKS // 2 // len(self._read_at)))
+        return window
+
+    def _is_idle(self, transfer: Transfer) -> None:
+        """Nobody reads this content at the moment."""
+        if self._read_at.pop(transfer, None) is not None:
+            self._at_once -= transfer.at_once
+
+    def _passes(self, transfer: Transfer) -> bool:
+        """Whether what is fetched of it passes the cache."""
+        return not transfer.keep or self._at_once > self._readable
 
     def _is_there(self, transfer: Transfer, chunk: int) -> bool:
         if chunk in transfer.present or chunk in transfer.inline:
@@ -256,9 +293,9 @@ class Transfers:
     async def _part(self, transfer: Transfer, chunk: int, low: int, high: int) -> memoryview:
         """Bytes [low, high) of a chunk, which are what was put into the cache."""
         key = chunk_key(transfer.prefix, chunk)
-        for _ in range(_TRIES):
+        for tried in range(_TRIES):
             if chunk in transfer.inline:
-                return memoryview(await self._inline(transfer, chunk, key))[low:high]
+                return memoryview(await self._past_cache(transfer, chunk, key))[low:high]
             view = self._find(key)
             if view is not None:
                 if await self._is_sound(key, view, low, high):
@@ -272,16 +309,15 @@ class Transfers:
                 self._fetch(transfer, chunk, chunk + 1, anew=True)
             elif chunk not in transfer.in_flight:
                 transfer.present.discard(chunk)
-                self._fetch(transfer, chunk, chunk + 1)
+                self._fetch(transfer, chunk, chunk + 1, past=tried > 0)
             await self._arrival(transfer, chunk)
         raise errors.Unavailable(
             "the cache loses chunks faster than they are read", key=transfer.content.key
         )
 
-    @staticmethod
-    async def _inline(transfer: Transfer, chunk: int, key: bytes) -> bytes:
+    async def _past_cache(self, transfer: Transfer, chunk: int, key: bytes) -> bytes:
         data = transfer.inline[chunk]
-        transfer.inline.move_to_end(chunk)
+        self._inline.move_to_end((transfer, chunk))
         if transfer.sums:
             _compare_sum(transfer, chunk, await trio.to_thread.run_sync(checksum, key, data))
         return data
@@ -323,45 +359,57 @@ class Transfers:
         if failure is not None:
             raise failure
 
-    def _fetch(self, transfer: Transfer, first: int, last: int, *, anew: bool = False) -> None:
+    def _fetch(
+        self, transfer: Transfer, first: int, last: int, *, anew: bool = False, past: bool = False
+    ) -> None:
         chunks = [chunk for chunk in range(first, last) if chunk not in transfer.in_flight]
         if not chunks:
             return
-        for chunk in chunks:
-            transfer.in_flight[chunk] = trio.Event()
+        events = {chunk: trio.Event() for chunk in chunks}
+        for chunk, event in events.items():
+            transfer.in_flight[chunk] = event
             transfer.failures.pop(chunk, None)
-        in_line = first <= transfer.asked
+        # A kernel sends what it asks for ahead of a program in any order.
+        in_line = first <= transfer.asked + _AT_ONCE
         if in_line:
             transfer.asked = max(transfer.asked, last)
         transfer.users += 1
-        self._nursery.start_soon(self._run_fetch, transfer, chunks, in_line, anew)
+        self._nursery.start_soon(self._run_fetch, transfer, events, in_line, anew, past)
 
     async def _run_fetch(
-        self, transfer: Transfer, chunks: list[int], in_line: bool, anew: bool
+        self,
+        transfer: Transfer,
+        events: dict[int, trio.Event],
+        in_line: bool,
+        anew: bool,
+        past: bool,
     ) -> None:
         def on_report(report: messages.Report) -> None:
             if isinstance(report, messages.Arrived):
                 self._arrived(transfer, report)
 
         failure: errors.VstorefsError | None = None
-        pinned = False
+        pinned, chunks = False, list(events)
         self.active += 1
         try:
             if in_line:
                 await self._room(transfer)
-            pinned = transfer.hashing and in_line and self._hold(transfer, chunks)
+            past = past or self._passes(transfer)
+            pinned = not past and in_line and self._hold(transfer, chunks)
             request = messages.Fetch(
                 transfer.content,
                 chunks[0],
                 chunks[-1] + 1,
                 pin=pinned,
-                keep=transfer.keep,
+                keep=not past,
                 anew=anew,
             )
-            answer = await transfer.remote.ask(request, on_report=on_report)
+            answer = await transfer.remote.ask(
+                request, on_report=on_report, near=transfer.hasher if past else None
+            )
             self.downloaded_bytes += answer.downloaded
             transfer.downloaded += answer.downloaded
-            if pinned and not transfer.hashing:
+            if pinned and transfer.hasher is None:
                 # The hash has ended meanwhile, and let go only of what was there by then.
                 await self._pool.ask(messages.Release(transfer.content, chunks[0], chunks[-1] + 1))
         except errors.VstorefsError as error:
@@ -369,9 +417,10 @@ class Transfers:
             transfer.held.difference_update(chunks)
         finally:
             self.active -= 1
-            for chunk in chunks:
-                event = transfer.in_flight.pop(chunk, None)
-                if event is not None:
+            for chunk, event in events.items():
+                # One that has arrived may have been asked for anew: then others wait for another event.
+                if transfer.in_flight.get(chunk) is event:
+                    del transfer.in_flight[chunk]
                     if failure is not None:
                         transfer.failures[chunk] = failure
                     event.set()
@@ -382,14 +431,16 @@ class Transfers:
 
         A chunk the hasher itself waits for never waits here.
         """
-        while (
-            transfer.unhashed
-            and sum(one.unhashed for one in self._transfers.values()) > self._backlog
+        while transfer.unhashed and (
+            (self._passes(transfer) and transfer.unhashed >= _UNHASHED_PASSING)
+            or sum(one.unhashed for one in self._transfers.values()) > self._backlog
         ):
             await self._hash_moved.wait()
 
     def _hold(self, transfer: Transfer, chunks: list[int]) -> bool:
-        """Whether there is room for pins of these, which are held then."""
+        """Whether these are to be hashed and there is room for their pins, which are held then."""
+        if transfer.hasher is None:
+            return False
         held = sum(len(one.held) for one in self._transfers.values())
         if held + len(chunks) > self._half:
             return False
@@ -401,17 +452,26 @@ class Transfers:
         if report.data is None:
             transfer.present.add(chunk)
         else:
-            transfer.inline[chunk] = report.data
-            while len(transfer.inline) > _INLINE_CHUNKS:
-                transfer.inline.popitem(last=False)
+            self._keep_inline(transfer, chunk, report.data)
+        if chunk >= transfer.frontier:
+            transfer.early.add(chunk)
         event = transfer.in_flight.pop(chunk, None)
         if event is not None:
             event.set()
         self._advance(transfer)
 
+    def _keep_inline(self, transfer: Transfer, chunk: int, data: bytes) -> None:
+        transfer.inline[chunk] = data
+        self._inline[transfer, chunk] = None
+        self._inline.move_to_end((transfer, chunk))
+        while len(self._inline) > _INLINE_CHUNKS:
+            (other, oldest), _ = self._inline.popitem(last=False)
+            del other.inline[oldest]
+
     def _advance(self, transfer: Transfer) -> None:
         before = transfer.frontier
-        while transfer.frontier in transfer.present or transfer.frontier in transfer.inline:
+        while transfer.frontier in transfer.early or transfer.frontier in transfer.present:
+            transfer.early.discard(transfer.frontier)
             transfer.frontier += 1
         if transfer.frontier != before and transfer.on_frontier is not None:
             transfer.on_frontier(transfer.frontier)

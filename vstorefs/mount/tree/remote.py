@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import logging
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 import trio
@@ -19,7 +19,7 @@ from vstorefs.clock import Clock
 from vstorefs.model import Capabilities, Entry, Key, StoreSpec, Version
 from vstorefs.moments import SETTLED_NS, to_text
 from vstorefs.mount.backend.health import Health, confirms
-from vstorefs.mount.backend.job import OnReport
+from vstorefs.mount.backend.job import Job, OnReport
 from vstorefs.mount.backend.pool import Pool
 from vstorefs.stores.registry import is_local
 from vstorefs.workers import messages
@@ -204,15 +204,20 @@ class Remote:
         *,
         on_report: OnReport | None = None,
         bound_s: float = _BOUND_S,
+        near: Job[Any] | None = None,
     ) -> A:
-        """The answer to a question that waits for this store. Raises: a StoreError."""
+        """The answer to a question that waits for this store; `near` as in `Pool.ask`. Raises: a StoreError."""
         self.health.check()
         if not self._checked:
             await self._see_that_it_works()
-        return await self._ask(request, on_report, bound_s)
+        return await self._ask(request, on_report, bound_s, near)
 
     async def _ask(
-        self, request: messages.Request[A], on_report: OnReport | None, bound_s: float
+        self,
+        request: messages.Request[A],
+        on_report: OnReport | None,
+        bound_s: float,
+        near: Job[Any] | None,
     ) -> A:
         def heard(report: messages.Report) -> None:
             self.health.heard()
@@ -223,7 +228,7 @@ class Remote:
         try:
             with self.health.request():
                 answer = await self._pool.ask(
-                    request, on_report=heard, store=self.spec.id, bound_s=bound_s
+                    request, on_report=heard, store=self.spec.id, bound_s=bound_s, near=near
                 )
         except _AWAY as error:
             await self.doubt(error, about_root=about_root)

@@ -184,20 +184,22 @@ class S3Bucket:
                 **extra,
             )
         whole = answer.get("ContentRange", "").rpartition("/")[2]
-        fits = (
-            answer["ContentLength"] == end - start
-            and (token is None or _token(answer["ETag"]) == token)
-            and (size is None or whole == str(size))
+        is_other = (token is not None and _token(answer["ETag"]) != token) or (
+            whole != str(size) if size is not None else not whole.isdigit() or int(whole) < end
         )
-        if not fits:
-            answer["Body"].close()
-            raise errors.Changed(
-                "the store has other content there",
-                store=self.spec.alias,
-                key=name,
-                operation="read",
+        length = answer["ContentLength"]
+        if not is_other and length == end - start:
+            return answer["Body"]
+        answer["Body"].close()
+        kind, why = (
+            (errors.Changed, "the store has other content there")
+            if is_other
+            else (
+                errors.Unavailable,
+                f"the server announced {length} bytes instead of {end - start}",
             )
-        return answer["Body"]
+        )
+        raise kind(why, store=self.spec.alias, key=name, operation="read")
 
     def get(self, name: str) -> bytes:
         """See `bucket.Bucket`."""

@@ -25,6 +25,7 @@ from vstorefs.stores.registry import is_local
 from vstorefs.versions.layouts.opening import open_store
 from vstorefs.versions.locked import Lock, LockedStore
 from vstorefs.versions.publish import Publisher
+from vstorefs.workers.jobs.passing import Passing
 from vstorefs.workers.jobs.snapshots import Snapshots
 from vstorefs.workers.jobs.tidying import Tidier
 from vstorefs.workers.messages import Start
@@ -95,6 +96,7 @@ class WorkerContext:
         self.clock = SystemClock()
         self.cache = Cache.open(Path(start.cache_dir), start.cache_bytes)
         self.chunks = ChunkWriter(self.cache)
+        self.passing = Passing()
         scope = start.session if start.lock is not None else ""
         self.listings = Listings(self.cache, files.boot_id(), scope)
         self.state = State.open(self.state_dir)

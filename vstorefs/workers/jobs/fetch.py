@@ -85,8 +85,12 @@ def _keep(
     owner: str | None,
     call: Call,
 ) -> None:
-    kept = request.keep and context.chunks.put(key, data, pinned_by=owner)
-    call.report(Arrived(chunk, None if kept else bytes(data)))
+    if request.keep and context.chunks.put(key, data, pinned_by=owner):
+        call.report(Arrived(chunk))
+        return
+    passing = bytes(data)
+    context.passing.offer(key, passing)
+    call.report(Arrived(chunk, passing))
 
 
 def note_recency(context: WorkerContext, request: NoteRecency, _call: Call) -> Noted:

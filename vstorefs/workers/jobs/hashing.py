@@ -1,9 +1,9 @@
 """Hash: one worker owns a content's hashing, md5, sha1 and sha256 in a thread each.
 
-Chunks come from the cache in order, as far as the front has said that they are there. One that is
-gone (evicted, because an earlier owner died, or the content was read at random) is read from the
-store again, and counted. Chunks that were passed are let go in batches, and always before the hasher
-waits: the front may bring in nothing more until it hears how far the hasher is.
+Chunks come in order, as far as the front has said that they have arrived: from the cache, or from this worker's
+memory where they passed the cache. One that is gone (evicted, because an earlier owner died, or the content was
+read at random) is read from the store again, and counted. Chunks that were passed are let go in batches, and
+always before the hasher waits: the front may bring in nothing more until it hears how far the hasher is.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ def hash_content(context: WorkerContext, request: Hash, call: Call) -> HashDone:
     chunks = -(-content.size // CHUNK_BYTES)
     sums = bytearray() if request.sums else None
     try:
-        done, reread = _go_through(context, content, chunks, digests, call, sums)
+        with context.passing.wanted(content_prefix(content)):
+            done, reread = _go_through(context, content, chunks, digests, call, sums)
     finally:
         hashes = digests.finish()
         if not done:
@@ -70,7 +71,7 @@ def _go_through(
         if not call.wait_for(chunk):
             return False, reread
         key = chunk_key(prefix, chunk)
-        data = context.chunks.read(key)
+        data = context.passing.take(key) or context.chunks.read(key)
         if data is None:
             start = chunk * CHUNK_BYTES
             data = b"".join(

@@ -85,8 +85,9 @@ class Fetched(msgspec.Struct, frozen=True, tag=True):
 class Fetch(Request[Fetched], frozen=True, tag=True):
     """Bring chunks [first, last) of a content into the cache. Progress: Arrived, in order. Answer: Fetched.
 
-    `pin`: keep them from eviction until the hashing of this content released them. `keep`: False
-    for content with a token that is not trusted; then every chunk travels in `Arrived.data`.
+    `pin`: keep them from eviction until the hashing of this content released them. `keep`: False for content with a
+    token that is not trusted, and where the cache is too small for what is read at once; then every chunk travels in
+    `Arrived.data`, and the hash of this content, if the same worker owns it, takes it as it passes.
     `anew`: what the cache holds of these chunks is damaged; drop it first.
     """
 

@@ -208,13 +208,29 @@ async def test_a_fetch_that_gets_further_each_time_is_not_refused(mortals: Morta
     assert reports == [messages.Arrived(chunk) for chunk in range(9)]
 
 
+async def test_nor_a_hash_that_gets_further_than_ever_before(
+    mortals: Mortals, deaths: Deaths
+) -> None:
+    content = Content(StoreId("s"), Key("a"), TOKEN, 9 * CHUNK_BYTES)
+    async with mortals(1) as pool:
+        job = pool.start(messages.Hash(content, 9))
+        await deaths.wait(3)
+        assert not job.done.is_set()
+
+
 @pytest.mark.parametrize(
-    "request_", [messages.NoteRecency(()), messages.ListDirectory(StoreId("s"), Key(""), 0.0)]
+    "request_",
+    [
+        messages.NoteRecency(()),
+        messages.ListDirectory(StoreId("s"), Key(""), 0.0),
+        messages.Hash(Content(StoreId("s"), Key("a"), TOKEN, 1), 0, sums=True),
+    ],
+    ids=lambda request: type(request).__name__,
 )
 async def test_what_two_workers_have_died_of_is_refused_and_the_mount_goes_on(
     mortals: Mortals, deaths: Deaths, request_: messages.Request[messages.Answer]
 ) -> None:
-    """The one ends them, the other makes them say what is no message."""
+    """One ends them, another makes them say what is no message, and one gets no further at the second try."""
     content = Content(StoreId("s"), Key("a"), TOKEN, 1)
     async with mortals(1) as pool:
         with pytest.raises(errors.StoreError, match="2 workers died") as caught:
@@ -431,6 +447,16 @@ async def test_one_worker_takes_all_records_and_others_spread(
         others = [pool.start(messages.Known(content)) for _ in range(4)]
         known = [await pool.finish(job) for job in others]
         assert len({str(answer) for answer in known}) == 2
+
+
+async def test_a_job_goes_to_the_worker_of_the_one_that_it_is_to_be_near(mortals: Mortals) -> None:
+    async with mortals(2) as pool:
+        known = messages.Known(Content(StoreId("s"), Key("a"), TOKEN, 1))
+        first, second = pool.start(known), pool.start(known)
+        answers = [await pool.finish(first), await pool.finish(second)]
+        assert answers[0] != answers[1]
+        assert await pool.ask(known, near=second) == answers[1]
+        assert await pool.ask(known, near=first) == answers[0]
 
 
 async def test_the_workers_end_with_the_pool(place: Place) -> None:

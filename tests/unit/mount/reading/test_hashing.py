@@ -460,6 +460,56 @@ async def test_what_a_reader_at_random_asks_for_is_not_kept_for_the_hasher(
     assert [one.pin for one in pool.asked_for(messages.Fetch)] == [False]
 
 
+async def test_chunks_are_kept_for_the_hasher_in_whatever_order_a_kernel_asks_for_them(
+    files: Files, contents: Contents, pool: ScriptedPool
+) -> None:
+    go_on = trio.Event()
+
+    async def slow(call: Call) -> messages.Answer:
+        await go_on.wait()
+        return await contents.hash(call)
+
+    pool.answers(messages.Hash, slow)
+    transfer = await files.open(contents.holds("a", LARGE))
+    await files.read(transfer, 1, 0, 3, 2, 4)
+    assert {one.pin for one in pool.asked_for(messages.Fetch)} == {True}
+    go_on.set()
+
+
+async def test_a_hasher_is_near_to_what_passes_the_cache_and_readers_wait_for_it(
+    cache: Cache, pool: ScriptedPool, nursery: trio.Nursery, remote: Remote, contents: Contents
+) -> None:
+    go_on, near = trio.Event(), []
+
+    async def slow(call: Call) -> messages.Answer:
+        await go_on.wait()
+        return await contents.hash(call)
+
+    async def fetch(call: Call) -> messages.Answer:
+        near.append(call.job.near)
+        return await contents.fetch(call)
+
+    pool.answers(messages.Hash, slow)
+    pool.answers(messages.Fetch, fetch)
+    transfers = Transfers(ChunkReader(cache), 8 * CHUNK_BYTES, pool, nursery)
+    hashing = Hashing(
+        *(pool, transfers, nursery, lambda _: None), whole_below=1 << 40, whole_part=0.5
+    )
+    files = Files(transfers, hashing, remote)
+    content = contents.holds("a", bytes(24 * CHUNK_BYTES))
+    transfer = await files.open(content)
+    async with trio.open_nursery() as programs:
+        programs.start_soon(files.read, transfer, *range(24))
+        await trio.testing.wait_all_tasks_blocked()
+        assert transfer.hasher is not None
+        assert set(near) == {transfer.hasher}
+        assert transfer.frontier <= 6, "four that wait for the hasher, and what was on its way"
+        go_on.set()
+    files.close(transfer)
+    await hashing.finished()
+    assert contents.hashed[content] == hashes_of(bytes(24 * CHUNK_BYTES))
+
+
 async def test_a_slow_hasher_is_not_overrun(
     cache: Cache,
     pool: ScriptedPool,

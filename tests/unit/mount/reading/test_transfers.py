@@ -333,6 +333,70 @@ async def test_what_came_past_the_cache_is_not_brought_in_again_to_complete_it(
     assert sorted(fetched(pool)) == [(0, 1), (1, 2), (2, 3)]
 
 
+async def test_a_chunk_that_the_cache_lost_before_its_reader_came_comes_past_it(
+    transfers: Transfers, remote: Remote, contents: Contents, pool: ScriptedPool
+) -> None:
+    content = contents.holds("a", THREE)
+
+    async def lose(call: Call) -> messages.Answer:
+        await trio.lowlevel.checkpoint()
+        call.report(messages.Arrived(1))
+        return messages.Fetched(CHUNK_BYTES)
+
+    pool.answers(messages.Fetch, lose, contents.fetch)
+    transfer = transfers.open(content, remote, trusted=True)
+    assert await read(transfers, transfer, CHUNK_BYTES, CHUNK_BYTES + 5) == THREE[CHUNK_BYTES:][:5]
+    assert [one.keep for one in pool.asked_for(messages.Fetch)] == [True, False]
+
+
+async def test_where_more_is_read_at_once_than_the_cache_holds_it_passes_the_cache(
+    transfers: Transfers, remote: Remote, contents: Contents, pool: ScriptedPool
+) -> None:
+    """The cache has 64 MiB; each of these readers has 5 in use."""
+    opened = []
+    for number in range(20):
+        content = contents.holds(f"file{number}", b"%d" % number * 6 * CHUNK_BYTES)
+        opened.append(transfers.open(content, remote, trusted=True))
+        opened[-1].readers += 1
+    for transfer in opened:
+        await read(transfers, transfer, 0, 5)
+    kept = [one.keep for one in pool.asked_for(messages.Fetch)]
+    assert kept == [True] * 4 + [False] * 16
+    for transfer in opened[:-1]:
+        transfer.readers -= 1
+        transfers.close(transfer)
+    await read(transfers, opened[-1], CHUNK_BYTES, CHUNK_BYTES + 5)
+    assert pool.asked_for(messages.Fetch)[-1].keep, "the others have gone"
+
+
+async def test_many_small_files_one_after_the_other_stay_in_the_cache(
+    transfers: Transfers, remote: Remote, contents: Contents, pool: ScriptedPool
+) -> None:
+    for number in range(100):
+        content = contents.holds(f"file{number}", b"%d" % number)
+        assert await transfers.bytes_of(content, remote, 0, 100) == b"%d" % number
+    assert all(one.keep for one in pool.asked_for(messages.Fetch))
+
+
+async def test_what_comes_past_the_cache_is_bounded_over_all_contents(
+    transfers: Transfers, remote: Remote, contents: Contents
+) -> None:
+    contents.cached = False
+    opened = [
+        transfers.open(
+            contents.holds(f"file{number}", bytes(9 * CHUNK_BYTES)), remote, trusted=True
+        )
+        for number in range(10)
+    ]
+    for transfer in opened:
+        await transfers.complete(transfer)
+    assert sum(len(transfer.inline) for transfer in opened) == 64
+    for transfer in opened:
+        transfers.close(transfer)
+    await trio.testing.wait_all_tasks_blocked()
+    assert not any(transfer.inline for transfer in opened)
+
+
 class Broken(ChunkReader):
     """A cache that cannot be read."""
 
