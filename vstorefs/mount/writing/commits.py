@@ -189,19 +189,21 @@ class Commits:
 
         None where there is nothing to send. Raises: StoreError, OSError.
         """
-        draft = draft_of(node)
-        if draft is None:
-            return None
-        async with draft.lock:
-            if draft.frozen or not draft.dirty:
+        while True:
+            draft = draft_of(node)
+            if draft is None:
                 return None
-            if node.removed:
-                return None
-            if self._is_scratch(node):
-                await self._hold_back(node, draft)
-                return None
-            self._held_back.release(node)
-            return await self._commit(node, draft)
+            async with draft.lock:
+                if node.draft is not draft:
+                    # Another writer went on in one of its own.
+                    continue
+                if draft.frozen or not draft.dirty or node.removed:
+                    return None
+                if self._is_scratch(node):
+                    await self._hold_back(node, draft)
+                    return None
+                self._held_back.release(node)
+                return await self._commit(node, draft)
 
     async def _hold_back(self, node: FileNode, draft: Draft) -> None:
         await self._record(node, draft, Promise.CLOSED)
@@ -293,13 +295,16 @@ class Commits:
 
     async def fsync(self, node: FileNode) -> None:
         """Make what was written so far survive a crash, without making it a version yet."""
-        draft = draft_of(node)
-        if draft is None:
-            return
-        async with draft.lock:
-            if draft.frozen or not draft.dirty:
+        while True:
+            draft = draft_of(node)
+            if draft is None:
                 return
-            await self._record(node, draft, Promise.SYNCED)
+            async with draft.lock:
+                if node.draft is not draft:
+                    continue
+                if draft.dirty and not draft.frozen:
+                    await self._record(node, draft, Promise.SYNCED)
+                return
 
     async def abandon(self, node: FileNode) -> None:
         """The file is removed.

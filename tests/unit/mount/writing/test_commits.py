@@ -333,6 +333,27 @@ async def until(condition: Callable[[], bool]) -> None:
             await trio.sleep(0.01)
 
 
+@pytest.mark.parametrize("promise", ["fsync", "commit"])
+async def test_a_promise_that_waited_for_a_writer_is_of_what_there_is_by_then(
+    tmp_path: Path, promise: str
+) -> None:
+    """A write to what an fsync has promised goes on in a draft of its own."""
+    async with front(tmp_path) as parts:
+        node = await parts.written("f", b"one")
+        await parts.commits.fsync(node)
+        draft = draft_of(node)
+        assert draft is not None
+        async with trio.open_nursery() as nursery, draft.lock:
+            nursery.start_soon(parts.write, node, b"two")
+            await parts.settle()
+            nursery.start_soon(getattr(parts.commits, promise), node)
+            await parts.settle()
+        staged = parts.pool.journal[-1].staged
+        assert len(parts.pool.journal) == 2
+        assert staged is not None
+        assert (tmp_path / "staging" / staged.name).read_bytes() == b"two"
+
+
 class TestACloseInThroughMode:
     async def test_through_to_the_store_waits_for_it(self, tmp_path: Path) -> None:
         async with front(tmp_path, through=True) as parts:
