@@ -250,6 +250,8 @@ class Namespace:
     def hold(self, directory: DirectoryNode, name: str, entry: Entry | None) -> None:
         """Show `entry` for `name` whatever listings say, until as many `settle` came."""
         local = directory.local.setdefault(name, Local(entry))
+        if local.pending:
+            local.under.append(local.entry)
         local.entry = entry
         local.pending += 1
 
@@ -260,19 +262,23 @@ class Namespace:
             local.entry = entry
 
     def take_back(self, directory: DirectoryNode, name: str) -> None:
-        """A change of `name` that was held does not happen: what was known of it before is shown again."""
+        """The newest change of `name` that was held does not happen: what was known of it before is shown again."""
         local = directory.local[name]
         local.pending -= 1
         child = directory.children.get(name)
         if local.pending == 0:
             del directory.local[name]
-        elif isinstance(child, FileNode | SymlinkNode) and not child.removed:
+            return
+        local.entry = local.under.pop()
+        if isinstance(child, FileNode | SymlinkNode) and not child.removed:
             local.entry = child.entry()
 
     def settle(self, directory: DirectoryNode, name: str) -> None:
         """One change of `name` is in the store: a listing asked for from now on shows it."""
         local = directory.local[name]
         local.pending -= 1
+        if local.under:
+            del local.under[0]
         local.settled_at = self._clock.monotonic_s()
         if local.pending == 0 and local.entry is not None:
             child = directory.children.get(name)

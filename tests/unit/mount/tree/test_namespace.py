@@ -426,6 +426,23 @@ async def test_a_held_name_can_be_shown_differently(
     assert await names.find(root, "a") is None
 
 
+async def test_what_is_taken_back_shows_what_the_earlier_change_shows(
+    names: Namespace, root: DirectoryNode, store: Store
+) -> None:
+    await names.entries(root)
+    names.hold(root, "a", file("a", "t1"))
+    names.hold(root, "a", None)
+    names.hold(root, "a", file("a", "t2"))
+    names.take_back(root, "a")
+    assert await names.entries(root) == {}
+    names.take_back(root, "a")
+    assert (await names.entries(root))["a"].token == "t1"
+    names.hold(root, "a", None)
+    names.settle(root, "a")
+    names.take_back(root, "a")
+    assert "a" not in root.local
+
+
 async def test_what_is_removed_here_is_not_asked_for(
     names: Namespace, root: DirectoryNode, store: Store
 ) -> None:

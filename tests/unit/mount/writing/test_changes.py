@@ -163,6 +163,21 @@ class TestFolders:
             parts.later()
             assert await parts.names() == []
 
+    async def test_are_not_there_either_where_one_was_removed_just_before(
+        self, tmp_path: Path
+    ) -> None:
+        async with front(tmp_path) as parts:
+            parts.there("d", EntryKind.DIRECTORY)
+            await parts.folder("d")
+            await parts.changes.remove_directory(parts.root, "d", RUN)
+            parts.pool.refusal = NO_JOURNAL
+            with pytest.raises(errors.Unavailable):
+                await parts.changes.make_directory(parts.root, "d", 0o750, RUN)
+            assert await parts.names() == []
+            with pytest.raises(errors.Unavailable):
+                await parts.changes.make_symlink(parts.root, "d", "far", RUN)
+            assert await parts.names() == []
+
     async def test_are_removed_when_empty(self, tmp_path: Path) -> None:
         async with front(tmp_path) as parts:
             parts.there("d", EntryKind.DIRECTORY)
