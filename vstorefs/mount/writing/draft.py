@@ -117,8 +117,8 @@ class Draft(Unstored):
         return Staged(self.name, self.size, self.present, under)
 
     async def write(self, offset: int, data: bytes) -> int:
-        """Write; a gap behind the end becomes zeros."""
-        await trio.to_thread.run_sync(files.write_all, self.number, data, offset)
+        """Write; a gap behind the end becomes zeros. Where it fails, the size is as it was."""
+        await trio.to_thread.run_sync(_write, self.number, data, offset, self.size)
         if offset > self.size:
             self.present = add(self.present, self.size, offset)
         self.present = add(self.present, offset, offset + len(data))
@@ -127,16 +127,17 @@ class Draft(Unstored):
         return len(data)
 
     async def truncate(self, size: int) -> None:
-        """Cut short or make longer with zeros."""
-        if size < self.size:
-            self.present = cut(self.present, size)
-            await trio.to_thread.run_sync(os.ftruncate, self.number, size)
-        if size > self.size:
-            self.present = add(self.present, self.size, size)
-        await trio.to_thread.run_sync(os.ftruncate, self.number, size)
-        if size == 0:
-            self.under = None
+        """Cut short or make longer with zeros: who reads meanwhile sees that. Where it fails, all is as it was."""
+        before = self.present, self.under, self.size
+        kept = cut(self.present, size)
+        self.present = kept if size <= self.size else add(kept, self.size, size)
+        self.under = self.under if size else None
         self.size = size
+        try:
+            await trio.to_thread.run_sync(_resize, self.number, before[2], size)
+        except OSError:
+            self.present, self.under, self.size = before
+            raise
         self.dirty = self.changed = True
 
     async def read(self, transfers: Transfers, remote: Remote, start: int, end: int) -> bytes:
@@ -200,6 +201,19 @@ def is_being_written(node: FileNode) -> bool:
 def _create(area: StagingArea) -> tuple[str, int]:
     name = area.create()
     return name, os.open(area.path(name), os.O_RDWR | os.O_CLOEXEC)
+
+
+def _write(number: int, data: bytes, offset: int, size: int) -> None:
+    if offset > size:
+        # What a write that failed has left behind the end is no part of the content: the gap is zeros.
+        os.ftruncate(number, size)
+    files.write_all(number, data, offset)
+
+
+def _resize(number: int, size: int, new_size: int) -> None:
+    """Behind the end there may be what a write that failed has left; it must not come back."""
+    os.ftruncate(number, min(size, new_size))
+    os.ftruncate(number, new_size)
 
 
 def _pread(number: int, length: int, offset: int) -> bytes:
