@@ -99,7 +99,7 @@ class Journal:
             ]
 
     def adopt(self, session: SessionId, stores: Collection[StoreId], state_dir: Path) -> Adoption:
-        """Take over what dead sessions promised to these stores."""
+        """Take over what dead sessions promised to these stores; asked again, gives the same."""
         with (state_dir / "adopt.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             alive: dict[SessionId, bool] = {session: True}
@@ -109,7 +109,10 @@ class Journal:
                     owner = entry.session
                     if owner not in alive:
                         alive[owner] = is_alive(state_dir, owner)
-                    if alive[owner]:
+                    if owner == session and entry.adopted and entry.store in stores:
+                        # Taken over before, by who died before it could say so.
+                        adopted.append(entry)
+                    elif alive[owner]:
                         held += owner != session and entry.store in stores
                     elif entry.promise is Promise.SCRATCH:
                         unpromised.append(entry)
