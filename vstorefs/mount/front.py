@@ -20,14 +20,14 @@ from vstorefs import errors, files, units
 from vstorefs.cache.env import Cache
 from vstorefs.clock import SystemClock
 from vstorefs.model import JournalEntry
-from vstorefs.mount.assembly import Given, MountOptions, Parts, assemble
+from vstorefs.mount.assembly import Given, MountOptions, Parts, Tree, assemble
 from vstorefs.mount.backend.pool import Pool
 from vstorefs.mount.kernel import Device
 from vstorefs.mount.operations import Operations
 from vstorefs.mount.reading.transfers import Transfers
 from vstorefs.mount.tree.remote import Remote
 from vstorefs.mount.writing.draft import remove_later
-from vstorefs.mount.writing.uploads import Settled, Uploads
+from vstorefs.mount.writing.uploads import Settled
 from vstorefs.state import mounts
 from vstorefs.state.env import State
 from vstorefs.state.sessions import Session
@@ -173,7 +173,7 @@ class Front:
             )
             parts = assemble(given)
             await parts.provenance.runs.begin_own()
-            adopted = await self._adopt(pool, parts.writing.uploads)
+            adopted = await self._adopt(pool, parts)
             self._mount(parts.operations)
             try:
                 await nursery.start(parts.control.run)
@@ -213,7 +213,7 @@ class Front:
                 units.count(len(writing.uploads), "change"),
             )
 
-    async def _adopt(self, pool: Pool, uploads: Uploads) -> Callable[[], Awaitable[None]]:
+    async def _adopt(self, pool: Pool, parts: Parts) -> Callable[[], Awaitable[None]]:
         """Take over what dead mounts had promised; gives a way to wait until most of that has been sent."""
         # A mount of the past sends nothing.
         is_past = self._options.moment_ns is not None
@@ -221,7 +221,8 @@ class Front:
         answer = await pool.ask(messages.Adopt(tuple(spec.id for spec in stores)))
         if answer.entries:
             log.info("uploading %s of an earlier mount", units.count(len(answer.entries), "change"))
-        uploads.adopt(answer.entries, self._settled_adopted)
+        uploads = parts.writing.uploads
+        uploads.adopt(answer.entries, lambda entry: self._settled_adopted(entry, parts.tree))
 
         async def sent() -> None:
             if answer.entries:
@@ -229,10 +230,13 @@ class Front:
 
         return sent
 
-    def _settled_adopted(self, entry: JournalEntry) -> Settled:
+    def _settled_adopted(self, entry: JournalEntry, tree: Tree) -> Settled:
         def settled(published: messages.Published) -> None:
             if entry.staged is not None:
                 remove_later(self.area, entry.staged.name)
+            # Nobody holds the names of what an earlier mount had promised: what was listed before does not show it.
+            for path in {entry.path, entry.target or entry.path}:
+                tree.namespace.expire_way(tree.roots[entry.store], path)
             late = " late, beside the current version" if published.late else ""
             log.info("%s: uploaded%s", entry.path, late)
 

@@ -16,7 +16,7 @@ import trio
 
 from vstorefs import errors
 from vstorefs.clock import Clock
-from vstorefs.model import VERSIONS_FOLDER, Entry, EntryKind, name_of
+from vstorefs.model import VERSIONS_FOLDER, Entry, EntryKind, Key, name_of
 from vstorefs.mount.tree.inodes import (
     DirectoryNode,
     FileNode,
@@ -126,6 +126,17 @@ class Namespace:
         for child in directory.children.values():
             if isinstance(child, DirectoryNode):
                 self.expire_tree(child)
+
+    def expire_way(self, root: DirectoryNode, path: Key) -> None:
+        """The same for the directories that lead to a path, and for all that is known below it."""
+        node: StoreNode | None = root
+        for name in path.split("/"):
+            if not isinstance(node, DirectoryNode):
+                return
+            self.expire(node)
+            node = node.children.get(name)
+        if isinstance(node, DirectoryNode):
+            self.expire_tree(node)
 
     def outdate(self, node: FileNode) -> None:
         """The store no longer has a file's content; the next open is to see what it has now."""

@@ -571,3 +571,18 @@ async def test_entries_of_a_listing_have_the_nodes_that_a_look_finds(
     for name, entry in (await names.entries(root)).items():
         assert name == name_of(entry.key)
         assert names.node(root, name, entry) is await names.find(root, name)
+
+
+async def test_what_an_earlier_mount_has_changed_is_listed_anew(
+    names: Namespace, root: DirectoryNode, store: Store
+) -> None:
+    store.entries = [folder("d"), file("d/f")]
+    below = await found_folder(names, root, "d")
+    await names.entries(below)
+    names.expire_way(root, Key("d/f"))
+    assert names.seconds_left(root) == names.seconds_left(below) == 0
+    await names.entries(root)
+    await names.entries(below)
+    names.expire_way(root, Key("d"))
+    assert names.seconds_left(root) == names.seconds_left(below) == 0
+    names.expire_way(root, Key("not/there"))
