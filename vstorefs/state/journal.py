@@ -21,7 +21,7 @@ from typing import Any
 
 import msgspec
 
-from vstorefs.model import JournalEntry, Mark, Promise, SessionId, StoreId
+from vstorefs.model import JournalEntry, Mark, Promise, SessionId, StoreId, Token, WriteId
 from vstorefs.state.env import State
 from vstorefs.state.keys import seq_key
 from vstorefs.state.sessions import is_alive
@@ -58,10 +58,26 @@ class Journal:
                 self._remove(txn, seq)
             return tuple(self._add(txn, entry) for entry in entries)
 
-    def finish(self, seq: int) -> None:
-        """The store has it."""
+    def finish(self, seq: int, *, same_as: Token | None = None) -> None:
+        """The store has it.
+
+        `same_as`: it had that content already, and no version was made: what comes after starts from that one.
+        """
         with self._state.writing() as txn:
+            value = txn.get(seq_key(seq), db=self._state.journal)
             self._remove(txn, seq)
+            if value is not None and same_as is not None:
+                self._rebase(txn, _decode(value).write.write_id, same_as)
+
+    def _rebase(self, txn: Any, after: WriteId, base: Token) -> None:
+        for entry in list(self._entries(txn)):
+            changed = entry
+            if entry.write.after == after:
+                changed = replace(entry, write=replace(entry.write, base=base))
+            elif entry.removal is not None and entry.removal.after == after:
+                changed = replace(entry, removal=replace(entry.removal, base=base))
+            if changed is not entry:
+                txn.put(seq_key(entry.seq), _encode(changed), db=self._state.journal)
 
     def fail(self, seq: int, message: str) -> None:
         """Note why an attempt failed."""
