@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 
@@ -316,13 +317,37 @@ class Commits:
         if draft is not None:
             await self._drop_synced(draft)
 
+    @asynccontextmanager
+    async def kept(self, node: StoreNode | None) -> AsyncIterator[None]:
+        """While the journal decides whether a node loses its name, what was written to it stays.
+
+        Where that is refused, a file that was closed meanwhile, when it seemed to have no name, is committed.
+        """
+        if node is None:
+            yield
+            return
+        node.pins += 1
+        try:
+            yield
+        except (errors.VstorefsError, OSError):
+            node.pins -= 1
+            if isinstance(node, FileNode) and node.write_handles == 0:
+                await self.finish(node)
+            raise
+        except BaseException:
+            node.pins -= 1
+            raise
+        node.pins -= 1
+
     def named_by_journal(self, node: StoreNode | None) -> tuple[int, ...]:
         """The entry that an fsync of a file put into the journal, if it has one."""
         draft = draft_of(node) if isinstance(node, FileNode) else None
         return () if draft is None or draft.synced is None else (draft.synced.seq,)
 
     def forget_synced(self, node: StoreNode | None) -> None:
-        """The journal has dropped that entry."""
+        """The journal has dropped that entry: the file has lost its name."""
+        if isinstance(node, FileNode):
+            self._held_back.release(node)
         draft = draft_of(node) if isinstance(node, FileNode) else None
         if draft is not None:
             draft.forget_synced()

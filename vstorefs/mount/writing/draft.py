@@ -50,7 +50,8 @@ class Draft(Unstored):
 
     `users` are reads and clones under way; a draft that became `unwanted` goes when they are done.
     `dirty`: there is something to commit. `frozen`: the journal has it. `synced`: what the journal has of it
-    meanwhile; `changed`: it has been written on since.
+    meanwhile; `changed`: it has been written on since. `replaces`: its file, which no store has, took the name of one
+    that its store has still.
     """
 
     area: StagingArea
@@ -65,6 +66,7 @@ class Draft(Unstored):
     frozen: bool = False
     synced: Synced | None = None
     changed: bool = True
+    replaces: bool = False
     users: int = 0
     unwanted: bool = False
     lock: trio.Lock = field(default_factory=trio.Lock)
@@ -89,6 +91,7 @@ class Draft(Unstored):
         """The same draft in a staging file of its own, so that the one that the journal names stays as it is."""
         fresh = await self.clone(self.after)
         fresh.base, fresh.dirty, fresh.synced = self.base, self.dirty, self.synced
+        fresh.replaces = self.replaces
         return fresh
 
     def is_synced_as(self, path: Key, promise: Promise) -> bool:
