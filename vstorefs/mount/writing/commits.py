@@ -156,7 +156,12 @@ class Commits:
 
     async def truncate(self, node: FileNode, size: int) -> None:
         """Cut short or make longer with zeros. Raises: OSError."""
-        await self._change(node, size, lambda draft: draft.truncate(size), empty=size == 0)
+        try:
+            await self._change(node, size, lambda draft: draft.truncate(size), empty=size == 0)
+        except OSError:
+            if node.write_handles == 0:
+                await self.finish(node)
+            raise
 
     async def _change(
         self,
@@ -380,6 +385,9 @@ class Commits:
         if draft is not None and not draft.frozen:
             if node.removed and node.pins > 0:
                 # Its readers go on reading what has no name any more.
+                return
+            if not draft.dirty and draft.lock.locked():
+                # A truncate by its path is about to change it, and commits it then.
                 return
             if node.removed or not draft.dirty:
                 draft.discard()

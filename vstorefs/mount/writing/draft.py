@@ -131,6 +131,11 @@ class Draft(Unstored):
 
     async def truncate(self, size: int) -> None:
         """Cut short or make longer with zeros: who reads meanwhile sees that. Where it fails, all is as it was."""
+        if size == self.size == 0:
+            # Nothing to ask of the disk, which could refuse it.
+            self.under, self.present = None, ()
+            self.dirty = self.changed = True
+            return
         before = self.present, self.under, self.size
         kept = cut(self.present, size)
         self.present = kept if size <= self.size else add(kept, self.size, size)

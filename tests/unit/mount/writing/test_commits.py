@@ -397,6 +397,21 @@ async def open_when(gate: trio.Event, closed: trio.Event) -> None:
     gate.set()
 
 
+async def test_a_reader_who_goes_while_a_file_is_cut_by_its_path_leaves_that_alone(
+    tmp_path: Path,
+) -> None:
+    async with front(tmp_path) as parts:
+        parts.there("f")
+        node = await parts.file("f")
+        draft = await parts.commits.draft(node)
+        async with draft.lock:
+            await parts.commits.finish(node)
+            assert draft_of(node) is draft
+            await draft.truncate(2)
+        await parts.commits.commit(node)
+        assert parts.pool.asked == [(Operation.PUT, "f")]
+
+
 @pytest.mark.parametrize("promise", ["fsync", "commit"])
 async def test_a_promise_that_waited_for_a_writer_is_of_what_there_is_by_then(
     tmp_path: Path, promise: str
