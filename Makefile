@@ -6,9 +6,11 @@ TESTS := $(PYTHON) -m pytest
 PARALLEL := -n $(JOBS) --dist worksteal
 COVERAGE := $(PYTHON) -m coverage
 KIND ?= all
+SEEDS ?= 1000000
+FROM ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup hooks format check test coverage test-unit test-stores conformance screenshots test-mount test-faults bench docs build clean
+.PHONY: help setup hooks format check test coverage test-unit test-stores conformance screenshots test-mount test-faults simulate bench docs build clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -59,6 +61,9 @@ test-mount: setup ## tests on mounts in the kernel
 
 test-faults: setup ## kills, stalls and cuts
 	$(TESTS) -m faults
+
+simulate: setup ## SEEDS simulated histories (1,000,000) on JOBS processes: hours; a seed that fails says how to replay it
+	PYTHONHASHSEED=0 $(PYTHON) -m tests.simulation $(SEEDS) --from $(FROM) --jobs $(JOBS)
 
 bench: setup ## speed beside rclone mount, as ratios
 	$(PYTHON) -m bench.main
