@@ -8,9 +8,11 @@ COVERAGE := $(PYTHON) -m coverage
 KIND ?= all
 MINUTES ?= 60
 RESULTS ?= bench/results/soak.json
+SEEDS ?= 1000000
+FROM ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup hooks format check test coverage test-unit test-stores conformance screenshots test-mount test-faults bench soak docs build clean
+.PHONY: help setup hooks format check test coverage test-unit test-stores conformance screenshots test-mount test-faults simulate bench soak docs build clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -61,6 +63,9 @@ test-mount: setup ## tests on mounts in the kernel
 
 test-faults: setup ## kills, stalls and cuts, those that take long, too; and write their tables into the docs
 	$(TESTS) tests/mount -m faults --long --write-faults docs/explanation/guarantees.md
+
+simulate: setup ## SEEDS simulated histories (1,000,000) on JOBS processes: hours; a seed that fails says how to replay it
+	PYTHONHASHSEED=0 $(PYTHON) -m tests.simulation $(SEEDS) --from $(FROM) --jobs $(JOBS)
 
 bench: setup ## speed beside rclone mount, as ratios
 	$(PYTHON) -m bench.main

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,7 @@ from vstorefs.state.sessions import Session, is_alive
 from vstorefs.state.staging import StagingArea
 
 STORE = StoreId("store")
+SESSION = SessionId("s")
 
 _OWNER = """
 import sys
@@ -98,6 +100,21 @@ def test_recording_twice_is_recording_once(state: State) -> None:
     assert len(journal.pending()) == 1
 
 
+def test_what_comes_after_a_write_that_made_no_version_starts_from_the_one_that_is_there(
+    state: State,
+) -> None:
+    journal = Journal(state)
+    first, removed, moved = entry("a", SESSION), entry("a1", SESSION), entry("a2", SESSION)
+    after = first.write.write_id
+    removed = replace(removed, write=replace(removed.write, after=after))
+    moved = replace(moved, removal=replace(removed.write, after=after))
+    seq, *_ = journal.record([first, removed, moved, entry("b", SESSION)])
+    journal.finish(seq, same_as=Token("there"))
+    found = journal.pending()
+    assert [one.write.base for one in found] == ["there", None, None]
+    assert [one.removal.base for one in found if one.removal is not None] == ["there"]
+
+
 def test_what_a_dead_mount_promised_is_taken_over_once(state: State) -> None:
     folder = state.directory
     with subprocess.Popen(
@@ -124,7 +141,8 @@ def test_what_a_dead_mount_promised_is_taken_over_once(state: State) -> None:
     ]
     assert {one.session for one in taken} == {mine.id}
     assert all(one.adopted and one.promise is Promise.CLOSED for one in taken)
-    assert journal.adopt(mine.id, [STORE], folder).entries == ()
+    # A worker that died before it could say so is asked again.
+    assert journal.adopt(mine.id, [STORE], folder).entries == taken
     assert [file.read_bytes() for file in (folder / "unpromised").iterdir()] == [b"orphan"]
     assert [one.path for one in journal.pending()] == ["closed", "synced"]
     mine.close(owns_entries=False)

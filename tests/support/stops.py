@@ -14,11 +14,11 @@ import enum
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from vstorefs.model import JournalEntry
+from vstorefs.model import JournalEntry, Token
 
 _ENV = "VSTOREFS_TEST_STOPS"
 
@@ -120,19 +120,18 @@ def _watch_journal(here: _Watch) -> None:
     from vstorefs.state import journal  # noqa: PLC0415 — not in other processes
 
     class Watched(journal.Journal):
-        def record(
-            self, entries: Sequence[JournalEntry], drop: Iterable[int] = ()
-        ) -> tuple[int, ...]:
+        def record_all(self, additions: Sequence[journal.Addition]) -> list[tuple[int, ...] | None]:
+            entries = [entry for one in additions for entry in one.entries]
             for entry in entries:
                 here.at(Step.UNRECORDED, entry.path)
-            answer = super().record(entries, drop)
+            answer = super().record_all(additions)
             for entry in entries:
                 here.at(Step.RECORDED, entry.path)
             return answer
 
-        def finish(self, seq: int) -> None:
+        def finish(self, seq: int, *, same_as: Token | None = None) -> None:
             here.at(Step.IN_STORE, here.path)
-            super().finish(seq)
+            super().finish(seq, same_as=same_as)
             here.at(Step.ENDED, here.path)
 
     # For whoever imports it after this.

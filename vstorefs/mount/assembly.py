@@ -256,7 +256,7 @@ def _writing(given: Given, tree: Tree, provenance: Provenance) -> Writing:
     )
     changes = Changes(names, tree.namespace, commits, uploads, given.clock)
     renames = Renames(names, tree.namespace, changes, commits, uploads)
-    inherited = Inherited(given.pool, uploads, given.area)
+    inherited = Inherited(given.pool, uploads, given.area, tree.namespace, tree.roots)
     return Writing(uploads, commits, changes, renames, inherited)
 
 

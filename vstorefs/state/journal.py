@@ -24,7 +24,7 @@ from typing import Any
 import msgspec
 
 from vstorefs import files
-from vstorefs.model import JournalEntry, Mark, Promise, SessionId, StoreId
+from vstorefs.model import JournalEntry, Mark, Promise, SessionId, StoreId, Token, WriteId
 from vstorefs.state.env import State, Wanted, always
 from vstorefs.state.keys import seq_key
 from vstorefs.state.sessions import is_alive
@@ -92,10 +92,26 @@ class Journal:
             self._remove(txn, seq)
         return tuple(self._add(txn, entry) for entry in addition.entries)
 
-    def finish(self, seq: int) -> None:
-        """The store has it."""
+    def finish(self, seq: int, *, same_as: Token | None = None) -> None:
+        """The store has it.
+
+        `same_as`: it had that content already, and no version was made: what comes after starts from that one.
+        """
         with self._state.writing() as txn:
+            value = txn.get(seq_key(seq), db=self._state.journal)
             self._remove(txn, seq)
+            if value is not None and same_as is not None:
+                self._rebase(txn, _decode(value).write.write_id, same_as)
+
+    def _rebase(self, txn: Any, after: WriteId, base: Token) -> None:
+        for entry in list(self._entries(txn)):
+            changed = entry
+            if entry.write.after == after:
+                changed = replace(entry, write=replace(entry.write, base=base))
+            elif entry.removal is not None and entry.removal.after == after:
+                changed = replace(entry, removal=replace(entry.removal, base=base))
+            if changed is not entry:
+                txn.put(seq_key(entry.seq), _encode(changed), db=self._state.journal)
 
     def fail(self, seq: int, message: str) -> None:
         """Note why an attempt failed."""
@@ -191,7 +207,7 @@ class Journal:
             ]
 
     def adopt(self, session: SessionId, stores: Collection[StoreId], state_dir: Path) -> Adoption:
-        """Take over what dead sessions promised to these stores."""
+        """Take over what dead sessions promised to these stores; asked again, gives the same."""
         with self._adopting():
             alive: dict[SessionId, bool] = {session: True}
             adopted, unpromised, aside, held = [], [], [], 0
@@ -200,7 +216,10 @@ class Journal:
                     owner = entry.session
                     if owner not in alive:
                         alive[owner] = is_alive(state_dir, owner)
-                    if alive[owner]:
+                    if _was_taken_over(entry, session) and entry.store in stores:
+                        # By who died before it could say so.
+                        adopted.append(entry)
+                    elif alive[owner]:
                         held += owner != session and entry.store in stores
                     elif entry.aside_ns is not None:
                         aside += [entry] if entry.store in stores else []
@@ -248,6 +267,10 @@ class Journal:
         with txn.cursor(db=self._state.journal) as cursor:
             for _, value in cursor:
                 yield _decode(value)
+
+
+def _was_taken_over(entry: JournalEntry, session: SessionId) -> bool:
+    return entry.session == session and entry.adopted and entry.aside_ns is None
 
 
 def _keep_unpromised(journal: Journal, state_dir: Path, alive: dict[SessionId, bool]) -> None:

@@ -84,9 +84,8 @@ class Publisher:
         Raises: a StoreError; the entry stays, with the reason.
         """
         store = self._store_of(entry.store)
-        if look:
-            # An earlier try may have chosen the name of a record.
-            entry = self._journal.entry(entry.seq) or entry
+        # An earlier try may have chosen the name of a record, and an earlier entry what this one starts from.
+        entry = self._journal.entry(entry.seq) or entry
         steps: dict[Operation, Callable[[Store, JournalEntry, bool, bool], Outcome]] = {
             Operation.PUT: self._put,
             Operation.RENAME: self._rename,
@@ -111,7 +110,8 @@ class Publisher:
         except errors.StoreError as error:
             self._note(entry, error)
             raise
-        self._journal.finish(entry.seq)
+        same_as = outcome.version.token if outcome.unchanged and outcome.version else None
+        self._journal.finish(entry.seq, same_as=same_as)
         return outcome
 
     def set_aside(self, seq: int, reason: str, at_ns: int) -> None:

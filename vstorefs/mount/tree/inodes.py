@@ -93,12 +93,13 @@ class Local:
     """What this mount knows better than the last listing about one name. `entry` is None where it is gone.
 
     It holds while `pending` changes are on their way, and after that until a listing that is newer
-    than `settled_at`.
+    than `settled_at`. `under`: what those of them that are not the newest show, oldest first.
     """
 
     entry: Entry | None
     pending: int = 0
     settled_at: float = 0.0
+    under: list[Entry | None] = field(default_factory=list)
 
 
 @dataclass(slots=True, eq=False)

@@ -17,7 +17,7 @@ import trio
 
 from vstorefs import errors
 from vstorefs.clock import Clock
-from vstorefs.model import VERSIONS_FOLDER, Entry, EntryKind, name_of
+from vstorefs.model import VERSIONS_FOLDER, Entry, EntryKind, Key, name_of
 from vstorefs.mount.tree.inodes import (
     DirectoryNode,
     FileNode,
@@ -138,6 +138,17 @@ class Namespace:
         for child in directory.children.values():
             if isinstance(child, DirectoryNode):
                 self.expire_tree(child)
+
+    def expire_way(self, root: DirectoryNode, path: Key) -> None:
+        """The same for the directories that lead to a path, and for all that is known below it."""
+        node: StoreNode | None = root
+        for name in path.split("/"):
+            if not isinstance(node, DirectoryNode):
+                return
+            self.expire(node)
+            node = node.children.get(name)
+        if isinstance(node, DirectoryNode):
+            self.expire_tree(node)
 
     def outdate(self, node: FileNode) -> None:
         """The store no longer has a file's content; the next open is to see what it has now."""
@@ -266,6 +277,8 @@ class Namespace:
     def hold(self, directory: DirectoryNode, name: str, entry: Entry | None) -> None:
         """Show `entry` for `name` whatever listings say, until as many `settle` came."""
         local = directory.local.setdefault(name, Local(entry))
+        if local.pending:
+            local.under.append(local.entry)
         local.entry = entry
         local.pending += 1
 
@@ -276,19 +289,23 @@ class Namespace:
             local.entry = entry
 
     def take_back(self, directory: DirectoryNode, name: str) -> None:
-        """A change of `name` that was held does not happen: what was known of it before is shown again."""
+        """The newest change of `name` that was held does not happen: what was known of it before is shown again."""
         local = directory.local[name]
         local.pending -= 1
         child = directory.children.get(name)
         if local.pending == 0:
             del directory.local[name]
-        elif isinstance(child, FileNode | SymlinkNode) and not child.removed:
+            return
+        local.entry = local.under.pop()
+        if isinstance(child, FileNode | SymlinkNode) and not child.removed:
             local.entry = child.entry()
 
     def settle(self, directory: DirectoryNode, name: str) -> None:
         """One change of `name` is in the store: a listing asked for from now on shows it."""
         local = directory.local[name]
         local.pending -= 1
+        if local.under:
+            del local.under[0]
         local.settled_at = self._clock.monotonic_s()
         if local.entry is not None:
             # What waits still was made from the node as it was before this one.

@@ -20,15 +20,25 @@ from vstorefs.model import (
     Entry,
     EntryKind,
     JournalEntry,
+    Key,
     Operation,
     RunId,
     Version,
+    WriteId,
 )
 from vstorefs.mount.tree.inodes import DirectoryNode, FileNode, StoreNode, SymlinkNode
 from vstorefs.mount.tree.namespace import Namespace
 from vstorefs.mount.writing.commits import Commits
 from vstorefs.mount.writing.draft import is_being_written
-from vstorefs.mount.writing.names import Names, after_of, base_of, check_writable, is_unsent
+from vstorefs.mount.writing.moves import Departure
+from vstorefs.mount.writing.names import (
+    Names,
+    after_of,
+    base_of,
+    check_writable,
+    is_unsent,
+    replaces,
+)
 from vstorefs.mount.writing.pending import (
     FileVersion,
     LinkVersion,
@@ -86,7 +96,7 @@ class Changes:
             self._names.let_go(node)
             raise
         draft.dirty = True
-        draft.after = before.entry.write.write_id if before is not None else None
+        draft.after = _newest_at(before.entry, node.path) if before is not None else None
         return node
 
     async def remove(self, directory: DirectoryNode, name: str, run: RunId) -> None:
@@ -95,17 +105,19 @@ class Changes:
         node = await self._names.existing(directory, name)
         if isinstance(node, DirectoryNode):
             raise pyfuse3.FUSEError(errno.EISDIR)
-        if isinstance(node, FileNode) and is_unsent(node):
+        if isinstance(node, FileNode) and is_unsent(node) and not replaces(node):
             await self._commits.abandon(node)
             directory.detach(name, node)
             self._names.drop(directory, name, node)
         else:
             write = replace(self._commits.new_write(run), base=base_of(node), after=after_of(node))
             entry = self._names.entry(directory, Operation.REMOVE, directory.path_of(name), write)
-            change = PendingChange((ShownName(directory, name, None),))
-            await self._names.promise(entry, change, drop=self._commits.named_by_journal(node))
+            move = Departure(node, directory, name)
+            change = PendingChange((ShownName(directory, name, None),), move=move)
+            async with self._commits.kept(node):
+                await self._names.promise(entry, change, drop=self._commits.named_by_journal(node))
             self._commits.forget_synced(node)
-            directory.detach(name, node)
+            self._names.replaced(directory, name, node)
         self._names.let_go(node)
 
     async def make_directory(
@@ -269,6 +281,13 @@ def entry_of(node: StoreNode) -> Entry:
                 uid=node.uid,
                 gid=node.gid,
             )
+
+
+def _newest_at(entry: JournalEntry, path: Key) -> WriteId:
+    """The write that an entry leaves at one of its paths."""
+    if entry.removal is not None and path == entry.path:
+        return entry.removal.write_id
+    return entry.write.write_id
 
 
 def _differs(node: StoreNode, new: NewAttributes) -> bool:

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 
@@ -156,7 +157,12 @@ class Commits:
 
     async def truncate(self, node: FileNode, size: int) -> None:
         """Cut short or make longer with zeros. Raises: OSError."""
-        await self._change(node, size, lambda draft: draft.truncate(size), empty=size == 0)
+        try:
+            await self._change(node, size, lambda draft: draft.truncate(size), empty=size == 0)
+        except OSError:
+            if node.write_handles == 0:
+                await self.finish(node)
+            raise
 
     async def _change(
         self,
@@ -190,23 +196,28 @@ class Commits:
 
         None where there is nothing to send. Raises: StoreError, OSError.
         """
-        draft = draft_of(node)
-        if draft is None:
-            return None
-        async with draft.lock:
-            if draft.frozen or not draft.dirty:
+        while True:
+            draft = draft_of(node)
+            if draft is None:
                 return None
-            if node.removed:
-                return None
-            try:
-                if self._is_scratch(node):
-                    await self._hold_back(node, draft)
+            async with draft.lock:
+                if node.draft is not draft:
+                    # Another writer went on in one of its own.
+                    continue
+                if draft.frozen or not draft.dirty or node.removed:
                     return None
-                self._held_back.release(node)
-                return await self._commit(node, draft)
-            except (errors.VstorefsError, OSError):
-                draft.refused = True
-                raise
+                try:
+                    return await self._commit_or_hold_back(node, draft)
+                except (errors.VstorefsError, OSError):
+                    draft.refused = True
+                    raise
+
+    async def _commit_or_hold_back(self, node: FileNode, draft: Draft) -> Pending | None:
+        if self._is_scratch(node):
+            await self._hold_back(node, draft)
+            return None
+        self._held_back.release(node)
+        return await self._commit(node, draft)
 
     async def _hold_back(self, node: FileNode, draft: Draft) -> None:
         await self._record(node, draft, Promise.CLOSED)
@@ -308,13 +319,16 @@ class Commits:
 
     async def fsync(self, node: FileNode) -> None:
         """Make what was written so far survive a crash, without making it a version yet."""
-        draft = draft_of(node)
-        if draft is None:
-            return
-        async with draft.lock:
-            if draft.frozen or not draft.dirty:
+        while True:
+            draft = draft_of(node)
+            if draft is None:
                 return
-            await self._record(node, draft, Promise.SYNCED)
+            async with draft.lock:
+                if node.draft is not draft:
+                    continue
+                if draft.dirty and not draft.frozen:
+                    await self._record(node, draft, Promise.SYNCED)
+                return
 
     async def abandon(self, node: FileNode) -> None:
         """The file is removed.
@@ -326,13 +340,37 @@ class Commits:
         if draft is not None:
             await self._drop_synced(draft)
 
+    @asynccontextmanager
+    async def kept(self, node: StoreNode | None) -> AsyncIterator[None]:
+        """While the journal decides whether a node loses its name, what was written to it stays.
+
+        Where that is refused, a file that was closed meanwhile, when it seemed to have no name, is committed.
+        """
+        if node is None:
+            yield
+            return
+        node.pins += 1
+        try:
+            yield
+        except (errors.VstorefsError, OSError):
+            node.pins -= 1
+            if isinstance(node, FileNode) and node.write_handles == 0:
+                await self.finish(node)
+            raise
+        except BaseException:
+            node.pins -= 1
+            raise
+        node.pins -= 1
+
     def named_by_journal(self, node: StoreNode | None) -> tuple[int, ...]:
         """The entry that an fsync of a file put into the journal, if it has one."""
         draft = draft_of(node) if isinstance(node, FileNode) else None
         return () if draft is None or draft.synced is None else (draft.synced.seq,)
 
     def forget_synced(self, node: StoreNode | None) -> None:
-        """The journal has dropped that entry."""
+        """The journal has dropped that entry: the file has lost its name."""
+        if isinstance(node, FileNode):
+            self._held_back.release(node)
         draft = draft_of(node) if isinstance(node, FileNode) else None
         if draft is not None:
             draft.forget_synced()
@@ -366,6 +404,9 @@ class Commits:
         if draft is not None and not draft.frozen:
             if node.removed and node.pins > 0:
                 # Its readers go on reading what has no name any more.
+                return
+            if not draft.dirty and draft.lock.locked():
+                # A truncate by its path is about to change it, and commits it then.
                 return
             if node.removed or not draft.dirty:
                 draft.discard()

@@ -53,6 +53,7 @@ class Draft(Unstored):
     `users` are reads and clones under way; a draft that became `unwanted` goes when they are done.
     `dirty`: there is something to commit. `frozen`: the journal has it. `synced`: what the journal has of it
     meanwhile; `changed`: it has been written on since. `refused`: a close of it failed, and nothing was written since.
+    `replaces`: its file, which no store has, took the name of one that its store has still.
     """
 
     area: StagingArea
@@ -68,6 +69,7 @@ class Draft(Unstored):
     synced: Synced | None = None
     changed: bool = True
     refused: bool = False
+    replaces: bool = False
     users: int = 0
     unwanted: bool = False
     lock: trio.Lock = field(default_factory=trio.Lock)
@@ -92,6 +94,7 @@ class Draft(Unstored):
         """The same draft in a staging file of its own, so that the one that the journal names stays as it is."""
         fresh = await self.clone(self.after)
         fresh.base, fresh.dirty, fresh.synced = self.base, self.dirty, self.synced
+        fresh.replaces = self.replaces
         return fresh
 
     def is_synced_as(self, path: Key, promise: Promise) -> bool:
@@ -120,7 +123,7 @@ class Draft(Unstored):
         return Staged(self.name, self.size, self.present, under)
 
     async def write(self, offset: int, data: bytes) -> int:
-        """Write; a gap behind the end becomes zeros."""
+        """Write; a gap behind the end becomes zeros. Where it fails, the size is as it was."""
         await trio.to_thread.run_sync(_write, self.number, data, offset, self.size)
         if offset > self.size:
             self.present = add(self.present, self.size, offset)
@@ -130,14 +133,22 @@ class Draft(Unstored):
         return len(data)
 
     async def truncate(self, size: int) -> None:
-        """Cut short or make longer with zeros."""
-        await trio.to_thread.run_sync(_resize, self.number, size)
-        self.present = (
-            cut(self.present, size) if size < self.size else add(self.present, self.size, size)
-        )
-        if size == 0:
-            self.under = None
+        """Cut short or make longer with zeros: who reads meanwhile sees that. Where it fails, all is as it was."""
+        if size == self.size == 0:
+            # Nothing to ask of the disk, which could refuse it.
+            self.under, self.present = None, ()
+            self._is_written_on()
+            return
+        before = self.present, self.under, self.size
+        kept = cut(self.present, size)
+        self.present = kept if size <= self.size else add(kept, self.size, size)
+        self.under = self.under if size else None
         self.size = size
+        try:
+            await trio.to_thread.run_sync(_change_size, self.number, before[2], size)
+        except OSError:
+            self.present, self.under, self.size = before
+            raise
         self._is_written_on()
 
     def _is_written_on(self) -> None:
@@ -213,6 +224,9 @@ def _pread(number: int, length: int, offset: int) -> bytes:
 
 def _write(number: int, data: bytes, offset: int, size: int) -> None:
     """Write to a staging file of so many bytes. What a full disk took of it does not show behind the end later."""
+    if offset > size:
+        # What a write that failed has left behind the end is no part of the content: the gap is zeros.
+        _resize(number, size)
     try:
         files.write_all("staging.write", number, data, offset)
     except OSError:
@@ -224,6 +238,13 @@ def _write(number: int, data: bytes, offset: int, size: int) -> None:
 
 def _resize(number: int, size: int) -> None:
     files.change("staging.size", os.ftruncate, number, size)
+
+
+def _change_size(number: int, size: int, new_size: int) -> None:
+    """Behind the end there may be what a write that failed has left; it must not come back."""
+    _resize(number, min(size, new_size))
+    if new_size > size:
+        _resize(number, new_size)
 
 
 def _sync(number: int, size: int, present: Ranges) -> None:

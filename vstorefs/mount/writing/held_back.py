@@ -27,6 +27,7 @@ class HeldBack:
         self._publish = publish
         self._until: dict[FileNode, float] = {}
         self._changed = trio.Event()
+        self._publishing = trio.Lock()
 
     def __len__(self) -> int:
         return len(self._until)
@@ -62,9 +63,16 @@ class HeldBack:
                 await self._publish_one(node)
 
     async def _publish_one(self, node: FileNode) -> None:
-        del self._until[node]
-        try:
-            await self._publish(node)
-        except (errors.VstorefsError, OSError) as error:
-            log.warning("%s: cannot be journalled yet (%s); will be retried", node.path, error)
-            self.hold(node)
+        """Who wants everything sent waits for the one that is on its way there already."""
+        async with self._publishing:
+            until = self._until.get(node)
+            if until is None:
+                return
+            try:
+                await self._publish(node)
+            except (errors.VstorefsError, OSError) as error:
+                log.warning("%s: cannot be journalled yet (%s); will be retried", node.path, error)
+                self.hold(node)
+                return
+            if self._until.get(node) == until:
+                del self._until[node]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from vstorefs import units
 from vstorefs.control.status import aside_text
 from vstorefs.model import JournalEntry, StoreId
 from vstorefs.mount.backend.pool import Pool
+from vstorefs.mount.tree.inodes import DirectoryNode
+from vstorefs.mount.tree.namespace import Namespace
 from vstorefs.mount.writing.draft import remove_later
 from vstorefs.mount.writing.uploads import Ending, Uploads
 from vstorefs.state.staging import StagingArea
@@ -22,10 +24,19 @@ _SENT_S = 60.0
 class Inherited:
     """Entries that no node of this mount stands for; touched by the front's loop only."""
 
-    def __init__(self, pool: Pool, uploads: Uploads, area: StagingArea) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        uploads: Uploads,
+        area: StagingArea,
+        namespace: Namespace,
+        roots: Mapping[StoreId, DirectoryNode],
+    ) -> None:
         self._pool = pool
         self._uploads = uploads
         self._area = area
+        self._namespace = namespace
+        self._roots = roots
         self._taken = 0
 
     async def take_over(self, stores: Collection[StoreId]) -> None:
@@ -50,6 +61,9 @@ class Inherited:
         def settled(published: messages.Published) -> None:
             if entry.staged is not None:
                 remove_later(self._area, entry.staged.name)
+            # Nobody holds the names of what an earlier mount had promised: what was listed before does not show it.
+            for path in {entry.path, entry.target or entry.path}:
+                self._namespace.expire_way(self._roots[entry.store], path)
             late = " late, beside the current version" if published.late else ""
             log.info("%s: uploaded%s", entry.path, late)
 

@@ -1,14 +1,14 @@
-"""A node from one name to another, over what stands there: made in one step, and taken back in one.
+"""A node from one name to another, over what stands there, or to none: made in one step, and taken back in one.
 
-Until the journal has a rename nothing is lost by it: what it replaces keeps its content and its handles, and is where
-it was if the rename is refused. Nothing here awaits.
+Until the journal has it nothing is lost by it: what loses its name keeps its content and its handles, and is where
+it was if that is refused. Nothing here awaits.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vstorefs.mount.tree.inodes import DirectoryNode, StoreNode
+from vstorefs.mount.tree.inodes import DirectoryNode, FileNode, StoreNode, SymlinkNode
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,24 @@ class Move:
         else:
             self.replaced.removed = False
         self.target.children[self.new_name] = self.replaced
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """From `name` in `directory` to nowhere: what is promised from now on is promised to none."""
+
+    node: FileNode | SymlinkNode
+    directory: DirectoryNode
+    name: str
+
+    def make(self) -> None:
+        """The node has no name."""
+        self.directory.detach(self.name, self.node)
+
+    def take_back(self) -> None:
+        """It has the name that it had."""
+        self.node.removed = False
+        self.directory.children[self.name] = self.node
 
 
 def _put(

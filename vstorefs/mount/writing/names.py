@@ -146,13 +146,23 @@ def is_unsent(node: FileNode) -> bool:
     )
 
 
+def replaces(node: FileNode) -> bool:
+    """Whether a file that no store has took the name of one that its store has still."""
+    draft = draft_of(node)
+    return is_unsent(node) and draft is not None and draft.replaces
+
+
 def base_of(node: StoreNode | None) -> Token | None:
-    """The content that a change of a node starts from, where its store has one."""
+    """The content that a change of a node's name starts from, where its store has one."""
     if isinstance(node, FileNode):
-        return node.base
+        draft = draft_of(node)
+        return draft.base if draft is not None and replaces(node) else node.base
     return node.token or None if isinstance(node, SymlinkNode) else None
 
 
 def after_of(node: StoreNode | None) -> WriteId | None:
-    """The write that a change of a node comes after, where one is on its way."""
+    """The write that a change of a node's name comes after, where one is on its way."""
+    if isinstance(node, FileNode) and replaces(node):
+        draft = draft_of(node)
+        return draft.after if draft is not None else None
     return node.after if isinstance(node, FileNode | SymlinkNode) else None

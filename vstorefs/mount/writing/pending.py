@@ -19,7 +19,7 @@ from vstorefs.model import CHUNK_BYTES, Content, Entry, Token, WriteId
 from vstorefs.mount.tree.inodes import NO_TOKEN, DirectoryNode, FileNode, StoreNode, SymlinkNode
 from vstorefs.mount.tree.namespace import Namespace
 from vstorefs.mount.writing.draft import Draft, draft_of, is_being_written
-from vstorefs.mount.writing.moves import Move
+from vstorefs.mount.writing.moves import Departure, Move
 from vstorefs.workers.messages import Published
 
 
@@ -67,14 +67,14 @@ class Subject(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PendingChange:
-    """What is shown of one change, and to what it happens; `move`: between which names.
+    """What is shown of one change, and to what it happens; `move`: between which names, or from which to none.
 
     `relists`: where it is refused, the store is asked what there is, for what was shown was wrong.
     """
 
     shown: tuple[ShownName, ...]
     subject: Subject | None = None
-    move: Move | None = None
+    move: Move | Departure | None = None
     relists: bool = True
 
     def show(self, namespace: Namespace) -> None:

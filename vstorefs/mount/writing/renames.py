@@ -16,9 +16,16 @@ from vstorefs.mount.tree.inodes import DirectoryNode, FileNode, StoreNode, Symli
 from vstorefs.mount.tree.namespace import Namespace
 from vstorefs.mount.writing.changes import Changes
 from vstorefs.mount.writing.commits import Commits
-from vstorefs.mount.writing.draft import draft_of
+from vstorefs.mount.writing.draft import Draft, draft_of
 from vstorefs.mount.writing.moves import Move
-from vstorefs.mount.writing.names import Names, after_of, base_of, check_writable, is_unsent
+from vstorefs.mount.writing.names import (
+    Names,
+    after_of,
+    base_of,
+    check_writable,
+    is_unsent,
+    replaces,
+)
 from vstorefs.mount.writing.pending import (
     FileVersion,
     LinkVersion,
@@ -79,7 +86,7 @@ class Renames:
         elif isinstance(node, SymlinkNode):
             await self._rename_link(move, node, run)
         elif is_unsent(node):
-            await self._rename_unsent(move, node)
+            await self._rename_unsent(move, node, run)
         else:
             await self._rename_sent(move, node, run)
 
@@ -96,33 +103,50 @@ class Renames:
         elif isinstance(node, DirectoryNode):
             raise pyfuse3.FUSEError(errno.ENOTDIR)
 
-    async def _rename_unsent(self, move: Move, node: FileNode) -> None:
+    async def _rename_unsent(self, move: Move, node: FileNode, run: RunId) -> None:
         """Content that no store has.
 
-        Its name is ours alone. A real name makes it a version, if it was closed.
+        Its name is ours alone. A real name makes it a version, if it was closed. Where it had taken the name of
+        something that its store has, that goes for good.
         """
         draft = draft_of(node)
         assert draft is not None
-        before = draft.base, draft.after
-        if move.replaced is not None:
-            draft.base, draft.after = base_of(move.replaced), after_of(move.replaced)
-        move.make()
-        self._names.drop(move.source, move.name, node)
-        self._namespace.hold(move.target, move.new_name, node.entry())
-        node.created = True
-        try:
-            if node.write_handles == 0:
-                await self._commits.commit(node)
-            elif draft.synced is not None:
-                # What an fsync promised holds under the new name too.
-                await self._commits.fsync(node)
-        except (errors.VstorefsError, OSError):
-            draft.base, draft.after = before
-            move.take_back()
-            self._namespace.take_back(move.target, move.new_name)
-            self._namespace.hold(move.source, move.name, node.entry())
-            raise
-        self._names.replaced(move.target, move.new_name, move.replaced)
+        left = self._removal_of_replaced(move, node, run)
+        before = draft.base, draft.after, draft.replaces
+        over = move.replaced
+        draft.base, draft.after, draft.replaces = base_of(over), after_of(over), _is_stored(over)
+        async with self._commits.kept(over):
+            move.make()
+            self._names.drop(move.source, move.name, node)
+            self._namespace.hold(move.target, move.new_name, node.entry())
+            node.created = True
+            try:
+                if left is not None:
+                    gone = ShownName(move.source, move.name, None)
+                    await self._names.promise(left, PendingChange((gone,), relists=False))
+                    before = None, left.write.write_id, False
+                await self._promise_unsent(node, draft)
+            except (errors.VstorefsError, OSError):
+                draft.base, draft.after, draft.replaces = before
+                move.take_back()
+                self._namespace.take_back(move.target, move.new_name)
+                self._namespace.hold(move.source, move.name, node.entry())
+                raise
+        self._names.replaced(move.target, move.new_name, over)
+
+    async def _promise_unsent(self, node: FileNode, draft: Draft) -> None:
+        if node.write_handles == 0:
+            await self._commits.commit(node)
+        elif draft.synced is not None:
+            # What an fsync promised holds under the new name too.
+            await self._commits.fsync(node)
+
+    def _removal_of_replaced(self, move: Move, node: FileNode, run: RunId) -> JournalEntry | None:
+        """What removes from the store that which a file had replaced whose name changes now."""
+        if not replaces(node):
+            return None
+        write = replace(self._commits.new_write(run), base=base_of(node), after=after_of(node))
+        return self._names.entry(move.source, Operation.REMOVE, node.path, write)
 
     async def _rename_sent(self, move: Move, node: FileNode, run: RunId) -> None:
         write = replace(
@@ -206,20 +230,20 @@ class Renames:
             ),
         )
         replaced = move.replaced
-        try:
+        async with self._commits.kept(replaced):
             pending = await self._names.promise(
                 entry,
                 PendingChange(names, subject, move),
                 drop=self._commits.named_by_journal(replaced),
             )
-        except errors.VstorefsError:
-            if isinstance(replaced, FileNode) and replaced.write_handles == 0:
-                # It was closed, perhaps, while it seemed to have lost its name.
-                await self._commits.finish(replaced)
-            raise
         self._commits.forget_synced(replaced)
         self._names.replaced(move.target, move.new_name, replaced)
         return pending
+
+
+def _is_stored(node: StoreNode | None) -> bool:
+    """Whether a store has, or will have, something under a node's name."""
+    return isinstance(node, FileNode) and (not is_unsent(node) or replaces(node))
 
 
 def _differ_in_kind(node: StoreNode, other: StoreNode) -> bool:

@@ -109,7 +109,8 @@ def is_base(looked: Looked, write: Write) -> bool:
     """Whether the head is what a writer started from."""
     head = looked.state.head
     if head is None:
-        return write.base is None and write.after is None
+        # What it comes after was a removal, then; one that is on its way leaves no base.
+        return write.base is None
     if head.id == base_id(write.base):
         return True
     if write.after is None:

@@ -426,6 +426,23 @@ async def test_a_held_name_can_be_shown_differently(
     assert await names.find(root, "a") is None
 
 
+async def test_what_is_taken_back_shows_what_the_earlier_change_shows(
+    names: Namespace, root: DirectoryNode, store: Store
+) -> None:
+    await names.entries(root)
+    names.hold(root, "a", file("a", "t1"))
+    names.hold(root, "a", None)
+    names.hold(root, "a", file("a", "t2"))
+    names.take_back(root, "a")
+    assert await names.entries(root) == {}
+    names.take_back(root, "a")
+    assert (await names.entries(root))["a"].token == "t1"
+    names.hold(root, "a", None)
+    names.settle(root, "a")
+    names.take_back(root, "a")
+    assert "a" not in root.local
+
+
 async def test_what_is_removed_here_is_not_asked_for(
     names: Namespace, root: DirectoryNode, store: Store
 ) -> None:
@@ -575,3 +592,18 @@ async def test_those_who_wait_for_one_listing_are_told_together(
         for number in range(20):
             nursery.start_soon(look, f"f{number}")
     assert len(set(failed)) == 1
+
+
+async def test_what_an_earlier_mount_has_changed_is_listed_anew(
+    names: Namespace, root: DirectoryNode, store: Store
+) -> None:
+    store.entries = [folder("d"), file("d/f")]
+    below = await found_folder(names, root, "d")
+    await names.entries(below)
+    names.expire_way(root, Key("d/f"))
+    assert names.seconds_left(root) == names.seconds_left(below) == 0
+    await names.entries(root)
+    await names.entries(below)
+    names.expire_way(root, Key("d"))
+    assert names.seconds_left(root) == names.seconds_left(below) == 0
+    names.expire_way(root, Key("not/there"))

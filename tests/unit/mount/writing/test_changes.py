@@ -80,6 +80,17 @@ class TestACreatedFile:
             assert draft is not None
             assert draft.after == parts.pool.journal[0].write.write_id
 
+    async def test_comes_after_the_removal_of_what_is_being_renamed(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            parts.there("f")
+            await parts.file("f")
+            await parts.renames.rename(parts.root, "f", parts.root, "g", RUN, replace_target=True)
+            draft = draft_of(await parts.changes.create(parts.root, "f", 0o644, RUN))
+            removal = parts.pool.journal[0].removal
+            assert draft is not None
+            assert removal is not None
+            assert draft.after == removal.write_id
+
 
 class TestRemoving:
     async def test_hides_the_name_and_removes_the_version_that_was_seen(
@@ -128,6 +139,25 @@ class TestRemoving:
             assert draft is not None
             assert await parts.read(node) == b"data"
 
+    async def test_of_what_took_the_name_of_another_removes_that(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            parts.there("f", token="t7")
+            await parts.file("f")
+            node = await parts.written("new", b"data")
+            await parts.renames.rename(parts.root, "new", parts.root, "f", RUN, replace_target=True)
+            assert parts.pool.asked == []
+            await parts.changes.remove(parts.root, "f", RUN)
+            assert parts.pool.asked == [(Operation.REMOVE, "f")]
+            assert parts.pool.journal[0].write.base == "t7"
+            await parts.close(node)
+            parts.later()
+            assert await parts.names() == []
+            await parts.pool.publish(Published())
+            del parts.pool.listed["f"]
+            parts.later()
+            assert await parts.names() == []
+            assert parts.pool.asked == [(Operation.REMOVE, "f")]
+
     async def test_gives_up_what_an_fsync_promised(self, tmp_path: Path) -> None:
         async with front(tmp_path) as parts:
             node = await parts.written("f", b"data")
@@ -161,6 +191,21 @@ class TestFolders:
             with pytest.raises(errors.Unavailable):
                 await parts.changes.make_directory(parts.root, "d", 0o750, RUN)
             parts.later()
+            assert await parts.names() == []
+
+    async def test_are_not_there_either_where_one_was_removed_just_before(
+        self, tmp_path: Path
+    ) -> None:
+        async with front(tmp_path) as parts:
+            parts.there("d", EntryKind.DIRECTORY)
+            await parts.folder("d")
+            await parts.changes.remove_directory(parts.root, "d", RUN)
+            parts.pool.refusal = NO_JOURNAL
+            with pytest.raises(errors.Unavailable):
+                await parts.changes.make_directory(parts.root, "d", 0o750, RUN)
+            assert await parts.names() == []
+            with pytest.raises(errors.Unavailable):
+                await parts.changes.make_symlink(parts.root, "d", "far", RUN)
             assert await parts.names() == []
 
     async def test_are_removed_when_empty(self, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ import trio
 from tests.support.frontparts import NO_JOURNAL, RUN, front, published
 from vstorefs import errors
 from vstorefs.model import Operation, Promise, Token
+from vstorefs.mount.tree.inodes import FileNode
 from vstorefs.mount.writing.draft import Draft, draft_of
 from vstorefs.mount.writing.pending import Start, start_of
 
@@ -331,6 +332,105 @@ async def until(condition: Callable[[], bool]) -> None:
     with trio.fail_after(60):
         while not condition():
             await trio.sleep(0.01)
+
+
+async def test_a_file_that_is_unlinked_while_it_is_closed_is_not_promised_after_that(
+    tmp_path: Path,
+) -> None:
+    async with front(tmp_path) as parts:
+        parts.there("f", token="t7")
+        node = await parts.file("f")
+        node.pins += 1
+        node.write_handles += 1
+        await parts.write(node, b"data")
+
+        async def close() -> None:
+            parts.pool.before_record = lambda: None
+            await parts.close(node)
+
+        async with trio.open_nursery() as nursery:
+            parts.pool.before_record = lambda: nursery.start_soon(close)
+            await parts.changes.remove(parts.root, "f", RUN)
+        assert parts.pool.asked == [(Operation.REMOVE, "f")]
+        assert await parts.names() == []
+
+
+async def test_a_file_that_is_closed_while_its_unlink_is_refused_is_promised(
+    tmp_path: Path,
+) -> None:
+    async with front(tmp_path) as parts:
+        parts.there("f", token="t7")
+        node = await parts.file("f")
+        node.pins += 1
+        node.write_handles += 1
+        await parts.write(node, b"data")
+        gate, closed = trio.Event(), trio.Event()
+        ask = parts.pool.ask
+
+        async def close() -> None:
+            await parts.close(node)
+            closed.set()
+
+        async def refuse(request: object, **more: object) -> object:
+            parts.pool.ask = ask  # type: ignore[method-assign]
+            await gate.wait()
+            raise NO_JOURNAL
+
+        parts.pool.ask = refuse  # type: ignore[method-assign]
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(close_when_it_has_no_name, node, close)
+            nursery.start_soon(open_when, gate, closed)
+            with pytest.raises(errors.Unavailable):
+                await parts.changes.remove(parts.root, "f", RUN)
+        assert parts.pool.asked == [(Operation.PUT, "f")]
+        assert await parts.file("f") is node
+
+
+async def close_when_it_has_no_name(node: FileNode, close: Callable[[], Awaitable[None]]) -> None:
+    while not node.removed:
+        await trio.lowlevel.checkpoint()
+    await close()
+
+
+async def open_when(gate: trio.Event, closed: trio.Event) -> None:
+    await closed.wait()
+    gate.set()
+
+
+async def test_a_reader_who_goes_while_a_file_is_cut_by_its_path_leaves_that_alone(
+    tmp_path: Path,
+) -> None:
+    async with front(tmp_path) as parts:
+        parts.there("f")
+        node = await parts.file("f")
+        draft = await parts.commits.draft(node)
+        async with draft.lock:
+            await parts.commits.finish(node)
+            assert draft_of(node) is draft
+            await draft.truncate(2)
+        await parts.commits.commit(node)
+        assert parts.pool.asked == [(Operation.PUT, "f")]
+
+
+@pytest.mark.parametrize("promise", ["fsync", "commit"])
+async def test_a_promise_that_waited_for_a_writer_is_of_what_there_is_by_then(
+    tmp_path: Path, promise: str
+) -> None:
+    """A write to what an fsync has promised goes on in a draft of its own."""
+    async with front(tmp_path) as parts:
+        node = await parts.written("f", b"one")
+        await parts.commits.fsync(node)
+        draft = draft_of(node)
+        assert draft is not None
+        async with trio.open_nursery() as nursery, draft.lock:
+            nursery.start_soon(parts.write, node, b"two")
+            await parts.settle()
+            nursery.start_soon(getattr(parts.commits, promise), node)
+            await parts.settle()
+        staged = parts.pool.journal[-1].staged
+        assert len(parts.pool.journal) == 2
+        assert staged is not None
+        assert (tmp_path / "staging" / staged.name).read_bytes() == b"two"
 
 
 class TestACloseInThroughMode:

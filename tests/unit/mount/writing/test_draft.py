@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 from pathlib import Path
@@ -112,6 +113,47 @@ async def test_what_was_cut_off_does_not_come_back(writer: Writer, base: Content
     assert draft.staged().present == ((8, 9),)
     await draft.truncate(20)
     assert await writer.read(draft) == BASE[:8] + b"1" + bytes(11)
+
+
+async def test_a_cut_that_fails_changes_nothing(
+    writer: Writer, base: Content, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draft = await writer.over(base)
+    await draft.write(10, b"new")
+    before = await writer.read(draft)
+
+    def refuse(number: int, size: int) -> None:
+        raise OSError(errno.EIO, "the disk is broken")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("os.ftruncate", refuse)
+        for size in (0, 11, len(BASE) + 5):
+            with pytest.raises(OSError, match="broken"):
+                await draft.truncate(size)
+    assert await writer.read(draft) == before
+
+
+async def test_what_a_write_that_failed_has_left_does_not_come_back(
+    writer: Writer, base: Content, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    longer = await writer.over(None)
+    further = await writer.over(None)
+
+    def write_a_part(label: str, number: int, data: bytes, offset: int) -> None:
+        del label
+        os.pwrite(number, data[:3], offset)
+        raise OSError(errno.ENOSPC, "the disk is full")
+
+    for draft in (longer, further):
+        await draft.write(0, b"one")
+        with monkeypatch.context() as full:
+            full.setattr("vstorefs.files.write_all", write_a_part)
+            with pytest.raises(OSError, match="full"):
+                await draft.write(3, b"lost")
+    await longer.truncate(8)
+    await further.write(8, b"!")
+    assert await writer.read(longer) == b"one\0\0\0\0\0"
+    assert await writer.read(further) == b"one\0\0\0\0\0!"
 
 
 async def test_a_file_that_was_emptied_has_nothing_of_its_base(

@@ -124,3 +124,44 @@ def test_what_fails_is_held_and_tried_again(clock: MockClock) -> None:
         assert publisher.published == [("a.tmp", 2 * HOLD_S)]
 
     run(clock, story)
+
+
+def test_who_wants_everything_sent_waits_for_what_is_being_published(clock: MockClock) -> None:
+    async def story(nursery: trio.Nursery) -> None:
+        going_on, published = trio.Event(), []
+
+        async def slowly(node: FileNode) -> None:
+            going_on.set()
+            await trio.sleep(1)
+            published.append(node.name)
+
+        held = HeldBack(slowly)
+        nursery.start_soon(held.run)
+        held.hold(file("a.tmp"))
+        await going_on.wait()
+        assert len(held) == 1
+        await held.publish_all()
+        assert (published, len(held)) == (["a.tmp"], 0)
+
+    run(clock, story)
+
+
+def test_a_close_while_it_is_being_published_counts(clock: MockClock) -> None:
+    async def story(nursery: trio.Nursery) -> None:
+        going_on, published = trio.Event(), []
+
+        async def slowly(node: FileNode) -> None:
+            going_on.set()
+            await trio.sleep(1)
+            published.append(node.name)
+
+        held = HeldBack(slowly)
+        nursery.start_soon(held.run)
+        node = file("a.tmp")
+        held.hold(node)
+        await going_on.wait()
+        held.hold(node)
+        await trio.sleep(HOLD_S + 2)
+        assert published == ["a.tmp", "a.tmp"]
+
+    run(clock, story)

@@ -187,6 +187,40 @@ class TestAFileThatNoStoreHas:
                 ("b", Promise.SYNCED),
             ]
 
+    async def test_that_goes_on_to_another_name_removes_what_it_had_replaced(
+        self, tmp_path: Path
+    ) -> None:
+        async with front(tmp_path) as parts:
+            parts.there("a", token="t1")
+            parts.there("b", token="t2")
+            await parts.names()
+            node = await parts.written("new", b"data")
+            await rename(parts, "new", "a")
+            await rename(parts, "a", "b")
+            assert parts.pool.asked == [(Operation.REMOVE, "a")]
+            assert parts.pool.journal[0].write.base == "t1"
+            await rename(parts, "b", "c")
+            assert parts.pool.asked == [(Operation.REMOVE, "a"), (Operation.REMOVE, "b")]
+            assert parts.pool.journal[1].write.base == "t2"
+            await parts.close(node)
+            assert parts.pool.journal[2].write.base is None
+            assert await parts.names() == ["c"]
+
+    async def test_that_cannot_go_on_to_another_name_stays(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            parts.there("a", token="t1")
+            node = await parts.written("new", b"data")
+            await rename(parts, "new", "a")
+            parts.pool.refusal = NO_JOURNAL
+            with pytest.raises(errors.Unavailable):
+                await rename(parts, "a", "b")
+            assert await parts.names() == ["a"]
+            assert await parts.file("a") is node
+            parts.pool.refusal = None
+            await parts.close(node)
+            entry = parts.pool.journal[0]
+            assert (entry.operation, entry.path, entry.write.base) == (Operation.PUT, "a", "t1")
+
     async def test_gives_what_is_read_as_before(self, tmp_path: Path) -> None:
         async with front(tmp_path) as parts:
             node = await parts.written("a", b"data")
