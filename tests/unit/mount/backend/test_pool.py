@@ -165,18 +165,19 @@ async def test_a_host_that_gives_no_process_for_a_while_delays_what_is_asked(
 async def test_the_workers_that_are_left_do_what_a_dead_one_had(
     place: Place, monkeypatch: pytest.MonkeyPatch, deaths: Deaths
 ) -> None:
+    content = place.content("a", b"not read yet")
     async with running(place.start, 2) as pool:
         await pool.ask(messages.Check(place.spec.id))
         monkeypatch.setattr(subprocess, "Popen", Refusals(itertools.repeat(errno.EAGAIN)))
         for worker in workers_now():
             os.kill(worker, signal.SIGSTOP)
-        jobs = [pool.start(messages.Check(place.spec.id)) for _ in range(4)]
+        jobs = [pool.start(messages.Known(content)) for _ in range(4)]
         await trio.testing.wait_all_tasks_blocked()
         dead, living = workers_now()
         os.kill(dead, signal.SIGKILL)
         os.kill(living, signal.SIGCONT)
         for job in jobs:
-            assert (await pool.finish(job)).capabilities.writable
+            assert await pool.finish(job) == messages.HashesKnown(None, read=False)
         assert workers_now() == [living]
 
 
