@@ -251,6 +251,7 @@ class Pool:
                     self._handle(worker, message)
         except msgspec.MsgspecError as error:
             log.error("worker %d says what is no message (%s)", worker.process.pid, error)
+            worker.faulty = True
             worker.kill()
         if not self._closing:
             await self._bury(worker)
@@ -307,7 +308,7 @@ class Pool:
         self._mourned.append(worker)
         await worker.ended()
         self._mourned.remove(worker)
-        if worker.jobs or not worker.is_ours:
+        if not worker.dismissed:
             log.warning(
                 "worker %d ended unexpectedly (status %s); %s go to another one",
                 worker.process.pid,
@@ -363,7 +364,7 @@ class Pool:
     def _dismiss_idle(self, worker: Worker) -> None:
         if not worker.jobs:
             self._apart.remove(worker)
-            worker.is_ours = True
+            worker.dismissed = True
             worker.let_go()
 
 
