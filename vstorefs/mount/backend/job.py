@@ -5,7 +5,8 @@ worker after the other with it; but others were there by chance, and it must be 
 with every worker that died is a suspect; where there are several, they are asked apart from all others and from each
 other (`sort_out`), until one is left. A worker that was killed (kill -9, the kernel for want of memory, the front since
 it hung) says less about what it did, and counts for less. A Fetch that got further is innocent. Records are no
-suspects, for their order must stand: they go to the next worker together, as long as there is a point in it.
+suspects, for their order must stand: they go to the next worker together, as long as there is a point in it. A worker
+that died before it was heard had begun nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 OnReport = Callable[[messages.Report], None]
 A = TypeVar("A")
 
-_DIED, _KILLED = 3, 1
+_DIED, _KILLED = 5, 1
 _GUILTY = 2 * _DIED
 _LAST_RECORD = 3 * _GUILTY
 
