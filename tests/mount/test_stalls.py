@@ -38,8 +38,9 @@ def hanging_journal(one: Host) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def killing_workers(mount: Mount, every_s: float) -> Iterator[None]:
-    """One worker after the other is killed, all the while."""
+def killing_workers(mount: Mount, every_s: float) -> Iterator[list[int]]:
+    """One worker after the other is killed, all the while; gives those that were."""
+    killed: list[int] = []
     front, enough = mount.pid, threading.Event()
 
     def kill() -> None:
@@ -48,13 +49,14 @@ def killing_workers(mount: Mount, every_s: float) -> Iterator[None]:
                 return
             children = Path(f"/proc/{front}/task/{front}/children").read_text().split()
             if children:
+                killed.append(int(children[number % len(children)]))
                 with contextlib.suppress(ProcessLookupError):
-                    os.kill(int(children[number % len(children)]), signal.SIGKILL)
+                    os.kill(killed[-1], signal.SIGKILL)
 
     thread = threading.Thread(target=kill)
     thread.start()
     try:
-        yield
+        yield killed
     finally:
         enough.set()
         thread.join()
@@ -100,6 +102,31 @@ def test_a_mount_ends_in_the_time_that_it_was_given(tmp_path: Path) -> None:
             runs = json.loads(one.run("runs", "-c", one.folder / "mnt.toml", "--json").stdout)
             (ended,) = [found for found in runs if found["id"] == run]
             assert ended["status"] == "finished"
+
+
+def test_a_mount_ends_in_time_while_its_journal_hangs(one_host: Host, tmp_path: Path) -> None:
+    """The next mount closes its run."""
+    store = tmp_path / "store"
+    store.mkdir()
+    mount = one_host.mount(store.as_uri())
+    (mount / "f").write_text("content")
+    one_host.run("flush", mount.path)
+    assert (mount / "f").read_text() == "content"
+    pid, run = mount.pid, mount.status()["ledger"]["run"]
+    start = files.process_start(pid)
+    with hanging_journal(one_host):
+        began = time.monotonic()
+        one_host.run("umount", "--wait", "3", mount.path)
+        assert time.monotonic() - began < _HANGS_S
+        assert files.process_start(pid) != start
+    again = one_host.mount(store.as_uri())
+    assert again.contents("f") == [b"content"]
+
+    def statuses() -> list[str]:
+        runs = json.loads(one_host.run("runs", "--mount", again.path, "--json").stdout)
+        return [found["status"] for found in runs if found["id"] == run]
+
+    wait_until(lambda: statuses() == ["interrupted"], "end of the run")
 
 
 def test_what_failed_while_the_journal_hung_is_not_carried_out_later(
@@ -166,21 +193,22 @@ def test_no_program_sees_an_error_while_workers_are_killed(one_host: Host, tmp_p
     store = tmp_path / "store"
     store.mkdir()
     data = os.urandom(3 << 20)
-    for number in range(30):
-        (store / f"there{number}").write_bytes(data)
+    (store / "there").write_bytes(data)
     mount = one_host.mount(store.as_uri())
-    with killing_workers(mount, 0.7):
-        for number in range(30):
-            assert (mount / f"there{number}").read_bytes() == data
+    names: list[str] = []
+    with killing_workers(mount, 2.0) as killed:
+        while len(killed) < 6:
+            names.append(f"{len(names)}")
+            number = names[-1]
+            assert (mount / "there").read_bytes() == data
             (mount / f"f{number}").write_text(f"content {number}")
             (mount / f"f{number}").rename(mount / f"g{number}")
+            assert (mount / f"g{number}").read_text() == f"content {number}"
             (mount / f"d{number}").mkdir()
-            (mount / f"there{number}").unlink()
+            (mount / f"d{number}").rmdir()
     wait_until(lambda: mount.worker_pids != [], "workers")
     one_host.run("flush", mount.path)
-    for number in range(30):
+    for number in names[:: max(1, len(names) // 10)]:
         assert mount.contents(f"g{number}") == [f"content {number}".encode()]
-    assert sorted(os.listdir(mount.path)) == sorted(
-        [*(f"d{number}" for number in range(30)), *(f"g{number}" for number in range(30))]
-    )
+    assert sorted(os.listdir(mount.path)) == sorted(["there", *(f"g{one}" for one in names)])
     assert "was given up" not in mount.log()

@@ -40,6 +40,8 @@ def main(number: int) -> None:
     waiting: list[int] = []
     while batch := _received(sock, channel, waiting):
         for message in batch:
+            if isinstance(message, messages.Ping):
+                channel.send(messages.Pong())
             if isinstance(message, messages.Ask):
                 if isinstance(message.request, messages.ListDirectory):
                     channel.send("what is this?")

@@ -102,6 +102,7 @@ class Front:
         self._mount_point = str(options.mount_point)
         self.area = StagingArea(options.state_dir, session.id)
         self.left_behind = True
+        self._until = float("-inf")
 
     async def run(self, on_ready: Callable[[str], None]) -> None:
         """Check, mount, serve, end."""
@@ -123,6 +124,7 @@ class Front:
                 remotes = [remote.as_of(options.moment_ns) for remote in remotes]
             await self._check(remotes)
             await self._serve(pool, remotes, on_ready)
+            await pool.end(self._until)
             nursery.cancel_scope.cancel()
 
     async def _check(self, remotes: list[Remote]) -> None:
@@ -202,15 +204,12 @@ class Front:
 
     async def _stop(self, given: Given, parts: Parts) -> None:
         """Give what is on its way a moment; what it does not make by then is the next mount's."""
-        until = given.ending.until()
+        until = self._until = given.ending.until()
         left_s = until - trio.current_time()
+        # Whatever hangs: no answer is waited for after that.
+        given.pool.close_at(until - left_s / 10)
         with trio.CancelScope(shield=True):
-            async with trio.open_nursery() as nursery:
-                # Whatever hangs: no answer is waited for after that.
-                nursery.start_soon(given.pool.close_at, until - left_s / 10)
-                await self._say_last_words(parts, until, left_s)
-                nursery.cancel_scope.cancel()
-            await given.pool.end(until)
+            await self._say_last_words(parts, until, left_s)
         self._tell_what_is_left(parts.writing)
 
     async def _say_last_words(self, parts: Parts, until: float, left_s: float) -> None:

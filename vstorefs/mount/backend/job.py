@@ -3,9 +3,10 @@
 Everything that a dead worker had is asked again. What two workers have died of is refused, so that it does not take one
 worker after the other with it; but others were there by chance, and it must be found out which one it was. Whoever was
 with every worker that died is a suspect; where there are several, they are asked apart from all others and from each
-other (`sort_out`), until one is left. A worker that somebody killed (kill -9, the kernel for want of memory) says less
-about what it did, and counts for less. A Fetch or Hash that got further than ever before is innocent. Records are no
-suspects, for their order must stand: they go to the next worker together, as long as there is a point in it.
+other (`sort_out`), until one is left. A worker that was killed (kill -9, the kernel for want of memory, the front since
+it hung) says less about what it did, and counts for less. A Fetch or Hash that got further than ever before is innocent. Records are no
+suspects, for their order must stand: they go to the next worker together, as long as there is a point in it. A worker
+that died before it was heard had begun nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 OnReport = Callable[[messages.Report], None]
 A = TypeVar("A")
 
-_DIED, _KILLED = 3, 1
+_DIED, _KILLED = 5, 1
 _GUILTY = 2 * _DIED
 _LAST_RECORD = 3 * _GUILTY
 
@@ -66,7 +67,7 @@ class Job(Generic[A]):
             self.on_report(report)
 
     def survived(self, *, was_killed: bool) -> None:
-        """The worker that had it is dead; `was_killed`: by somebody else. It is to be asked again."""
+        """The worker that had it is dead; `was_killed`: not of itself. It is to be asked again."""
         self.deaths += 1
         self.suspicion += _KILLED if was_killed else _DIED
         # Whether it was done is to be found out now, not to be called off.

@@ -98,8 +98,12 @@ class Pool:
         except OSError as error:
             raise errors.VstorefsError(f"cannot start a worker process: {error}") from error
 
-    async def close_at(self, when: float) -> None:
+    def close_at(self, when: float) -> None:
         """From that moment of the loop's time on, whoever waits for an answer gets an error."""
+        assert self._nursery is not None
+        self._nursery.start_soon(self._close_later, when)
+
+    async def _close_later(self, when: float) -> None:
         await trio.sleep_until(when)
         self._close()
 
@@ -202,6 +206,9 @@ class Pool:
         self._under_way.add(job)
         if self._closing:
             self._answer(job, _ENDED)
+        elif messages.Withdraw in job.remarks:
+            # It was withdrawn before any worker had it that lived.
+            self._answer(job, messages.WITHDRAWN)
         elif not self._workers or self._is_behind_the_dead(job):
             self._unassigned.append(job)
         elif isinstance(job.request, messages.Record):
@@ -256,6 +263,7 @@ class Pool:
                     self._handle(worker, message)
         except msgspec.MsgspecError as error:
             log.error("worker %d says what is no message (%s)", worker.process.pid, error)
+            worker.faulty = worker.heard = True
             worker.kill()
         if not self._closing:
             await self._bury(worker)
@@ -312,14 +320,14 @@ class Pool:
         self._mourned.append(worker)
         await worker.ended()
         self._mourned.remove(worker)
-        if worker.jobs or not worker.is_ours:
+        if not worker.dismissed:
             log.warning(
                 "worker %d ended unexpectedly (status %s); %s go to another one",
                 worker.process.pid,
                 worker.process.returncode,
                 units.count(len(worker.jobs), "job"),
             )
-        for job in worker.jobs.values():
+        for job in worker.jobs.values() if worker.heard else ():
             job.survived(was_killed=worker.was_killed)
         self._hand_on(worker.jobs.values())
         self._assign_waiting()
@@ -368,7 +376,7 @@ class Pool:
     def _dismiss_idle(self, worker: Worker) -> None:
         if not worker.jobs:
             self._apart.remove(worker)
-            worker.is_ours = True
+            worker.dismissed = True
             worker.let_go()
 
 

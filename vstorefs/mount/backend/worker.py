@@ -30,7 +30,7 @@ class Worker:
     """One worker process and what it was asked.
 
     `gone`: nothing is said to it any more. `unanswered`: pings since it was heard last; `heard`: it has begun to work.
-    `is_ours`: its end is our doing.
+    `faulty`: it did what no worker does. `dismissed`: it is not needed any more.
     """
 
     process: subprocess.Popen[bytes]
@@ -39,7 +39,8 @@ class Worker:
     gone: bool = False
     unanswered: int = 0
     heard: bool = False
-    is_ours: bool = False
+    faulty: bool = False
+    dismissed: bool = False
     _outbox: deque[bytes] = field(default_factory=deque)
     _posted: trio.Event = field(default_factory=trio.Event)
 
@@ -66,8 +67,8 @@ class Worker:
 
     @property
     def was_killed(self) -> bool:
-        """Whether somebody else has killed it, so that what it did may be innocent."""
-        return not self.is_ours and self.process.returncode == -signal.SIGKILL
+        """Whether it was killed, by somebody or because it was stopped, so that what it did may be innocent."""
+        return not self.faulty and self.process.returncode == -signal.SIGKILL
 
     def post(self, message: messages.ToWorker) -> None:
         """Say something, as soon as it listens. Raises: what encoding raises, and then nothing is said."""
@@ -114,7 +115,6 @@ class Worker:
 
     def kill(self) -> None:
         """End it at once, as far as the kernel can."""
-        self.is_ours = True
         self.process.kill()
         self.let_go()
 
@@ -123,7 +123,7 @@ class Worker:
         with trio.move_on_after(patience_s):
             await self._wait()
         if self.process.poll() is None:
-            self.is_ours = True
+            self.faulty = True
             self.process.kill()
             await self._wait()
 

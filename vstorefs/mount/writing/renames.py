@@ -6,6 +6,7 @@ Within a store only. What stands at the new name is replaced, as POSIX says; wha
 from __future__ import annotations
 
 import errno
+import logging
 from dataclasses import replace
 
 import pyfuse3
@@ -36,6 +37,8 @@ from vstorefs.mount.writing.pending import (
     start_of,
 )
 from vstorefs.mount.writing.uploads import Pending, Uploads
+
+log = logging.getLogger(__name__)
 
 
 class Renames:
@@ -191,7 +194,7 @@ class Renames:
     async def _rename_directory(self, move: Move, node: DirectoryNode, run: RunId) -> None:
         """A folder moves as one entry.
 
-        This waits until the store has it, for its files get new versions there.
+        This waits until the store has it, for a minute at most, for its files get new versions there.
         """
         ancestor: DirectoryNode | None = move.target
         while ancestor is not None:
@@ -215,7 +218,11 @@ class Renames:
             gid=node.gid,
         )
         pending = await self._promise(move, entry, MovedFolder(node), shown)
-        await self._uploads.wait(pending)
+        try:
+            await self._uploads.wait(pending)
+        except errors.Unavailable as error:
+            # The journal has it, so it happens: that must not be told as a failure.
+            log.warning("%s: moved to %s; %s", path, entry.target, error.message)
 
     async def _promise(
         self, move: Move, entry: JournalEntry, subject: Subject, shown: Entry

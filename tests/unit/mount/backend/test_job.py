@@ -51,7 +51,7 @@ def test_where_several_were_with_both_they_are_asked_apart_from_the_others() -> 
 
 
 def test_who_was_there_when_workers_were_killed_is_hardly_suspected() -> None:
-    often = job(kills=5)
+    often = job(kills=9)
     assert sort_out([often]).again == [often]
     often.survived(was_killed=True)
     assert [one for one, _ in sort_out([often]).refused] == [often]

@@ -288,6 +288,21 @@ class TestAFolder:
                 assert done.is_set()
             assert await parts.names(folder) == ["g"]
 
+    async def test_that_its_store_does_not_get_in_time_has_happened_all_the_same(
+        self, tmp_path: Path, autojump_clock: trio.testing.MockClock
+    ) -> None:
+        """The journal has it, and it is carried out when the store is back."""
+        async with front(tmp_path) as parts:
+            parts.there("d", EntryKind.DIRECTORY)
+            await parts.folder("d")
+            began = trio.current_time()
+            await rename(parts, "d", "e")
+            assert trio.current_time() == began + 60
+            assert await parts.names() == ["e"]
+            assert [(one.path, one.target) for one in parts.pool.journal] == [("d", "e")]
+            await parts.pool.publish(Published())
+            assert parts.uploads.pending == []
+
     async def test_is_not_moved_into_itself(self, tmp_path: Path) -> None:
         async with front(tmp_path) as parts:
             parts.there("d", EntryKind.DIRECTORY)
