@@ -278,7 +278,7 @@ class Capabilities:
     `writable` is False with the reason in `why_read_only`, one line for people. `note` is what they
     should know of how its versions are kept, empty where there is nothing to say. `layout` names how
     they are kept. `path_bytes` is the length of the longest path that can be sure of its place, with its
-    versions; 0 where that is not known.
+    versions; 0 where that is not known. `part_bytes`: what each part of a path takes besides.
     """
 
     writable: bool
@@ -286,6 +286,12 @@ class Capabilities:
     note: str = ""
     layout: str = ""
     path_bytes: int = 0
+    part_bytes: int = 0
+
+    def has_room_for(self, path: str) -> bool:
+        """Whether a path can be sure of its place, as far as is known. Pure."""
+        parts = path.count("/") + 1
+        return not 0 < self.path_bytes < len(path.encode()) + parts * self.part_bytes
 
 
 @dataclass(frozen=True, slots=True)

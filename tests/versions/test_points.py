@@ -34,6 +34,12 @@ def version(at: int, text: str | None, key: Key = F, **more: Any) -> Version:
     return replace(made, **more)
 
 
+def with_head(history: tuple[Version, ...]) -> tuple[Version, ...]:
+    """A history as a store gives it: its newest version, unless it is a tombstone, is the head."""
+    *older, newest = history
+    return (*older, replace(newest, is_head=newest.kind is VersionKind.CONTENT))
+
+
 HISTORY = (version(1001, "one"), version(1002, "two"), version(1003, None), version(1004, "one"))
 
 
@@ -111,7 +117,15 @@ def planned(wanted: Wanted, *, to: str = "d", delete: bool = False) -> dict[str,
     ]
     heads = None if to == "d" else {Key("e/extra"): version(1, "x", Key("e/extra"))}
     found: list[Step] = list(
-        steps(histories, wanted, Key("d"), Key(to), heads, same_content, delete=delete)
+        steps(
+            [(key, with_head(history)) for key, history in histories],
+            wanted,
+            Key("d"),
+            Key(to),
+            heads,
+            same_content,
+            delete=delete,
+        )
     )
     return {step.target: step.action for step in found}
 
@@ -148,10 +162,18 @@ def test_a_folder_needs_a_time() -> None:
     ids=["change", "deletion", "restore"],
 )
 def test_the_last_other_content(length: int, brings: str) -> None:
-    step = next(steps([(F, HISTORY[:length])], Wanted(), F, F, None, same_content, delete=False))
+    history = with_head(HISTORY[:length])
+    step = next(steps([(F, history)], Wanted(), F, F, None, same_content, delete=False))
     assert step.version is not None
     assert step.version.hashes is not None
     assert step.version.hashes.sha256 == brings
+
+
+def test_what_another_program_deleted_has_no_head() -> None:
+    """There is no tombstone: nobody of ours was there."""
+    wanted = Wanted(version=HISTORY[1].id)
+    for step in steps([(F, HISTORY[:2])], wanted, F, F, None, same_content, delete=False):
+        assert (step.action, step.head) == (Action.CREATE, None)
 
 
 def test_now_changes_nothing() -> None:

@@ -139,6 +139,8 @@ class Bucket(Protocol):
     spec: StoreSpec
     prefix_bytes: int
     """How much of every key the prefix takes."""
+    version_bytes: int
+    """How much longer than its key the name is under which the provider itself keeps a version."""
     whole_bytes: int
     """Content up to this size goes in one request, larger in parts."""
     atomic: bool

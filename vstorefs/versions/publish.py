@@ -9,6 +9,7 @@ How a version is made is the business of the store's layout; this is the same fo
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import os
@@ -294,6 +295,7 @@ class Publisher:
         """All targets first, then tombstones bound to what was seen, then the directories bottom up."""
         assert entry.target is not None
         folders, contents = _tree(store, entry.path)
+        _check_room(store, entry, [*folders, *contents])
         _ignoring(errors.AlreadyExists, store.make_directory, entry.target, entry.write)
         for folder in folders:
             _ignoring(
@@ -415,6 +417,27 @@ def _with_attributes(write: Write, entry: Entry) -> Write:
         uid=entry.uid,
         gid=entry.gid,
     )
+
+
+def _check_room(store: Store, entry: JournalEntry, below: list[Entry]) -> None:
+    """Before anything is moved: see that all of a directory has a place under its new name.
+
+    Raises: NotSupported, as ENAMETOOLONG.
+    """
+    assert entry.target is not None
+    if len(entry.target) <= len(entry.path):
+        return
+    room = store.capabilities()
+    for one in below:
+        target = _moved(one.key, entry.path, entry.target)
+        if not room.has_room_for(target):
+            raise errors.NotSupported(
+                "its path would be too long for the store in the renamed directory",
+                store=store.spec.alias,
+                key=target,
+                operation="rename",
+                number=errno.ENAMETOOLONG,
+            )
 
 
 def _moved(key: Key, source: Key, target: Key) -> Key:

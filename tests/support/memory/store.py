@@ -36,6 +36,7 @@ class MemoryBucket:
 
     whole_bytes = 1 << 30
     atomic = True
+    version_bytes = 0
 
     def __init__(self, shelf: Shelf, step: Step = at_once, spec: StoreSpec = _SPEC) -> None:
         self.spec = spec

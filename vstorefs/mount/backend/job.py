@@ -4,9 +4,9 @@ Everything that a dead worker had is asked again. What two workers have died of 
 worker after the other with it; but others were there by chance, and it must be found out which one it was. Whoever was
 with every worker that died is a suspect; where there are several, they are asked apart from all others and from each
 other (`sort_out`), until one is left. A worker that was killed (kill -9, the kernel for want of memory, the front since
-it hung) says less about what it did, and counts for less. A Fetch or Hash that got further than ever before is innocent. Records are no
-suspects, for their order must stand: they go to the next worker together, as long as there is a point in it. A worker
-that died before it was heard had begun nothing.
+it hung) says less about what it did, and counts for less. A Fetch or Hash that got further than ever is innocent.
+Records are no suspects, for their order must stand: they go to the next worker together, as long as there is a point in
+it. A worker that died before it was heard had begun nothing.
 """
 
 from __future__ import annotations

@@ -142,6 +142,15 @@ class DirectoryNode(Node):
         """The key of a name in this directory."""
         return join(self.path, name)
 
+    def known_below(self) -> Iterator[str]:
+        """What this mount knows to be in it, however deep, as paths from here."""
+        gone = {name for name, known in self.local.items() if known.entry is None}
+        for name in {*(self.entries or ()), *self.local, *self.children} - gone:
+            yield name
+            child = self.children.get(name)
+            if isinstance(child, DirectoryNode):
+                yield from (f"{name}/{deeper}" for deeper in child.known_below())
+
     def detach(self, name: str, node: StoreNode) -> None:
         """A node has a name in this directory no more."""
         if isinstance(node, FileNode | SymlinkNode):

@@ -132,8 +132,7 @@ def check_writable(node: StoreNode) -> None:
 
 def _is_too_deep(directory: DirectoryNode, name: str) -> bool:
     """Whether a path is longer than its store can hold; what it took would be refused there for ever."""
-    longest = directory.remote.capabilities.path_bytes
-    return 0 < longest < len(directory.path_of(name).encode())
+    return not directory.remote.capabilities.has_room_for(directory.path_of(name))
 
 
 def is_unsent(node: FileNode) -> bool:

@@ -12,7 +12,17 @@ from dataclasses import replace
 import pyfuse3
 
 from vstorefs import errors
-from vstorefs.model import Content, Entry, EntryKind, JournalEntry, Operation, RunId, Token
+from vstorefs.model import (
+    Content,
+    Entry,
+    EntryKind,
+    JournalEntry,
+    Key,
+    Operation,
+    RunId,
+    Token,
+    join,
+)
 from vstorefs.mount.tree.inodes import DirectoryNode, FileNode, StoreNode, SymlinkNode
 from vstorefs.mount.tree.namespace import Namespace
 from vstorefs.mount.writing.changes import Changes
@@ -85,6 +95,7 @@ class Renames:
                 other = None
         move = Move(node, source, name, target, new_name, other)
         if isinstance(node, DirectoryNode):
+            _check_room(node, target.path_of(new_name))
             await self._rename_directory(move, node, run)
         elif isinstance(node, SymlinkNode):
             await self._rename_link(move, node, run)
@@ -256,3 +267,12 @@ def _is_stored(node: StoreNode | None) -> bool:
 def _differ_in_kind(node: StoreNode, other: StoreNode) -> bool:
     """Whether one is a link and the other a file."""
     return isinstance(node, SymlinkNode) != isinstance(other, SymlinkNode)
+
+
+def _check_room(directory: DirectoryNode, path: Key) -> None:
+    """Raises: FUSEError where something that is known in a directory would have too long a path below another one."""
+    room = directory.remote.capabilities
+    if len(path) <= len(directory.path):
+        return
+    if any(not room.has_room_for(join(path, deeper)) for deeper in directory.known_below()):
+        raise pyfuse3.FUSEError(errno.ENAMETOOLONG)

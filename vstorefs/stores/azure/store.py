@@ -55,6 +55,7 @@ class AzureBucket:
 
     whole_bytes = _WHOLE_BYTES
     atomic = True
+    version_bytes = 0
 
     def __init__(self, spec: StoreSpec) -> None:
         self.spec = spec

@@ -45,6 +45,7 @@ class GcsBucket:
 
     whole_bytes = _WHOLE_BYTES
     atomic = True
+    version_bytes = 0
 
     def __init__(self, spec: StoreSpec) -> None:
         self.spec = spec

@@ -47,9 +47,15 @@ _PATH_BYTES = 4096
 _VERSION_BYTES = 80
 
 
+PART_BYTES = len("@")
+"""What each part of a path takes besides in the hidden directory."""
+
+
 def path_bytes(root: Path) -> int:
-    """How long a path below `root` may be, so that its versions have room in the hidden folder."""
-    hidden = len(os.fsencode(root / HIDDEN / "versions")) + 1
+    """How long a path below `root` may be, so that its versions have room in the hidden directory, marks and all."""
+    # Who changes something works below the open directory, whose name may be the longer one.
+    longest = max(root, Path("/proc/self/fd/1000000"), key=lambda one: len(os.fsencode(one)))
+    hidden = len(os.fsencode(longest / HIDDEN / "versions")) + 1
     return max(1, _PATH_BYTES - hidden - _VERSION_BYTES)
 
 

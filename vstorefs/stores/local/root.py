@@ -71,7 +71,8 @@ class Root:
                     f"no permission to read {self.path}", store=self.alias, operation="check"
                 )
             why = self._why_read_only()
-        return Capabilities(not why, why, self._note, "native", names.path_bytes(self.path))
+        longest = names.path_bytes(self.path)
+        return Capabilities(not why, why, self._note, "native", longest, names.PART_BYTES)
 
     def _why_read_only(self) -> str:
         if not os.access(self.path, os.W_OK):

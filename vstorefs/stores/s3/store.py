@@ -47,6 +47,7 @@ class S3Bucket:
 
     whole_bytes = WHOLE_BYTES
     atomic = True
+    version_bytes = 0
 
     def __init__(self, spec: StoreSpec) -> None:
         self.spec = spec

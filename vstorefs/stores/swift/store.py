@@ -43,6 +43,9 @@ _AT_ONCE = 4
 _PAGE = 10_000
 _META = "x-object-meta-"
 _MARKER_TYPE = "application/x-deleted;swift_versions_deleted=1"
+# A version is an object, and its key a link to it; both their names, and the container's, are kept as metadata of the
+# link. Measured: disks that give these 4 KiB take keys of 980 bytes less the container's name, without ours.
+_VERSION_BYTES = 1024 - 980
 _SEGMENTS = ".vstorefs/segments/"
 _NO_CONTAINER = "there is no container {}; correct its name or the account, or make it first"
 
@@ -57,6 +60,7 @@ class SwiftBucket:
         self.spec = spec
         self._container, self._prefix = bucket_and_prefix(spec.url)
         self.prefix_bytes = len(self._prefix.encode())
+        self.version_bytes = _VERSION_BYTES + len(self._container.encode())
         with translated(spec.alias, "", "open"):
             self._account = Account(spec)
 

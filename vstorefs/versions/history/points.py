@@ -68,8 +68,8 @@ def in_force(history: Sequence[Version], moment_ns: int) -> Version | None:
 
 
 def head_of(history: Sequence[Version]) -> Version | None:
-    """The version whose content a path shows; None where it is deleted."""
-    head = in_force(history, LATEST_NS)
+    """The version whose content a path shows; None where it is deleted, by whom and however that was done."""
+    head = next((one for one in reversed(history) if one.is_head), None)
     return head if is_content(head) else None
 
 

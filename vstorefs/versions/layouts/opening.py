@@ -86,12 +86,16 @@ def _see_that_it_is_mounted(spec: StoreSpec, probes: Probes) -> None:
 
 def with_layout(bucket: Bucket, choice: Choice, probes: Probes) -> NativeStore | PortableStore:
     """A bucket in its layout."""
+    longest = records.KEY_BYTES - bucket.prefix_bytes
+    if choice.layout is Layout.NATIVE:
+        # The key of a directory ends with a slash.
+        longest -= 1 + bucket.version_bytes
     capabilities = Capabilities(
         not choice.why_read_only,
         choice.why_read_only,
         choice.note,
         choice.layout.value,
-        records.KEY_BYTES - bucket.prefix_bytes,
+        longest,
     )
     store = bucket.spec.id
     known = Known(probes.store_id(store) or choice.store_id, _noting(probes, store))

@@ -64,6 +64,16 @@ class TestACreatedFile:
             assert parts.pool.journal == journal
             await parts.changes.create(folder, "abc", 0o644, RUN)
 
+    async def test_needs_room_for_each_part_of_its_path(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            room = Capabilities(writable=True, path_bytes=8, part_bytes=2)
+            parts.root.remote.capabilities = room
+            await parts.changes.create(parts.root, "sixbyt", 0o644, RUN)
+            folder = await parts.changes.make_directory(parts.root, "d", 0o755, RUN)
+            await parts.changes.create(folder, "ab", 0o644, RUN)
+            with refused(errno.ENAMETOOLONG):
+                await parts.changes.create(folder, "abc", 0o644, RUN)
+
     async def test_is_not_made_where_nothing_may_be_written(self, tmp_path: Path) -> None:
         async with front(tmp_path) as parts:
             parts.root.remote.capabilities = Capabilities(writable=False, why_read_only="no")

@@ -11,7 +11,7 @@ import trio
 
 from tests.support.frontparts import NO_JOURNAL, RUN, Front, front, published
 from vstorefs import errors
-from vstorefs.model import EntryKind, Operation, Promise, Token
+from vstorefs.model import Capabilities, EntryKind, Operation, Promise, Token
 from vstorefs.mount.tree.inodes import DirectoryNode, FileNode
 from vstorefs.mount.writing.draft import draft_of
 from vstorefs.mount.writing.pending import Start, start_of
@@ -35,6 +35,22 @@ async def rename(
     await parts.renames.rename(
         parts.root, name, target or parts.root, new_name, RUN, replace_target=replace_target
     )
+
+
+class TestADirectoryWithLongPaths:
+    async def test_is_not_renamed_where_what_it_holds_has_no_place(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            folder = await parts.changes.make_directory(parts.root, "d", 0o755, RUN)
+            inner = await parts.changes.make_directory(folder, "in", 0o755, RUN)
+            await parts.changes.create(inner, "name", 0o644, RUN)
+            parts.root.remote.capabilities = Capabilities(
+                writable=True, path_bytes=len("dd/in/nam")
+            )
+            journal = list(parts.pool.journal)
+            with refused(errno.ENAMETOOLONG):
+                await rename(parts, "d", "dd")
+            assert await parts.names() == ["d"]
+            assert parts.pool.journal == journal
 
 
 class TestAFileOfTheStore:
