@@ -32,5 +32,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_sessionfinish(session: pytest.Session) -> None:
     file: Path | None = session.config.getoption("--write-faults", default=None)
     tables = session.config.pluginmanager.get_plugin("fault-tables")
-    if file is not None and isinstance(tables, Tables):
+    if file is None or hasattr(session.config, "workerinput"):
+        return
+    if isinstance(tables, Tables):
         tables.write(file)

@@ -34,6 +34,7 @@ from tests.support.processes import ROOT, answers, free_port, running, wait_unti
 
 _BUFFER = 1 << 18
 _CONTROL = "/__faults__"
+_HAPPENED = "happened"
 
 
 class Kind(enum.StrEnum):
@@ -92,6 +93,10 @@ class FaultProxy:
     def hits(self, method: str, path: str) -> int:
         """How many requests came so far for exactly that path (without a query), whatever happened to them."""
         return self._say("GET").get(f"{method} /{path}", 0)
+
+    def happened(self) -> int:
+        """How many requests a fault has happened to so far."""
+        return self._say("GET")[_HAPPENED]
 
     def _say(self, method: str, body: bytes | None = None) -> dict[str, int]:
         address = f"http://127.0.0.1:{self.port}{_CONTROL}"
@@ -206,7 +211,7 @@ class Proxy:
         self._target = target
         self._lock = threading.Lock()
         self._faults: list[Fault] = []
-        self._counts: Counter[str] = Counter()
+        self._counts: Counter[str] = Counter({_HAPPENED: 0})
         self._cleared = threading.Event()
 
     def serve(self, sock: socket.socket) -> None:
@@ -235,6 +240,7 @@ class Proxy:
             self._counts[f"{method} {path.partition('?')[0]}"] += 1
             for fault in self._faults:
                 if fault.fits(method, path.lstrip("/")):
+                    self._counts[_HAPPENED] += 1
                     return Happening(fault, self._cleared)
             return None
 

@@ -1,11 +1,11 @@
 """What was promised in a test of faults, and what was found after it; and the tables of that in the documentation.
 
-A test says it with `told`; a run with `--write-faults FILE` puts one row for each fault between the marks of its table.
+A test says it with `told`; a run with `--write-faults FILE` puts one row for each fault between the marks of its table,
+and leaves the rows of faults that it did not try.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -75,16 +75,18 @@ class Tables:
         for table, rows in self._found.items():
             begin, end = f"<!-- {table} -->\n", f"<!-- end of {table} -->"
             before, _, rest = text.partition(begin)
-            after = rest.partition(end)[2]
-            body = "\n".join(_lines(table, rows.values()))
+            present, _, after = rest.partition(end)
+            kept = {
+                line.partition("<br>")[0]: line for line in present.splitlines() if "<br>" in line
+            }
+            lines = kept | {f"| {what}": _line(*row) for what, row in rows.items()}
+            body = "\n".join([_HEAD.format(table), *(lines[what] for what in sorted(lines))])
             text = f"{before}{begin}\n{body}\n\n{end}{after}"
         file.write_text(text)
 
 
-def _lines(table: str, rows: Iterable[tuple[Outcome, str]]) -> Iterable[str]:
-    yield _HEAD.format(table)
-    for one, test in sorted(rows, key=lambda row: row[0].what):
-        yield (
-            f"| {one.what}<br>`{test}` | {one.promised} | {one.found} | {one.lost} | {one.doubled} | {one.told} "
-            f"| {one.longest_s:.1f} s |"
-        )
+def _line(one: Outcome, test: str) -> str:
+    return (
+        f"| {one.what}<br>`{test}` | {one.promised} | {one.found} | {one.lost} | {one.doubled} | {one.told} "
+        f"| {one.longest_s:.1f} s |"
+    )

@@ -70,6 +70,7 @@ def test_a_fault_happens_to_the_nth_request_so_often(proxy: FaultProxy) -> None:
     answers = [ask(proxy) for _ in range(4)]
     assert [status for status, _, _ in answers] == [200, 429, 429, 200]
     assert answers[1][1]["Retry-After"] == "7"
+    assert proxy.happened() == 2
 
 
 def test_a_refused_request_and_one_that_is_cut_do_not_reach_the_server(proxy: FaultProxy) -> None:
