@@ -11,7 +11,16 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tests.simulation.model import FAILED, Op, Result, State, carried_out, failed, of_itself
+from tests.simulation.model import (
+    FAILED,
+    Op,
+    Result,
+    State,
+    carried_out,
+    failed,
+    of_itself,
+    overtaken,
+)
 
 _MOST_CASES = 3000
 
@@ -96,6 +105,9 @@ class Checker:
     def _after(self, case: Case, number: int, pending: Pending, *, is_told: bool) -> Iterator[Case]:
         result, state = carried_out(case.state, pending.program, number, pending.op)
         yield Case(state, (*case.done, (number, result)))
+        if len(self._pending) > 1:
+            for result, state in overtaken(case.state, pending.program, number, pending.op):
+                yield Case(state, (*case.done, (number, result)))
         if is_told or self._may_fail():
             for state in failed(case.state, pending.program, number, pending.op):
                 yield Case(state, (*case.done, (number, FAILED)))

@@ -15,12 +15,17 @@ from typing import Any
 from unittest import mock
 
 from vstorefs import files
+from vstorefs.mount.provenance.uses import Uses
+from vstorefs.mount.reading.hashing import Hashing
 from vstorefs.mount.tree.namespace import Namespace
+from vstorefs.mount.tree.remote import Remote
 from vstorefs.mount.writing import dependencies
+from vstorefs.mount.writing.changes import Changes
 from vstorefs.mount.writing.commits import Commits
 from vstorefs.mount.writing.pending import CommittedDraft, PendingChange
 from vstorefs.mount.writing.uploads import Uploads
 from vstorefs.state.journal import Journal
+from vstorefs.versions.publish import Publisher
 
 
 @dataclass(frozen=True)
@@ -147,6 +152,69 @@ FAULTS = (
         "adopt",
         "elif entry.promise is Promise.SCRATCH:",
         "elif entry.promise is Promise.SYNCED:",
+    ),
+    Fault(
+        "what a program reads is noted for no run",
+        Uses,
+        "opened",
+        "if content is not None:",
+        "if False:",
+    ),
+    Fault(
+        "hashes of a short read are taken for none",
+        Hashing,
+        "last_reader_left",
+        "if size <= self._whole_below or",
+        "if",
+    ),
+    Fault(
+        "an unlink leaves the name until the journal has it",
+        PendingChange,
+        "show",
+        "if self.move is not None:",
+        "if self.move is not None and not isinstance(self.move, Departure):",
+    ),
+    Fault(
+        "what a new file had replaced comes back when that is removed",
+        Changes,
+        "remove",
+        "and not replaces(node)",
+        "",
+    ),
+    Fault(
+        "a promise waits for a draft that its writer has left",
+        Commits,
+        "commit",
+        "if node.draft is not draft:",
+        "if False:",
+    ),
+    Fault(
+        "a second write of equal content is what an unlink starts from",
+        Publisher,
+        "publish",
+        "if outcome.unchanged and outcome.version else None",
+        "if False else None",
+    ),
+    Fault(
+        "a reader who goes takes along what a truncate is about to cut",
+        Commits,
+        "finish",
+        "if not draft.dirty and draft.lock.locked():",
+        "if False:",
+    ),
+    Fault(
+        "a worker that dies as it takes over makes the mount forget what that was",
+        Journal,
+        "adopt",
+        "if owner == session and entry.adopted and entry.store in stores:",
+        "if False:",
+    ),
+    Fault(
+        "one name that the server refuses makes the store down",
+        Remote,
+        "doubt",
+        "await self._look(about_root=about_root)",
+        "self.note_failure(error)",
     ),
     Fault(
         "a refused close leaves its file without a name of its own",

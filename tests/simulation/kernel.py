@@ -16,7 +16,7 @@ import os
 import random
 import stat
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -26,6 +26,7 @@ import pyfuse3
 import trio
 
 from tests.simulation.world import Life
+from vstorefs.control.protocol import Request
 
 ROOT = 1
 _MOST = 1 << 20
@@ -59,24 +60,32 @@ class Kernel:
     # --- calls
 
     async def _call(self, name: str, *arguments: Any) -> Any:
-        """One upcall, in a task of the front. Raises: OSError; Gone where there is no front to answer."""
+        """One upcall. Raises: OSError, Gone."""
+        return await self._ask(getattr(self._life.operations, name), *arguments)
+
+    async def control(self, request: Request[Any]) -> Any:
+        """What the control socket answers. Raises: an error of ours, Gone."""
+        return await self._ask(self._life.parts.control._handlers[type(request)], request)
+
+    async def _ask(self, handler: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
+        """One call, in a task of the front. Raises: as the handler; Gone where there is no front to answer."""
         life = self._life
         done = trio.Event()
         box: list[Any] = []
 
-        async def upcall() -> None:
+        async def answer() -> None:
             try:
-                box.append(await getattr(life.operations, name)(*arguments))
+                box.append(await handler(*arguments))
             except pyfuse3.FUSEError as error:
                 box.append(OSError(error.errno, os.strerror(error.errno)))
-            except Exception as error:  # noqa: BLE001 — pyfuse3 would die of it
-                box.append(AssertionError(f"{name} raised {error!r}"))
+            except Exception as error:  # noqa: BLE001 — it belongs to who asked
+                box.append(error)
             finally:
                 done.set()
 
         if life.dead or life.nursery is None:
             raise Gone
-        life.nursery.start_soon(upcall)
+        life.nursery.start_soon(answer)
         await done.wait()
         if not box or life.dead:
             raise Gone

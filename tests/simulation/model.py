@@ -291,6 +291,15 @@ def _truncate_failed(state: State, program: int, number: int, op: Op) -> Iterato
             yield _committed(changed, name, surely=False)
 
 
+def overtaken(state: State, program: int, number: int, op: Op) -> Iterator[tuple[Result, State]]:
+    """What else an operation may do where another one is under way: a truncate by path leaves the promise to a writer."""
+    if op.kind == "truncate":
+        name, node = state.names.get(op.path), _at(state, op.path)
+        result, _ = _truncate(state, program, number, op)
+        if result is None and name is not None and node is not None:
+            yield None, _loosened(_changed(state, name, _sized(node.data, op.offset)), name)
+
+
 def _fsync(state: State, program: int, number: int, op: Op) -> tuple[Result, State]:
     del number
     name = state.handles[program, op.slot].node

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from tests.simulation.model import Op
 from tests.simulation.troubles import Kind, Trouble
 
+INPUT = "input"
+"""A file that programs only read, where it is there."""
 NAMES = ("x", "y", "t.tmp", "d", "e", "d/x", "d/y", "e/x")
 _MODES = ("r", "r", "w", "wc", "wc", "wct", "wct", "wt", "rw", "rwc", "ac")
 _KINDS = (
@@ -33,6 +35,7 @@ _KINDS_OPEN = (
     *(("fsync",) * 4),
     *(("ftruncate",) * 2),
 )
+_ON_OPEN_FILES = {"read", "write", "close", "fsync", "ftruncate"}
 _SIZES = (0, 1, 5, 20, 40)
 
 
@@ -46,10 +49,11 @@ class Step:
 
 @dataclass(frozen=True)
 class Program:
-    """Programs of one family share their names, which begin with its letter."""
+    """Programs of one family share their names, which begin with its letter. `is_run`: it is a run of its own."""
 
     family: str
     steps: tuple[Step, ...]
+    is_run: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,8 @@ class Plan:
         found += [f"there: {path} {data!r}" for path, data in self.files]
         found += [f"there: {path}/" for path in self.folders]
         for number, program in enumerate(self.programs):
-            found += [f"program {number}: {_told(step)}" for step in program.steps]
+            who = f"program {number}{', a run' if program.is_run else ''}"
+            found += [f"{who}: {_told(step)}" for step in program.steps]
         found += [
             f"trouble: {one.kind.name} from {one.start_s:.1f} to {one.end_s:.1f} s, {one.share:.0%}"
             for one in self.troubles
@@ -108,12 +113,16 @@ def plan_of(seed: int) -> Plan:
     files = tuple(
         (f"{one}{name}", f"{one}{name} was there before. ".encode())
         for one in families
-        for name in ("x", "y", "d/x")
+        for name in ("x", "y", "d/x", INPUT)
         if chance.random() < 0.5 and ("/" not in name or f"{one}d" in folders)
     )
     programs = []
     for one in families:
-        there = {path for path in (*folders, *(path for path, _ in files)) if path[0] == one}
+        there = {
+            path
+            for path in (*folders, *(path for path, _ in files))
+            if path[0] == one and path[1:] != INPUT
+        }
         programs += [Program(one, _steps(chance, one, there)) for _ in range(chance.choice((1, 2)))]
     span = max(sum(step.pause_s for step in one.steps) for one in programs) + 1.0
     return Plan(
@@ -134,7 +143,7 @@ def _steps(chance: random.Random, family: str, there: set[str]) -> tuple[Step, .
     steps, slots = list[Step](), set[int]()
     while len(steps) < chance.randint(3, 12):
         ops = [_op(chance, family, there, slots)]
-        if not slots and chance.random() < 0.08:
+        if not slots and chance.random() < 0.15:
             ops = _saves(chance, family)
         for op in ops:
             _expect(op, there, slots)
@@ -154,20 +163,11 @@ def _saves(chance: random.Random, family: str) -> list[Op]:
 
 def _op(chance: random.Random, family: str, there: set[str], slots: set[int]) -> Op:
     kind = chance.choice(_KINDS_OPEN if slots else _KINDS)
-    slot = chance.choice(sorted(slots)) if slots else 0
+    if kind in _ON_OPEN_FILES:
+        return _on_open_file(chance, kind, chance.choice(sorted(slots)))
     match kind:
         case "open":
-            free = chance.choice([one for one in (0, 0, 0, 1) if one not in slots] or [0])
-            mode = chance.choice(_MODES)
-            path = _any(chance, family) if "c" in mode else _known(chance, family, there)
-            return Op(kind, path, slot=free, mode=mode)
-        case "write":
-            data = f"<{chance.randrange(10**6)}>".encode() * chance.choice((1, 1, 3))
-            return Op(kind, slot=slot, offset=chance.choice((0, 0, 0, 3, 10, 30)), data=data)
-        case "read" | "close" | "fsync":
-            return Op(kind, slot=slot)
-        case "ftruncate":
-            return Op(kind, slot=slot, offset=chance.choice(_SIZES))
+            return _open(chance, family, there, slots)
         case "truncate":
             return Op(kind, _known(chance, family, there), offset=chance.choice(_SIZES))
         case "rename":
@@ -180,6 +180,23 @@ def _op(chance: random.Random, family: str, there: set[str], slots: set[int]) ->
             return Op(kind, chance.choice(("", f"{family}d", f"{family}e")))
         case _:
             return Op(kind, _known(chance, family, there))
+
+
+def _on_open_file(chance: random.Random, kind: str, slot: int) -> Op:
+    if kind == "write":
+        data = f"<{chance.randrange(10**6)}>".encode() * chance.choice((1, 1, 3))
+        return Op(kind, slot=slot, offset=chance.choice((0, 0, 0, 3, 10, 30)), data=data)
+    offset = chance.choice(_SIZES) if kind == "ftruncate" else 0
+    return Op(kind, slot=slot, offset=offset)
+
+
+def _open(chance: random.Random, family: str, there: set[str], slots: set[int]) -> Op:
+    free = chance.choice([one for one in (0, 0, 0, 1) if one not in slots] or [0])
+    if chance.random() < 0.12:
+        return Op("open", family + INPUT, slot=free, mode="r")
+    mode = chance.choice(_MODES)
+    path = _any(chance, family) if "c" in mode else _known(chance, family, there)
+    return Op("open", path, slot=free, mode=mode)
 
 
 def _any(chance: random.Random, family: str) -> str:
@@ -211,11 +228,20 @@ def _troubles(chance: random.Random, span: float) -> tuple[Trouble, ...]:
     found = []
     for _ in range(chance.choice((0, 0, 1, 1, 1, 2))):
         kind = chance.choice(
-            (Kind.AWAY, Kind.FLAKY, Kind.LOST, Kind.KEY, Kind.JOURNAL, Kind.STAGING, Kind.DEATHS)
+            (
+                Kind.AWAY,
+                Kind.AWAY,
+                Kind.FLAKY,
+                Kind.LOST,
+                Kind.KEY,
+                Kind.JOURNAL,
+                Kind.STAGING,
+                Kind.DEATHS,
+            )
         )
         start = chance.uniform(-0.5, span)
         length = chance.choice((0.05, 1.0, 20.0, 150.0))
-        share = chance.choice((0.1, 0.3, 1.0))
+        share = 1.0 if kind is Kind.AWAY else chance.choice((0.1, 0.3, 1.0))
         if kind is Kind.DEATHS:
             share = min(share, 0.3)
         family = chance.choice("ab") if kind is Kind.KEY else ""

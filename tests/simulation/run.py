@@ -16,7 +16,7 @@ import shutil
 import tempfile
 import traceback
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -32,12 +32,14 @@ from tests.simulation.checker import Case, Checker, Impossible
 from tests.simulation.kernel import Gone, Handle, Kernel
 from tests.simulation.model import FAILED, Error, Op, Result, beginning
 from tests.simulation.plan import Plan, Program
+from tests.simulation.runs import SimulatedRun, pid_of, processes
 from tests.simulation.schedule import seeded
 from tests.simulation.world import SPEC, Life, World
 from vstorefs import errors
 from vstorefs.cache.env import MIN_BYTES, Cache
 from vstorefs.model import Key, VersionKind
 from vstorefs.stores.base import Store
+from vstorefs.workers.jobs.context import WorkerContext
 
 _CALL_BOUND_S = 400.0
 _SETTLE_BOUND_S = 900.0
@@ -92,7 +94,7 @@ class Runner:
         )
         history = History(world, plan)
         try:
-            with seeded(chance), world.in_place():
+            with seeded(chance), world.in_place(), processes(plan):
                 try:
                     trio.run(history.run, clock=trio.testing.MockClock(autojump_threshold=0))
                 finally:
@@ -127,6 +129,7 @@ class History:
         self._mounted = trio.Event()
         self._numbers = 0
         self._owner: trio.Nursery | None = None
+        self._runs: list[SimulatedRun] = []
         self.why = ""
         self.longest_s = 0.0
 
@@ -173,9 +176,10 @@ class History:
     # --- lives of fronts
 
     async def _mount(self) -> None:
-        """The next front. What the cache has listed for the one before is too old by then."""
+        """The next front. What the cache has listed for one before it is too old by then."""
         assert self._owner is not None
-        await trio.sleep(SPEC.listing_seconds + 1)
+        if self._kernel is not None:
+            await trio.sleep(SPEC.listing_seconds + 1)
         for _ in range(100):
             life = await self._world.mount(self._owner)
             if life.operations is not None:
@@ -205,12 +209,36 @@ class History:
     async def _run_program(self, number: int, program: Program) -> None:
         """Its steps, and then it closes what it has open; when the front dies its files are gone."""
         task = _Task(self, number, program.family)
+        run = SimulatedRun(number) if program.is_run else None
+        if run is not None and not await self._of_run(run, run.begin):
+            run = None
         for step in program.steps:
             if step.pause_s:
                 await trio.sleep(step.pause_s)
-            await task.do(step.op)
+            await task.do(step.op, run)
         for slot in sorted(task.handles):
             await task.do(Op("close", slot=slot))
+        if run is not None and await self._of_run(run, run.end):
+            self._runs.append(run)
+
+    async def _of_run(self, run: SimulatedRun, act: Callable[[Kernel], Awaitable[None]]) -> bool:
+        """Begin or end a run; whether that went well. Raises: Impossible where it did not, and nothing was wrong."""
+        await self.mounted()
+        kernel = self._kernel
+        assert kernel is not None
+        self._world.note("run", run.program, act.__name__)
+        try:
+            with trio.fail_after(_CALL_BOUND_S):
+                await act(kernel)
+        except trio.TooSlowError:
+            raise Impossible(f"the run of program {run.program} does not {act.__name__}") from None
+        except Gone:
+            return False
+        except errors.VstorefsError as error:
+            if not self._plan.troubles and not self._plan.kills:
+                raise Impossible(f"a run cannot {act.__name__}: {error}") from error
+            return False
+        return True
 
     async def mounted(self) -> None:
         """Wait until a front serves."""
@@ -281,6 +309,7 @@ class History:
         pending = context.journal.pending()
         if pending:
             raise Impossible(f"the journal still has {pending}")
+        self._check_runs(context)
         store = context.stores.get(SPEC.id)
         for checker in self._checkers.values():
             _check_histories(checker, store)
@@ -288,6 +317,16 @@ class History:
         if taken_away:
             raise Impossible(f"written over in the store: {taken_away}")
         await world.unmount(life)
+
+    def _check_runs(self, context: WorkerContext) -> None:
+        """What the ledger says of runs, where nothing has cut their history short."""
+        if self._plan.troubles or self._plan.kills:
+            return
+        for run in self._runs:
+            told = context.ledger.manifest(context.ledger.find(run.id))
+            why = run.fault(told, self._plan)
+            if why:
+                raise Impossible(why)
 
     async def _settle(self) -> None:
         life = self._world.life
@@ -328,9 +367,10 @@ class _Task:
         self.handles: dict[int, Handle] = {}
         self._history = history
         self._life: Life | None = None
-        self.who: Any = SimpleNamespace(pid=0, uid=os.getuid(), gid=os.getgid())
+        self._paths: dict[int, str] = {}
+        self.who: Any = SimpleNamespace(pid=pid_of(number), uid=os.getuid(), gid=os.getgid())
 
-    async def do(self, op: Op) -> None:
+    async def do(self, op: Op, run: SimulatedRun | None = None) -> None:
         """Carry out a call, where its file is open or to be opened; when the front dies, go on with the next one."""
         await self._history.mounted()
         if self._life is not self._history._world.life:
@@ -341,9 +381,16 @@ class _Task:
         if op.kind in {"write", "ftruncate"} and not self.handles[op.slot].writable:
             return
         try:
-            self._life, _ = await self._history.carry_out(self, op)
+            self._life, result = await self._history.carry_out(self, op)
         except Gone:
             self.handles.clear()
+            return
+        if op.kind == "open" and op.slot in self.handles:
+            self._paths[op.slot] = op.path
+        if run is not None and op.kind in {"open", "read"} and op.slot in self.handles:
+            run.opened.add(self._paths[op.slot])
+            if op.kind == "read" and isinstance(result, bytes):
+                run.read[self._paths[op.slot]] = result
 
 
 def _check_histories(checker: Checker, store: Store) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from tests.simulation.plan import Plan, Program, Step
+from tests.simulation.plan import Plan, Step
 
 _TRIES = 1500
 
@@ -55,9 +55,13 @@ def _smaller(plan: Plan) -> Iterator[Plan]:
     for number in range(len(plan.folders)):
         yield replace(plan, folders=_without(plan.folders, number))
     for number, program in enumerate(plan.programs):
+        if program.is_run:
+            programs = list(plan.programs)
+            programs[number] = replace(program, is_run=False)
+            yield replace(plan, programs=tuple(programs))
         for steps in _fewer(program.steps):
             programs = list(plan.programs)
-            programs[number] = Program(program.family, steps)
+            programs[number] = replace(program, steps=steps)
             yield replace(plan, programs=tuple(programs))
 
 

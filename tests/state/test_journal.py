@@ -113,6 +113,23 @@ def test_what_comes_after_a_write_that_made_no_version_starts_from_the_one_that_
     found = journal.pending()
     assert [one.write.base for one in found] == ["there", None, None]
     assert [one.removal.base for one in found if one.removal is not None] == ["there"]
+    late = entry("c", SESSION)
+    late = replace(late, write=replace(late.write, after=after), removal=replace(removed.write))
+    journal.record([late], drop=[one.seq for one in found])
+    assert [one.write.base for one in journal.pending()] == ["there"]
+
+
+def test_writes_that_made_no_version_are_forgotten_after_a_while(state: State) -> None:
+    journal = Journal(state)
+    for number in range(3):
+        (seq,) = journal.record([entry(f"a{number}", SESSION)])
+        journal.finish(seq, same_as=Token("there"))
+    journal.record([entry(f"b{number}", SESSION) for number in range(1000)])
+    (seq,) = journal.record([entry("c", SESSION)])
+    journal.finish(seq, same_as=Token("there"))
+    with state.reading() as txn:
+        kept = [key for key, _ in txn.cursor(db=state.writes) if key.startswith(b"=")]
+    assert kept == [b"=write-c"]
 
 
 def test_what_a_dead_mount_promised_is_taken_over_once(state: State) -> None:

@@ -26,10 +26,13 @@ import msgspec
 from vstorefs import files
 from vstorefs.model import JournalEntry, Mark, Promise, SessionId, StoreId, Token, WriteId
 from vstorefs.state.env import State, Wanted, always
-from vstorefs.state.keys import seq_key
+from vstorefs.state.keys import same_key, seq_key
 from vstorefs.state.sessions import is_alive
 
 log = logging.getLogger(__name__)
+
+_SAME_KEPT = 1000
+"""What was on its way here when a write was found to make no version is not behind so many promises."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(JournalEntry).decode
@@ -101,17 +104,26 @@ class Journal:
             value = txn.get(seq_key(seq), db=self._state.journal)
             self._remove(txn, seq)
             if value is not None and same_as is not None:
-                self._rebase(txn, _decode(value).write.write_id, same_as)
+                self._note_same(txn, seq, _decode(value).write.write_id, same_as)
 
-    def _rebase(self, txn: Any, after: WriteId, base: Token) -> None:
+    def _note_same(self, txn: Any, seq: int, write: WriteId, token: Token) -> None:
+        """What comes after a write starts from a content: what is here already, and what was on its way to here."""
         for entry in list(self._entries(txn)):
-            changed = entry
-            if entry.write.after == after:
-                changed = replace(entry, write=replace(entry.write, base=base))
-            elif entry.removal is not None and entry.removal.after == after:
-                changed = replace(entry, removal=replace(entry.removal, base=base))
+            changed = _starting_from(entry, write, token)
             if changed is not entry:
                 txn.put(seq_key(entry.seq), _encode(changed), db=self._state.journal)
+        txn.put(same_key(write), seq_key(seq) + token.encode(), db=self._state.writes)
+        for key, value in list(self._same(txn)):
+            if int.from_bytes(value[:8], "big") < seq - _SAME_KEPT:
+                txn.delete(key, db=self._state.writes)
+
+    def _same(self, txn: Any) -> Iterable[tuple[bytes, bytes]]:
+        with txn.cursor(db=self._state.writes) as cursor:
+            first = same_key(WriteId(""))
+            for key, value in cursor.iternext() if cursor.set_range(first) else ():
+                if not key.startswith(first):
+                    return
+                yield key, value
 
     def fail(self, seq: int, message: str) -> None:
         """Note why an attempt failed."""
@@ -254,9 +266,17 @@ class Journal:
         counter = txn.get(b"#last", db=self._state.writes)
         seq = max(last, int.from_bytes(counter, "big") if counter else 0) + 1
         txn.put(b"#last", seq_key(seq), db=self._state.writes)
+        entry = self._based(txn, entry)
         txn.put(seq_key(seq), _encode(replace(entry, seq=seq)), db=self._state.journal)
         txn.put(entry.write.write_id.encode(), seq_key(seq), db=self._state.writes)
         return seq
+
+    def _based(self, txn: Any, entry: JournalEntry) -> JournalEntry:
+        for after in (entry.write.after, entry.removal.after if entry.removal else None):
+            same = txn.get(same_key(after), db=self._state.writes) if after is not None else None
+            if after is not None and same is not None:
+                entry = _starting_from(entry, after, Token(same[8:].decode()))
+        return entry
 
     def _remove(self, txn: Any, seq: int) -> None:
         value = txn.pop(seq_key(seq), db=self._state.journal)
@@ -271,6 +291,15 @@ class Journal:
 
 def _was_taken_over(entry: JournalEntry, session: SessionId) -> bool:
     return entry.session == session and entry.adopted and entry.aside_ns is None
+
+
+def _starting_from(entry: JournalEntry, after: WriteId, base: Token) -> JournalEntry:
+    """An entry, with what it starts from where it comes after a write that made no version."""
+    if entry.write.after == after:
+        return replace(entry, write=replace(entry.write, base=base))
+    if entry.removal is not None and entry.removal.after == after:
+        return replace(entry, removal=replace(entry.removal, base=base))
+    return entry
 
 
 def _keep_unpromised(journal: Journal, state_dir: Path, alive: dict[SessionId, bool]) -> None:

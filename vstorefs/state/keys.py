@@ -5,6 +5,8 @@ database       key                                   value
 has it
 `writes`       write id, ASCII                       seq of the entry that carries it; so that
 recording twice is once
+`writes`       "=", write id                         seq of an entry that made no version, and the token
+that its store had for the same content
 `prints`       blake2b-16 of store, key, token       Fingerprint, msgpack
 `probes`       store id, ASCII                       what a probe found, when, with which software
 `runs`         project, start in us, run id          Run, msgpack; the newest of a project come last
@@ -24,12 +26,17 @@ from __future__ import annotations
 
 import hashlib
 
-from vstorefs.model import Key, StoreId, Token
+from vstorefs.model import Key, StoreId, Token, WriteId
 
 
 def seq_key(seq: int) -> bytes:
     """Key of a journal entry: entries sort in the order they were promised."""
     return seq.to_bytes(8, "big")
+
+
+def same_key(write: WriteId) -> bytes:
+    """Key of what is known of a write that made no version; write ids begin with no such sign."""
+    return b"=" + write.encode()
 
 
 def print_key(store: StoreId, key: Key, token: Token) -> bytes:
