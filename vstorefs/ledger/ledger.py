@@ -25,6 +25,7 @@ from vstorefs.ledger.archive import Archive
 from vstorefs.ledger.changes import Difference
 from vstorefs.ledger.exchange import Exchange, Received
 from vstorefs.ledger.index import Index, OfContent, OfPath
+from vstorefs.ledger.knownhashes import KnownHashes
 from vstorefs.ledger.manifest import (
     Acknowledgement,
     ChangeWarning,
@@ -69,10 +70,11 @@ class Ledger:
         self.project = project
         self._state = state
         self._clock = clock
-        self._fingerprints = Fingerprints(state)
+        fingerprints = Fingerprints(state)
+        self._hashes = KnownHashes(fingerprints)
         self._index = Index(state, project)
         self._active = ActiveRuns(state)
-        self._exchange = Exchange(state, self._index, self._fingerprints, archive, clock)
+        self._exchange = Exchange(state, self._index, fingerprints, archive, clock)
 
     # --- a run's life
 
@@ -169,7 +171,7 @@ class Ledger:
                 return None
             for question in self._active.questions(txn, run):
                 self._answer(txn, active.run, question)
-            whole = self._filled(txn, self._active.manifest(txn, active))
+            whole = self._hashes.manifest(txn, self._active.manifest(txn, active))
             ended = replace(whole.run, status=status, exit_status=exit_status, ended=self.now())
             whole = replace(whole, run=ended)
             self._active.end(txn, run)
@@ -197,7 +199,7 @@ class Ledger:
             active = self._active.get(txn, run)
             if active is None:
                 return False
-            whole = self._filled(txn, self._active.manifest(txn, active))
+            whole = self._hashes.manifest(txn, self._active.manifest(txn, active))
         if not whole.is_worth_telling:
             return False
         self._exchange.checkpoint(whole, number)
@@ -289,7 +291,7 @@ class Ledger:
         with self._state.reading() as txn:
             active = self._active.get(txn, run.id)
             if active is not None:
-                return self._filled(txn, self._active.manifest(txn, active))
+                return self._hashes.manifest(txn, self._active.manifest(txn, active))
         return self._exchange.manifest(run.id)
 
     def of_path(self, place: Place) -> OfPath:
@@ -321,8 +323,8 @@ class Ledger:
         """What to say of an input of a run, given what its path has now; None where that is the same, or accepted."""
         with self._state.reading() as txn:
             acknowledged = self._index.acknowledged(txn, use.place)
-            before = self._known(txn, use.place, use.content)
-            seen = self._known(txn, use.place, now) if now is not None else None
+            before = self._hashes.content(txn, use.place, use.content)
+            seen = self._hashes.content(txn, use.place, now) if now is not None else None
         if changes.is_accepted(acknowledged, seen):
             return None
         kind = WarningKind.DISAPPEARED
@@ -363,7 +365,7 @@ class Ledger:
                 id=new_id(),
                 project=self.project,
                 place=place,
-                content=self._known(txn, place, content) if content is not None else None,
+                content=self._hashes.content(txn, place, content) if content is not None else None,
                 time=self.now(),
                 user=user,
                 host=socket.gethostname(),
@@ -416,7 +418,9 @@ class Ledger:
             # What a run reads of what it has made itself is no input.
             return
         above = self._above(txn, run, use.place)
-        use = replace(use, content=self._known(txn, use.place, use.content), sequence=above)
+        use = replace(
+            use, content=self._hashes.content(txn, use.place, use.content), sequence=above
+        )
         is_new = self._active.add_input(txn, run.id, use)
         if note.torn:
             now = earlier(run, use.content, use.first_used, above)
@@ -441,8 +445,8 @@ class Ledger:
 
     def _compare(self, txn: Any, run: Run, use: Input) -> Iterator[ChangeWarning]:
         known = self._index.of_path(txn, use.place)
-        used = self._with_hashes(txn, use.place, known.used)
-        made = self._with_hashes(txn, use.place, known.made)
+        used = self._hashes.earlier(txn, use.place, known.used)
+        made = self._hashes.earlier(txn, use.place, known.made)
         if made is not None and made.run == run.id:
             made = None
         found = changes.reference(used, made, use.content)
@@ -459,8 +463,8 @@ class Ledger:
             yield from self._answer(txn, run, question)
 
     def _answer(self, txn: Any, run: Run, question: Question) -> Iterator[ChangeWarning]:
-        now = self._known(txn, question.place, question.now)
-        before = self._with_hashes(txn, question.place, question.before)
+        now = self._hashes.content(txn, question.place, question.now)
+        before = self._hashes.earlier(txn, question.place, question.before)
         assert before is not None
         difference = changes.compare(before.content, now)
         if difference is Difference.NONE:
@@ -488,31 +492,3 @@ class Ledger:
             self._index.put_warning(txn, warning)
             return iter((warning,))
         return iter(())
-
-    def _with_hashes(self, txn: Any, place: Place, known: Earlier | None) -> Earlier | None:
-        if known is None:
-            return None
-        content = self._known(txn, place, known.content)
-        return known if content is known.content else replace(known, content=content)
-
-    def _known(self, txn: Any, place: Place, content: Seen) -> Seen:
-        """A content with the hashes that this host knows."""
-        if content.hashes is not None or not content.token:
-            return content
-        found = self._fingerprints.within(txn, place.store, place.path, content.token)
-        if found is None or found.hashes is None:
-            return content
-        return replace(content, hashes=found.hashes)
-
-    def _filled(self, txn: Any, whole: Manifest) -> Manifest:
-        return replace(
-            whole,
-            inputs=tuple(
-                replace(one, content=self._known(txn, one.place, one.content))
-                for one in whole.inputs
-            ),
-            outputs=tuple(
-                replace(one, content=self._known(txn, one.place, one.content))
-                for one in whole.outputs
-            ),
-        )
