@@ -302,6 +302,8 @@ class History:
         for checker in self._checkers.values():
             checker.remounted()
         await self._mount()
+        # What was synced, and whose close failed, is in the journal: this one sends it.
+        await self._settle()
         await self._look()
         life = world.life
         assert life is not None

@@ -172,7 +172,8 @@ class Draft(Unstored):
                 assert under is not None
                 data = await transfers.bytes_of(under, remote, low, high)
                 result[low - start : low - start + len(data)] = data
-        return bytes(result)
+        # What was cut off meanwhile may have been read as zeros.
+        return bytes(result[: max(0, self.size - start)])
 
     async def sync(self) -> None:
         """Bring what was written to disk, at its full size."""

@@ -326,3 +326,17 @@ async def test_a_new_draft_has_a_base_without_content_where_nothing_of_it_is_wan
     draft = await Draft.over(writer.area, None, Token("t"), WriteId("w"))
     assert (draft.base, draft.after, draft.size) == ("t", "w", 0)
     assert await writer.read(draft) == b""
+
+
+async def test_a_read_gives_nothing_of_what_is_cut_off_meanwhile(
+    writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draft = await writer.over(None)
+    await draft.write(0, b"content")
+
+    def cut_meanwhile(_number: int, length: int, _offset: int) -> bytes:
+        draft.size = 3
+        return b"con".ljust(length, b"\0")
+
+    monkeypatch.setattr("vstorefs.mount.writing.draft._pread", cut_meanwhile)
+    assert await writer.read(draft) == b"con"
