@@ -15,17 +15,11 @@ from typing import Any
 from unittest import mock
 
 from vstorefs import files
-from vstorefs.mount.provenance.uses import Uses
-from vstorefs.mount.reading.hashing import Hashing
-from vstorefs.mount.tree.namespace import Namespace
-from vstorefs.mount.tree.remote import Remote
 from vstorefs.mount.writing import dependencies
 from vstorefs.mount.writing.changes import Changes
 from vstorefs.mount.writing.commits import Commits
 from vstorefs.mount.writing.pending import CommittedDraft, PendingChange
-from vstorefs.mount.writing.uploads import Uploads
 from vstorefs.state.journal import Journal
-from vstorefs.versions.publish import Publisher
 
 
 @dataclass(frozen=True)
@@ -77,20 +71,6 @@ FAULTS = (
         "if False:",
     ),
     Fault(
-        "a rename that the journal refused leaves the file under the new name",
-        PendingChange,
-        "undo",
-        "self.move.take_back()",
-        "pass",
-    ),
-    Fault(
-        "a truncate after an fsync changes what the journal names",
-        Commits,
-        "_change",
-        "if draft.would_change_synced(",
-        "if False and draft.would_change_synced(",
-    ),
-    Fault(
         "a short write is believed",
         files,
         "write_all",
@@ -103,41 +83,6 @@ FAULTS = (
         "_publish_held",
         "await self._commit(node, draft)",
         "pass",
-    ),
-    Fault(
-        "what was published is not looked for after a lost reply",
-        Uploads,
-        "_try",
-        "look=entry.adopted or pending.attempts > 0 or entry.attempts > 0",
-        "look=False",
-    ),
-    Fault(
-        "an upload that ends takes along what was written meanwhile",
-        CommittedDraft,
-        "settle",
-        "if node.draft is self.draft:\n        node.draft = None",
-        "node.draft = None",
-    ),
-    Fault(
-        "a writer goes on in a draft that is on its way",
-        Commits,
-        "_change",
-        "if draft.frozen or node.draft is not draft:",
-        "if False:",
-    ),
-    Fault(
-        "a listing that was asked for before a change undoes it",
-        Namespace,
-        "_apply",
-        "local.pending == 0 and local.settled_at < listed_at",
-        "local.pending == 0",
-    ),
-    Fault(
-        "a change is forgotten as soon as the store has it",
-        Namespace,
-        "_load",
-        "max(self._clock.monotonic_s() - lifetime, settled, directory.expired_at)",
-        "max(self._clock.monotonic_s() - lifetime, directory.expired_at)",
     ),
     Fault(
         "a directory is renamed in the store before what is in it is there",
@@ -154,20 +99,6 @@ FAULTS = (
         "elif entry.promise is Promise.SYNCED:",
     ),
     Fault(
-        "what a program reads is noted for no run",
-        Uses,
-        "opened",
-        "if content is not None:",
-        "if False:",
-    ),
-    Fault(
-        "hashes of a short read are taken for none",
-        Hashing,
-        "last_reader_left",
-        "if size <= self._whole_below or",
-        "if",
-    ),
-    Fault(
         "an unlink leaves the name until the journal has it",
         PendingChange,
         "show",
@@ -180,41 +111,6 @@ FAULTS = (
         "remove",
         "and not replaces(node)",
         "",
-    ),
-    Fault(
-        "a promise waits for a draft that its writer has left",
-        Commits,
-        "commit",
-        "if node.draft is not draft:",
-        "if False:",
-    ),
-    Fault(
-        "a second write of equal content is what an unlink starts from",
-        Publisher,
-        "publish",
-        "if outcome.unchanged and outcome.version else None",
-        "if False else None",
-    ),
-    Fault(
-        "a reader who goes takes along what a truncate is about to cut",
-        Commits,
-        "finish",
-        "if not draft.dirty and draft.lock.locked():",
-        "if False:",
-    ),
-    Fault(
-        "a worker that dies as it takes over makes the mount forget what that was",
-        Journal,
-        "adopt",
-        "if owner == session and entry.adopted and entry.store in stores:",
-        "if False:",
-    ),
-    Fault(
-        "one name that the server refuses makes the store down",
-        Remote,
-        "doubt",
-        "await self._look(about_root=about_root)",
-        "self.note_failure(error)",
     ),
     Fault(
         "a refused close leaves its file without a name of its own",
