@@ -156,7 +156,7 @@ def test_no_project_file(one_host: Host, point: Path) -> None:
 @pytest.mark.parametrize(
     ("size", "says"),
     [
-        ("1MiB", "a cache of 1.0 MB is too small; give --cache-size at least 68MB"),
+        ("1MiB", "a cache of 1.0 MB is too small; give --cache-size at least 9MB"),
         ("huge", "is not a size"),
         ("900 TB", "does not fit"),
     ],

@@ -254,6 +254,7 @@ def test_readers_that_hang_do_not_hold_up_other_stores(
         for name in names:
             name.write_bytes(b"y" * 1000)
         mount.umount()
+        one.run("cache", "clear")
         mount = one.project(text.replace("listing-seconds = 1", "listing-seconds = 600"))
         assert len(os.listdir(mount / "google")) == 200
         with paused(port_of(six["google"])):

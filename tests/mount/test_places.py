@@ -93,9 +93,9 @@ def test_what_waits_for_a_share_is_sent_by_the_mount_that_finds_it(
 ) -> None:
     mount = one_host.mount(share.point.as_uri())
     (mount / "f").write_text("before")
-    share.take()
     number = os.open(mount / "f", os.O_WRONLY)
     os.write(number, b"after!")
+    share.take()
     assert error_of(lambda: os.close(number)) == errno.EIO
     one_host.run("umount", mount.path, "--wait", "1", check=False)
     found = one_host.run("mount", share.point.as_uri(), one_host.folder / "again", check=False)

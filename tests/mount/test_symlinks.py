@@ -10,6 +10,7 @@ import pytest
 
 from tests.mount.kinds import WRITABLE, Place
 from tests.support.mounts import Mount, host
+from vstorefs.model import HIDDEN_FOLDER
 
 pytestmark = pytest.mark.mount
 
@@ -24,7 +25,9 @@ def place(request: pytest.FixtureRequest) -> Place:
 def links(folder: Path) -> dict[str, str | None]:
     """What each name in a folder links to; None for what is no link."""
     return {
-        path.name: os.readlink(path) if path.is_symlink() else None for path in folder.iterdir()
+        path.name: os.readlink(path) if path.is_symlink() else None
+        for path in folder.iterdir()
+        if path.name != HIDDEN_FOLDER
     }
 
 

@@ -57,13 +57,6 @@ class Fault:
 
 FAULTS = (
     Fault(
-        "a close that joins a failed one leaves what its fsync had recorded",
-        Commits,
-        "_same_as_waiting",
-        "await self._drop_synced(draft)",
-        "pass",
-    ),
-    Fault(
         "an unlink while a close syncs brings the file back",
         Commits,
         "_commit",

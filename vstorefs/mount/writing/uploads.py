@@ -65,7 +65,8 @@ class Pending:
     """One entry on its way.
 
     `failure` is what the last try met. `begun`: nothing stands before it any more. `failed_at`: how much its store had
-    taken by then; `counted`: failures that count against the entry itself. `is_aside`: it was set aside.
+    taken by then; `counted`: failures that count against the entry itself. `is_aside`: it was set aside. `pausing`: it
+    waits for its next try, `hurried`: somebody asked for that one.
     """
 
     entry: JournalEntry
@@ -80,6 +81,15 @@ class Pending:
     failed_at: int | None = None
     counted: int = 0
     is_aside: bool = False
+    pausing: bool = False
+    hurried: bool = False
+    resumed: trio.Event = field(default_factory=trio.Event)
+
+    def hurry(self) -> None:
+        """Try it now rather than after its pause; what comes of that counts for nothing against it."""
+        if self.pausing:
+            self.failure, self.hurried = None, True
+            self.resumed.set()
 
     @property
     def refusal(self) -> errors.VstorefsError | None:
@@ -218,8 +228,11 @@ class Uploads:
     async def drain(self, bound_s: float) -> bool:
         """Wait until nothing is on its way.
 
-        False when that takes too long, or the store refuses something and the rest waits for that.
+        What pauses after a failure is tried at once. False when that takes too long, or the store refuses something
+        and the rest waits for that.
         """
+        for one in self._pending.values():
+            one.hurry()
         with trio.move_on_after(bound_s):
             while self._pending:
                 if all(one.refusal is not None for one in self._pending.values() if one.begun):
@@ -287,7 +300,7 @@ class Uploads:
                 break
             pending.tried.set()
             pending.tried = trio.Event()
-            await trio.sleep(_pause_s(pending))
+            await self._pause(pending)
         try:
             if published is not None:
                 pending.ending.settled(published)
@@ -303,6 +316,15 @@ class Uploads:
             self._emptied.set()
             self._emptied = trio.Event()
         self._start_ready()
+
+    @staticmethod
+    async def _pause(pending: Pending) -> None:
+        """Wait before the next try, unless somebody wants it now."""
+        pending.resumed = trio.Event()
+        pending.pausing = True
+        with trio.move_on_after(_pause_s(pending)):
+            await pending.resumed.wait()
+        pending.pausing = False
 
     async def _try(self, pending: Pending, remote: Remote) -> messages.Published | None:
         entry = pending.entry
@@ -347,8 +369,9 @@ class Uploads:
 
     def _failed(self, pending: Pending, remote: Remote, error: errors.VstorefsError) -> None:
         pending.attempts += 1
-        if self._counts(pending, fault_of(error)):
+        if self._counts(pending, fault_of(error)) and not pending.hurried:
             pending.counted += 1
+        pending.hurried = False
         pending.failed_at = self._taken[pending.entry.store]
         if pending.error != str(error):
             log.warning(

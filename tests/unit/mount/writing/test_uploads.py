@@ -609,3 +609,19 @@ async def test_nothing_is_told_where_nothing_did(
     await writer.promise("a")
     await blocked()
     assert list(uploads.marked) == []
+
+
+async def test_a_flush_tries_at_once_what_pauses_and_counts_nothing_against_it(
+    writer: Writer, uploads: Uploads, pool: ScriptedPool, autojump_clock: trio.testing.MockClock
+) -> None:
+    pool.answers(messages.Publish, DENIED)
+    pending = await writer.promise("a")
+    await trio.sleep(1)
+    for _ in range(20):
+        assert not await uploads.drain(10)
+    assert pending.counted == 1
+    pool.answers(messages.Publish, DONE)
+    began = trio.current_time()
+    assert await uploads.drain(10)
+    assert trio.current_time() - began < 5
+    assert writer.settled == ["a"]
