@@ -59,7 +59,8 @@ class Inherited:
         """What follows when one of them is in its store."""
 
         def settled(published: messages.Published) -> None:
-            if entry.staged is not None:
+            # An fsync whose answer was lost may have put the same staging file into the journal twice.
+            if entry.staged is not None and not self._uploads.names_too(entry):
                 remove_later(self._area, entry.staged.name)
             # Nobody holds the names of what an earlier mount had promised: what was listed before does not show it.
             for path in {entry.path, entry.target or entry.path}:

@@ -249,6 +249,16 @@ class Uploads:
                 found = one
         return found
 
+    def names_too(self, entry: JournalEntry) -> bool:
+        """Whether another entry, on its way or set aside, has the same staging file."""
+        return any(
+            one.entry.seq != entry.seq
+            and one.entry.staged is not None
+            and entry.staged is not None
+            and one.entry.staged.name == entry.staged.name
+            for one in (*self._pending.values(), *self._aside.values())
+        )
+
     async def settled_at(self, store: StoreId, path: str, bound_s: float) -> None:
         """Wait, for so long at most, until nothing is on its way to a path."""
         await self._all_done(store, lambda entry: reaches(entry, path), bound_s)
