@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from vstorefs import errors, files
-from vstorefs.model import name_of
+from vstorefs import errors
+from vstorefs.model import Key, name_of
 from vstorefs.moments import to_text
 from vstorefs.state.changes import Change
-from vstorefs.state.staging import missing
+from vstorefs.state.staging import Ranges, missing
+from vstorefs.versions.plaintree import PlainTree
 
 LIST_NAME = "changes.json"
 _NAME_BYTES = 255
-# Nothing that is there is followed or overwritten.
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_MODE = 0o600
+_BLOCK_BYTES = 1 << 20
 
 
 def write_all(found: Sequence[Change], target: Path) -> list[str]:
@@ -26,11 +26,15 @@ def write_all(found: Sequence[Change], target: Path) -> list[str]:
     Raises: UsageError where the directory has something in it; VstorefsError where it cannot be written.
     """
     try:
-        files.change("export.make", target.mkdir, parents=True, exist_ok=True)
-        if any(target.iterdir()):
-            raise errors.UsageError(f"{target} is not empty; choose a new directory")
-        problems = [problem for one in found for problem in _write(one, target)]
-        _create(target / LIST_NAME, json.dumps([about(one) for one in found], indent=2).encode())
+        tree = PlainTree(target)
+        try:
+            if any(target.iterdir()):
+                raise errors.UsageError(f"{target} is not empty; choose a new directory")
+            problems = [problem for one in found for problem in _write(one, tree)]
+            listed = json.dumps([about(one) for one in found], indent=2, sort_keys=True).encode()
+            tree.make_file(Key(LIST_NAME), iter([listed]), len(listed), _MODE)
+        finally:
+            tree.close()
     except OSError as error:
         raise errors.VstorefsError(f"cannot write to {target}: {error.strerror}") from error
     return problems
@@ -69,35 +73,32 @@ def file_name(change: Change) -> str:
     return name.encode("utf-8", "surrogateescape")[:_NAME_BYTES].decode("utf-8", "ignore")
 
 
-def _write(change: Change, target: Path) -> list[str]:
+def _write(change: Change, tree: PlainTree) -> list[str]:
     if change.file is None:
         return []
     staged = change.entry.staged if change.entry is not None else None
     present = staged.present if staged is not None else ((0, change.size),)
     size = staged.size if staged is not None else change.size
+    name = file_name(change)
     try:
-        source = os.open(change.file, os.O_RDONLY | os.O_CLOEXEC)
+        with change.file.open("rb") as source:
+            tree.make_file(Key(name), _blocks(source, present, size), size, _MODE)
     except FileNotFoundError:
-        return [f"{file_name(change)}: its content is gone"]
-    number = files.change("export.create", os.open, target / file_name(change), _NEW, 0o600)
-    try:
-        for start, end in present:
-            files.copy("export.write", source, number, start, end)
-        files.change("export.size", os.ftruncate, number, size)
-    finally:
-        os.close(source)
-        os.close(number)
+        return [f"{name}: its content is gone"]
     gaps = sum(end - start for start, end in missing(present, 0, size))
     if gaps:
-        return [
-            f"{file_name(change)}: {gaps:,} bytes are only in the version that it was written over"
-        ]
+        return [f"{name}: {gaps:,} bytes are only in the version that it was written over"]
     return []
 
 
-def _create(path: Path, data: bytes) -> None:
-    number = files.change("export.create", os.open, path, _NEW, 0o600)
-    try:
-        files.write_all("export.write", number, data, 0)
-    finally:
-        os.close(number)
+def _blocks(source: BinaryIO, present: Ranges, size: int) -> Iterator[bytes]:
+    """What a staging file has of a content; zeros for what it has not."""
+    for at in range(0, size, _BLOCK_BYTES):
+        block = bytearray(min(_BLOCK_BYTES, size - at))
+        for start, end in present:
+            low, high = max(start, at), min(end, at + len(block))
+            if low < high:
+                source.seek(low)
+                data = source.read(high - low)
+                block[low - at : low - at + len(data)] = data
+        yield bytes(block)

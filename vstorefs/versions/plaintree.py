@@ -71,9 +71,17 @@ class PlainTree:
             raise _differs(key)
 
     def make_file(
-        self, key: Key, blocks: Iterator[bytes], size: int, mode: int, mtime_ns: int
+        self,
+        key: Key,
+        blocks: Iterator[bytes],
+        size: int,
+        mode: int,
+        mtime_ns: int | None = None,
     ) -> None:
-        """Make a file, whole or not at all. Raises: AlreadyExists; Corrupt where other than `size` bytes come."""
+        """Make a file, whole or not at all; without a time it has that of now.
+
+        Raises: AlreadyExists; Corrupt where other than `size` bytes come.
+        """
         with self._above(key) as (directory, name):
             partial = f".{secrets.token_hex(8)}{PARTIAL}"
             number = files.change("export.create", os.open, partial, _NEW, 0o600, dir_fd=directory)
@@ -81,7 +89,8 @@ class PlainTree:
                 try:
                     fill(number, key, blocks, size)
                     files.change("export.mode", os.fchmod, number, mode & _PERMISSIONS)
-                    files.change("export.time", os.utime, number, ns=(mtime_ns, mtime_ns))
+                    if mtime_ns is not None:
+                        files.change("export.time", os.utime, number, ns=(mtime_ns, mtime_ns))
                 finally:
                     os.close(number)
                 _give_name(directory, partial, name, key)
