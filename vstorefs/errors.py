@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import enum
 import errno
+from typing import ClassVar
 
 
 class VstorefsError(Exception):
@@ -54,6 +55,9 @@ class StoreError(VstorefsError):
     a program is to see where the table's is not the one.
     """
 
+    usual_origin: ClassVar[Origin] = Origin.KEY
+    """Where such a failure lies, unless it is said."""
+
     def __init__(
         self,
         message: str,
@@ -61,12 +65,12 @@ class StoreError(VstorefsError):
         store: str = "",
         key: str = "",
         operation: str = "",
-        origin: Origin = Origin.KEY,
+        origin: Origin | None = None,
         number: int | None = None,
     ) -> None:
         super().__init__(message)
         self.number = number
-        self.origin = origin
+        self.origin = origin or self.usual_origin
         self.message = message
         self.store = store
         self.key = key
@@ -113,19 +117,7 @@ class Displaced(Unavailable):
     to blame.
     """
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        store: str = "",
-        key: str = "",
-        operation: str = "",
-        origin: Origin = Origin.STORE,
-        number: int | None = None,
-    ) -> None:
-        super().__init__(
-            message, store=store, key=key, operation=operation, origin=origin, number=number
-        )
+    usual_origin = Origin.STORE
 
 
 class NotSupported(StoreError):

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.mount.kinds import WRITABLE
-from tests.support.mounts import Host, Mount, host
+from tests.support.mounts import Host, Mount, error_of, host
 from tests.support.s3server import S3Server
 
 pytestmark = pytest.mark.mount
@@ -24,15 +23,6 @@ def directories_of(mount: Mount, size: int) -> str:
         path = f"{path}/{name}" if path else name
         (mount / path).mkdir(exist_ok=True)
     return path
-
-
-def error_of(action: Callable[[], object]) -> int:
-    """The errno of what is done, 0 where it succeeds."""
-    try:
-        action()
-    except OSError as error:
-        return error.errno or 0
-    return 0
 
 
 def error_of_writing(path: Path) -> int:

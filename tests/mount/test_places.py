@@ -6,13 +6,13 @@ import errno
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.support.mounts import Host, Mount, host
+from tests.support.mounts import Host, Mount, error_of, host
 from tests.support.processes import wait_until
 from tests.support.s3server import S3Server
 
@@ -45,15 +45,6 @@ def share(tmp_path: Path) -> Iterator[Share]:
     one = Share(tmp_path)
     yield one
     one.close()
-
-
-def error_of(action: Callable[[], object]) -> int:
-    """The errno of what is done, 0 where it succeeds."""
-    try:
-        action()
-    except OSError as error:
-        return error.errno or 0
-    return 0
 
 
 def is_down(mount: Mount) -> bool:

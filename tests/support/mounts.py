@@ -155,3 +155,12 @@ def host(folder: Path, env: dict[str, str] | None = None) -> Iterator[Host]:
         one.verify()
     finally:
         one.close()
+
+
+def error_of(action: Callable[[], object]) -> int:
+    """The errno of what is done, 0 where it succeeds."""
+    try:
+        action()
+    except OSError as error:
+        return error.errno or 0
+    return 0

@@ -18,12 +18,12 @@ from vstorefs.model import (
     Write,
     WriteId,
 )
-from vstorefs.mount.writing.uploads import Ending, Pending, Uploads
+from vstorefs.mount.writing.uploads import Callbacks, Pending, Uploads
 from vstorefs.workers import messages
 
 OTHER = StoreId("f" * 32)
 """A second store."""
-IGNORED = Ending(lambda published: None)
+IGNORED = Callbacks(lambda published: None)
 """Whatever becomes of it."""
 
 
@@ -57,9 +57,9 @@ class Writer:
         entry = entry_of(path, store or self.store)
         return await self.uploads.promise(entry, self.note(path))
 
-    def note(self, path: str) -> Ending:
+    def note(self, path: str) -> Callbacks:
         """What is called when a path's change has ended."""
-        return Ending(
+        return Callbacks(
             lambda published: self.settled.append(path),
             lambda: self.aside.append(path),
             lambda: self.dropped.append(path),

@@ -27,7 +27,7 @@ class JournalCalls:
 
     async def _retry(self, request: asked.RetryChanges) -> asked.Decided:
         taken = await self._pool.ask(messages.TakeUp(request.numbers))
-        self._uploads.adopt(taken.entries, self._inherited.ending)
+        self._uploads.adopt(taken.entries, self._inherited.callbacks_of)
         return asked.Decided(tuple(entry.seq for entry in taken.entries))
 
     async def _drop(self, request: asked.DropChanges) -> asked.Decided:

@@ -38,10 +38,9 @@ from vstorefs.mount.writing.draft import Draft, Synced, draft_of
 from vstorefs.mount.writing.held_back import HeldBack
 from vstorefs.mount.writing.pending import CommittedDraft, PendingChange, ShownName, start_of
 from vstorefs.mount.writing.scratch import ScratchNames
-from vstorefs.mount.writing.uploads import Ending, Pending, Uploads
+from vstorefs.mount.writing.uploads import Pending, Uploads
 from vstorefs.state.staging import StagingArea
 from vstorefs.stores.ids import new_id
-from vstorefs.workers.messages import Published
 
 log = logging.getLogger(__name__)
 
@@ -257,13 +256,10 @@ class Commits:
         change = PendingChange((shown,), committed, relists=False)
         change.show(self._namespace)
         try:
-            ending = Ending(
-                partial(self._settle, change, write.write_id),
-                change.set_aside,
-                partial(self._drop, change, write.write_id),
-            )
+            ended = partial(self._ended, node, write.write_id)
+            callbacks = change.callbacks(self._namespace, ended)
             drop = () if draft.synced is None else (draft.synced.seq,)
-            pending = await self._uploads.promise(entry, ending, drop=drop)
+            pending = await self._uploads.promise(entry, callbacks, drop=drop)
         except BaseException:
             change.undo(self._namespace)
             raise
@@ -271,17 +267,9 @@ class Commits:
         self._on_the_way[write.write_id] = draft
         return pending
 
-    def _settle(self, change: PendingChange, write: WriteId, published: Published) -> None:
+    def _ended(self, node: FileNode, write: WriteId) -> None:
         self._on_the_way.pop(write, None)
-        change.settle(self._namespace, published)
-        assert change.subject is not None
-        self._inodes.let_go(change.subject.node)
-
-    def _drop(self, change: PendingChange, write: WriteId) -> None:
-        self._on_the_way.pop(write, None)
-        change.drop(self._namespace)
-        assert change.subject is not None
-        self._inodes.let_go(change.subject.node)
+        self._inodes.let_go(node)
 
     async def _same_as_waiting(self, node: FileNode, draft: Draft) -> Pending | None:
         """The entry that waits with equal content, because an earlier close of it failed.

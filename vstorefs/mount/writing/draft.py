@@ -173,7 +173,8 @@ class Draft(Unstored):
                 data = await transfers.bytes_of(under, remote, low, high)
                 result[low - start : low - start + len(data)] = data
         # What was cut off meanwhile may have been read as zeros.
-        return bytes(result[: max(0, self.size - start)])
+        del result[max(0, self.size - start) :]
+        return bytes(result)
 
     async def sync(self) -> None:
         """Bring what was written to disk, at its full size."""

@@ -12,7 +12,7 @@ from vstorefs.mount.backend.pool import Pool
 from vstorefs.mount.tree.inodes import DirectoryNode
 from vstorefs.mount.tree.namespace import Namespace
 from vstorefs.mount.writing.draft import remove_later
-from vstorefs.mount.writing.uploads import Ending, Uploads
+from vstorefs.mount.writing.uploads import Callbacks, Uploads
 from vstorefs.state.staging import StagingArea
 from vstorefs.workers import messages
 
@@ -47,15 +47,15 @@ class Inherited:
             log.info("uploading %s of an earlier mount", units.count(self._taken, "change"))
         if answer.aside:
             log.warning("%s", aside_text(len(answer.aside)))
-        self._uploads.know_aside(answer.aside, self.ending)
-        self._uploads.adopt(answer.entries, self.ending)
+        self._uploads.know_aside(answer.aside, self.callbacks_of)
+        self._uploads.adopt(answer.entries, self.callbacks_of)
 
     async def sent(self) -> None:
         """Wait, for a while, until what was taken over is in its stores."""
         if self._taken:
             await self._uploads.drain(_SENT_S)
 
-    def ending(self, entry: JournalEntry) -> Ending:
+    def callbacks_of(self, entry: JournalEntry) -> Callbacks:
         """What follows when one of them is in its store."""
 
         def settled(published: messages.Published) -> None:
@@ -68,4 +68,4 @@ class Inherited:
             late = " late, beside the current version" if published.late else ""
             log.info("%s: uploaded%s", entry.path, late)
 
-        return Ending(settled)
+        return Callbacks(settled)

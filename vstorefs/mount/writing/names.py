@@ -12,8 +12,7 @@ from vstorefs.mount.tree.inodes import DirectoryNode, FileNode, Inodes, StoreNod
 from vstorefs.mount.tree.namespace import Namespace
 from vstorefs.mount.writing.draft import draft_of, is_being_written
 from vstorefs.mount.writing.pending import PendingChange
-from vstorefs.mount.writing.uploads import Ending, Pending, Uploads
-from vstorefs.workers.messages import Published
+from vstorefs.mount.writing.uploads import Pending, Uploads
 
 _NAME_BYTES = 255
 
@@ -79,21 +78,13 @@ class Names:
         """
         change.show(self._namespace)
         try:
-            ending = Ending(
-                partial(self._settle, change), change.set_aside, partial(self._drop, change)
-            )
-            return await self._uploads.promise(entry, ending, drop=drop)
+            callbacks = change.callbacks(self._namespace, partial(self._ended, change))
+            return await self._uploads.promise(entry, callbacks, drop=drop)
         except BaseException:
             change.undo(self._namespace)
             raise
 
-    def _settle(self, change: PendingChange, published: Published) -> None:
-        change.settle(self._namespace, published)
-        if change.subject is not None:
-            self.let_go(change.subject.node)
-
-    def _drop(self, change: PendingChange) -> None:
-        change.drop(self._namespace)
+    def _ended(self, change: PendingChange) -> None:
         if change.subject is not None:
             self.let_go(change.subject.node)
 

@@ -20,6 +20,7 @@ from vstorefs.mount.tree.inodes import NO_TOKEN, DirectoryNode, FileNode, StoreN
 from vstorefs.mount.tree.namespace import Namespace
 from vstorefs.mount.writing.draft import Draft, draft_of, is_being_written
 from vstorefs.mount.writing.moves import Departure, Move
+from vstorefs.mount.writing.uploads import Callbacks
 from vstorefs.workers.messages import Published
 
 
@@ -109,6 +110,19 @@ class PendingChange:
         for one in self.shown:
             namespace.expire(one.directory)
             namespace.settle(one.directory, one.name)
+
+    def callbacks(self, namespace: Namespace, ended: Callable[[], None]) -> Callbacks:
+        """What follows on its entry; `ended`: when it is settled or dropped."""
+
+        def settled(published: Published) -> None:
+            self.settle(namespace, published)
+            ended()
+
+        def dropped() -> None:
+            self.drop(namespace)
+            ended()
+
+        return Callbacks(settled, self.set_aside, dropped)
 
     def undo(self, namespace: Namespace) -> None:
         """The journal did not take it: names and nodes are as before, in one step."""

@@ -48,7 +48,7 @@ def _nothing() -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class Callbacks:
     """What is done, on the loop, when an entry has come to its end.
 
     `settled`: its store has it. `set_aside`: it stays in the journal, and what comes after it must not rest on it; one
@@ -71,7 +71,7 @@ class Pending:
 
     entry: JournalEntry
     since: float
-    ending: Ending
+    callbacks: Callbacks
     done: trio.Event = field(default_factory=trio.Event)
     tried: trio.Event = field(default_factory=trio.Event)
     failure: errors.VstorefsError | None = None
@@ -145,13 +145,13 @@ class Uploads:
         return list(self._aside.values())
 
     async def promise(
-        self, entry: JournalEntry, ending: Ending, *, drop: Iterable[int] = ()
+        self, entry: JournalEntry, callbacks: Callbacks, *, drop: Iterable[int] = ()
     ) -> Pending:
         """Put a change into the journal and on its way.
 
         Raises: StoreError where the journal does not take it.
         """
-        promise = _Promise(Pending(entry, self._clock.monotonic_s(), ending))
+        promise = _Promise(Pending(entry, self._clock.monotonic_s(), callbacks))
         self._promised.append(promise)
         try:
             promise.seq = await self.record(entry, drop)
@@ -183,20 +183,20 @@ class Uploads:
         await self._pool.ask(messages.Record((), tuple(seqs)))
 
     def adopt(
-        self, entries: Iterable[JournalEntry], ending: Callable[[JournalEntry], Ending]
+        self, entries: Iterable[JournalEntry], callbacks_of: Callable[[JournalEntry], Callbacks]
     ) -> None:
         """Take on what a dead mount had promised, or had set aside."""
         for entry in entries:
             known = self._aside.pop(entry.seq, None)
-            how = known.ending if known is not None else ending(entry)
+            how = known.callbacks if known is not None else callbacks_of(entry)
             self._enter(Pending(entry, self._clock.monotonic_s(), how))
 
     def know_aside(
-        self, entries: Iterable[JournalEntry], ending: Callable[[JournalEntry], Ending]
+        self, entries: Iterable[JournalEntry], callbacks_of: Callable[[JournalEntry], Callbacks]
     ) -> None:
         """A dead mount had set these aside; they are shown, and retried when somebody says so."""
         for entry in entries:
-            one = Pending(entry, self._clock.monotonic_s(), ending(entry), is_aside=True)
+            one = Pending(entry, self._clock.monotonic_s(), callbacks_of(entry), is_aside=True)
             one.error = entry.error or ""
             self._aside[entry.seq] = one
 
@@ -205,7 +205,7 @@ class Uploads:
         for seq in seqs:
             pending = self._aside.pop(seq, None)
             if pending is not None:
-                pending.ending.dropped()
+                pending.callbacks.dropped()
 
     async def wait(self, pending: Pending, bound_s: float = CLOSE_BOUND_S) -> None:
         """Wait until the store has it.
@@ -313,9 +313,9 @@ class Uploads:
             await self._pause(pending)
         try:
             if published is not None:
-                pending.ending.settled(published)
+                pending.callbacks.settled(published)
             else:
-                pending.ending.set_aside()
+                pending.callbacks.set_aside()
         except Exception:
             log.exception("%s: cannot record the result of the upload", pending.entry.path)
         del self._pending[pending.entry.seq]

@@ -38,7 +38,7 @@ async def test_a_staging_file_that_two_entries_name_goes_with_the_last(
             parts.namespace,
             {STORE: parts.root},
         )
-        parts.uploads.adopt([first, second], inherited.ending)
+        parts.uploads.adopt([first, second], inherited.callbacks_of)
         await parts.pool.publish(published("f", "t1", 7))
         assert removed == []
         await parts.pool.publish(published("f", "t2", 7))

@@ -235,6 +235,12 @@ async def refused(parts: Front, trouble: errors.StoreError = CLASH) -> None:
             await trio.sleep(60)
 
 
+def dropped(parts: Front) -> None:
+    """All that was set aside is given up, and a second goes by."""
+    parts.uploads.forget([one.entry.seq for one in parts.uploads.set_aside])
+    parts.later()
+
+
 async def test_what_was_set_aside_is_shown_on_and_the_next_write_starts_where_it_started(
     tmp_path: Path, autojump_clock: trio.testing.MockClock
 ) -> None:
@@ -265,8 +271,7 @@ async def test_what_is_dropped_shows_what_the_store_has(
         await parts.close(node)
         await refused(parts)
         assert await parts.names() == ["new"]
-        parts.uploads.forget([one.entry.seq for one in parts.uploads.set_aside])
-        parts.later()
+        dropped(parts)
         assert await parts.names() == []
 
 
@@ -279,8 +284,7 @@ async def test_a_removal_that_is_dropped_brings_the_name_back(
         await parts.changes.remove(parts.root, "f", RUN)
         await refused(parts)
         assert await parts.names() == []
-        parts.uploads.forget([one.entry.seq for one in parts.uploads.set_aside])
-        parts.later()
+        dropped(parts)
         assert await parts.names() == ["f"]
 
 
@@ -293,8 +297,7 @@ async def test_a_rename_that_is_dropped_shows_the_old_name(
         await parts.renames.rename(parts.root, "f", parts.root, "g", RUN, replace_target=True)
         await refused(parts)
         assert await parts.names() == ["g"]
-        parts.uploads.forget([one.entry.seq for one in parts.uploads.set_aside])
-        parts.later()
+        dropped(parts)
         assert await parts.names() == ["f"]
         assert (await parts.file("f")).path == "f"
 
@@ -306,6 +309,5 @@ async def test_a_link_that_is_dropped_is_gone(
         await parts.changes.make_symlink(parts.root, "l", "to", RUN)
         await refused(parts)
         assert await parts.names() == ["l"]
-        parts.uploads.forget([one.entry.seq for one in parts.uploads.set_aside])
-        parts.later()
+        dropped(parts)
         assert await parts.names() == []

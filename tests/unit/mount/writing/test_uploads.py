@@ -25,7 +25,7 @@ from vstorefs.model import (
     VersionKind,
 )
 from vstorefs.mount.tree.remote import Remote
-from vstorefs.mount.writing.uploads import Ending, Uploads
+from vstorefs.mount.writing.uploads import Callbacks, Uploads
 from vstorefs.workers import messages
 
 pytestmark = pytest.mark.trio
@@ -358,7 +358,7 @@ async def test_an_error_of_ours_in_taking_note_holds_up_nothing(
     def broken(published: messages.Published) -> None:
         raise ValueError("a bug")
 
-    pending = await uploads.promise(entry_of("a", spec.id), Ending(broken))
+    pending = await uploads.promise(entry_of("a", spec.id), Callbacks(broken))
     await writer.promise("a")
     await blocked()
     assert pending.done.is_set()
