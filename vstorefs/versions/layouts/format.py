@@ -51,7 +51,7 @@ class Agreement:
     """
 
     def __init__(self, bucket: Bucket, layout: Layout, known: Known = NOBODY_KNOWS) -> None:
-        self.id = known.id
+        self.id = self._noted = known.id
         self._note = known.note
         self._bucket = bucket
         self._layout = layout
@@ -76,7 +76,10 @@ class Agreement:
                 if not self._bucket.keeps(None):
                     self.see_that_versions_stay()
                 self.id, self._agreed_at = self._agree(), now
-                self._note(self.id)
+                if self.id != self._noted:
+                    # It is told once: to note it is a write to disk.
+                    self._note(self.id)
+                    self._noted = self.id
 
     def see_that_versions_stay(self) -> None:
         """In the native layout: see that the bucket keeps versions now. Raises: NotSupported; a StoreError."""
