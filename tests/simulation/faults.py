@@ -18,7 +18,7 @@ from vstorefs import files
 from vstorefs.mount.writing import dependencies
 from vstorefs.mount.writing.changes import Changes
 from vstorefs.mount.writing.commits import Commits
-from vstorefs.mount.writing.pending import CommittedDraft, PendingChange
+from vstorefs.mount.writing.pending import PendingChange
 from vstorefs.state.journal import Journal
 
 
@@ -71,13 +71,6 @@ FAULTS = (
         "view = view[len(view) :]",
     ),
     Fault(
-        "a scratch name that nobody renames is never published",
-        Commits,
-        "_publish_held",
-        "await self._commit(node, draft)",
-        "pass",
-    ),
-    Fault(
         "a directory is renamed in the store before what is in it is there",
         dependencies,
         "_is_whole",
@@ -104,12 +97,5 @@ FAULTS = (
         "remove",
         "and not replaces(node)",
         "",
-    ),
-    Fault(
-        "a refused close leaves its file without a name of its own",
-        CommittedDraft,
-        "undo",
-        "self.draft.frozen = False",
-        "pass",
     ),
 )
