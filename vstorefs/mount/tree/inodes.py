@@ -131,7 +131,13 @@ class DirectoryNode(Node):
     @property
     def path(self) -> Key:
         """The key of this directory in its store; empty for its root."""
-        return join(self.parent.path, self.name) if self.parent is not None else Key("")
+        names: list[str] = []
+        node = self
+        # Trees are deeper than calls may be nested.
+        while node.parent is not None:
+            names.append(node.name)
+            node = node.parent
+        return Key("/".join(reversed(names)))
 
     @property
     def is_root(self) -> bool:
@@ -144,12 +150,15 @@ class DirectoryNode(Node):
 
     def known_below(self) -> Iterator[str]:
         """What this mount knows to be in it, however deep, as paths from here."""
-        gone = {name for name, known in self.local.items() if known.entry is None}
-        for name in {*(self.entries or ()), *self.local, *self.children} - gone:
-            yield name
-            child = self.children.get(name)
-            if isinstance(child, DirectoryNode):
-                yield from (f"{name}/{deeper}" for deeper in child.known_below())
+        left = [("", self)]
+        while left:
+            before, node = left.pop()
+            gone = {name for name, known in node.local.items() if known.entry is None}
+            for name in {*(node.entries or ()), *node.local, *node.children} - gone:
+                yield before + name
+                child = node.children.get(name)
+                if isinstance(child, DirectoryNode):
+                    left.append((f"{before}{name}/", child))
 
     def detach(self, name: str, node: StoreNode) -> None:
         """A node has a name in this directory no more."""

@@ -134,10 +134,11 @@ class Namespace:
 
     def expire_tree(self, directory: DirectoryNode) -> None:
         """The same for all directories below, too."""
-        self.expire(directory)
-        for child in directory.children.values():
-            if isinstance(child, DirectoryNode):
-                self.expire_tree(child)
+        left = [directory]
+        while left:
+            one = left.pop()
+            self.expire(one)
+            left += [child for child in one.children.values() if isinstance(child, DirectoryNode)]
 
     def expire_way(self, root: DirectoryNode, path: Key) -> None:
         """The same for the directories that lead to a path, and for all that is known below it."""
