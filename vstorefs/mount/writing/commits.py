@@ -136,7 +136,8 @@ class Commits:
             fresh = await Draft.over(self._area, under, node.base, node.after)
         else:
             fresh = await draft.clone(node.after)
-            fresh.base = node.base
+        # What it starts from may have moved while the staging file was made.
+        fresh.base, fresh.after = node.base, node.after
         if node.draft is not draft:
             # Another writer was first while the staging file was made.
             fresh.discard()

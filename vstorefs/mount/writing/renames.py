@@ -228,7 +228,8 @@ class Renames:
             uid=node.uid,
             gid=node.gid,
         )
-        pending = await self._promise(move, entry, MovedFolder(node), shown)
+        subject = MovedFolder.of(node, write.write_id)
+        pending = await self._promise(move, entry, subject, shown)
         try:
             await self._uploads.wait(pending)
         except errors.Unavailable as error:

@@ -11,10 +11,11 @@ import trio
 
 from tests.support.frontparts import NO_JOURNAL, RUN, Front, front, published
 from vstorefs import errors
-from vstorefs.model import Capabilities, EntryKind, Operation, Promise, Token
-from vstorefs.mount.tree.inodes import DirectoryNode, FileNode
+from vstorefs.model import Capabilities, EntryKind, Key, Operation, Promise, Token
+from vstorefs.mount.tree.inodes import DirectoryNode, FileNode, SymlinkNode
 from vstorefs.mount.writing.draft import draft_of
 from vstorefs.mount.writing.pending import Start, start_of
+from vstorefs.versions.moved import moved_write
 from vstorefs.workers.messages import Published
 
 pytestmark = pytest.mark.trio
@@ -318,6 +319,54 @@ class TestAFolder:
             assert [(one.path, one.target) for one in parts.pool.journal] == [("d", "e")]
             await parts.pool.publish(Published())
             assert parts.uploads.pending == []
+
+    async def test_leaves_what_is_written_in_it_to_start_from_the_moved_one(
+        self, tmp_path: Path, autojump_clock: trio.testing.MockClock
+    ) -> None:
+        """Else it seems to be made from an older head, and is kept beside the present one where it comes late."""
+        async with front(tmp_path) as parts:
+            folder, node, link = await self.with_things_in_it(parts)
+            node.write_handles += 1
+            await parts.write(node, b"data")
+            new = await parts.changes.create(folder, "g", 0o644, RUN)
+            new.write_handles += 1
+            await rename(parts, "d", "e")
+            await parts.commits.commit(node)
+            await parts.commits.commit(new)
+            await parts.changes.remove(folder, "l", RUN)
+            move = parts.pool.journal[0].write.write_id
+            starts = [(one.path, one.write.after) for one in parts.pool.journal[1:]]
+            assert starts == [
+                ("e/f", moved_write(move, Key("d/f"))),
+                ("e/g", None),
+                ("e/l", moved_write(move, Key("d/l"))),
+            ]
+            assert parts.pool.journal[1].write.base is None
+            assert link.removed
+
+    async def test_that_stays_leaves_what_is_in_it_to_start_from_what_it_was(
+        self, tmp_path: Path
+    ) -> None:
+        async with front(tmp_path) as parts:
+            folder, node, link = await self.with_things_in_it(parts)
+            parts.pool.refusal = NO_JOURNAL
+            with pytest.raises(errors.Unavailable):
+                await rename(parts, "d", "e")
+            assert start_of(node) == Start(Token("t1"), None)
+            assert (link.token, link.after) == ("t2", None)
+            assert folder.path == "d"
+
+    @staticmethod
+    async def with_things_in_it(parts: Front) -> tuple[DirectoryNode, FileNode, SymlinkNode]:
+        """A directory with a file and a link that the store has."""
+        parts.there("d", EntryKind.DIRECTORY)
+        parts.there("d/f", token="t1")
+        parts.there("d/l", EntryKind.SYMLINK, token="t2")
+        folder = await parts.folder("d")
+        node, link = await parts.node("f", folder), await parts.node("l", folder)
+        assert isinstance(node, FileNode)
+        assert isinstance(link, SymlinkNode)
+        return folder, node, link
 
     async def test_is_not_moved_into_itself(self, tmp_path: Path) -> None:
         async with front(tmp_path) as parts:
