@@ -259,8 +259,7 @@ class Commits:
         try:
             ended = partial(self._ended, node, write.write_id)
             callbacks = change.callbacks(self._namespace, ended)
-            drop = () if draft.synced is None else (draft.synced.seq,)
-            pending = await self._uploads.promise(entry, callbacks, drop=drop)
+            pending = await self._uploads.promise(entry, callbacks, drop=draft.entries)
         except BaseException:
             change.undo(self._namespace)
             raise
@@ -352,12 +351,12 @@ class Commits:
         node.pins -= 1
 
     def named_by_journal(self, node: StoreNode | None) -> tuple[int, ...]:
-        """The entry that an fsync of a file put into the journal, if it has one."""
+        """The entries that an fsync of a file, or of one whose name it took, put into the journal."""
         draft = draft_of(node) if isinstance(node, FileNode) else None
-        return () if draft is None or draft.synced is None else (draft.synced.seq,)
+        return () if draft is None else draft.entries
 
     def forget_synced(self, node: StoreNode | None) -> None:
-        """The journal has dropped that entry: the file has lost its name."""
+        """The journal has dropped those entries: the file has lost its name."""
         if isinstance(node, FileNode):
             self._held_back.release(node)
         draft = draft_of(node) if isinstance(node, FileNode) else None
@@ -369,18 +368,17 @@ class Commits:
         while not node.removed and not draft.is_synced_as(node.path, promise):
             await draft.sync()
             entry = self._put(node, draft, self._write(node, draft), promise)
-            drop = () if draft.synced is None else (draft.synced.seq,)
-            seq = await self._uploads.record(entry, drop)
+            seq = await self._uploads.record(entry, draft.entries)
             draft.forget_synced()
             draft.synced = Synced(seq, draft.name, draft.size, entry.path, promise)
             draft.changed = False
-        if node.removed:
+        if node.removed and not draft.taken:
             # Its name went while the disk was busy.
             await self._drop_synced(draft)
 
     async def _drop_synced(self, draft: Draft) -> None:
-        if draft.synced is not None:
-            await self._uploads.drop((draft.synced.seq,))
+        if draft.entries:
+            await self._uploads.drop(draft.entries)
             draft.forget_synced()
 
     async def finish(self, node: FileNode) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 from pathlib import Path
 
 import pyfuse3
@@ -23,6 +24,13 @@ pytestmark = pytest.mark.trio
 
 def refused(number: int) -> pytest.RaisesExc[pyfuse3.FUSEError]:
     return pytest.RaisesExc(pyfuse3.FUSEError, check=lambda error: error.errno == number)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """What threads do ends when it does."""
+    with trio.fail_after(60):
+        while not condition():
+            await trio.sleep(0.01)
 
 
 async def rename(
@@ -237,6 +245,71 @@ class TestAFileThatNoStoreHas:
             await parts.close(node)
             entry = parts.pool.journal[0]
             assert (entry.operation, entry.path, entry.write.base) == (Operation.PUT, "a", "t1")
+
+    @pytest.mark.parametrize("is_open", [False, True])
+    async def test_ends_with_its_promise_what_the_journal_has_of_the_one_that_it_replaces(
+        self, tmp_path: Path, is_open: bool
+    ) -> None:
+        """Else the next mount publishes that over it."""
+        async with front(tmp_path) as parts:
+            await self.held_back(parts, is_open=is_open)
+            node = await parts.written("a", b"new")
+            await rename(parts, "a", "b.tmp")
+            assert parts.pool.dropped == []
+            await parts.commits.fsync(node)
+            assert parts.pool.dropped == [1]
+            await parts.close(node)
+            assert parts.pool.dropped == [1, 2]
+
+    async def test_takes_along_nothing_of_what_it_had_replaced_elsewhere(
+        self, tmp_path: Path
+    ) -> None:
+        async with front(tmp_path) as parts:
+            await self.held_back(parts)
+            await parts.written("a", b"new")
+            await rename(parts, "a", "b.tmp")
+            await rename(parts, "b.tmp", "c")
+            assert parts.pool.dropped == [1]
+            await parts.changes.remove(parts.root, "c", RUN)
+            assert parts.pool.dropped == [1]
+
+    async def test_that_is_removed_takes_along_what_it_had_replaced(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            await self.held_back(parts)
+            await parts.written("a", b"new")
+            await rename(parts, "a", "b.tmp")
+            await parts.changes.remove(parts.root, "b.tmp", RUN)
+            assert parts.pool.dropped == [1]
+            assert await parts.names() == []
+            await parts.settle()
+            await until(lambda: len(list((tmp_path / "staging" / "session").iterdir())) == 1)
+
+    async def test_that_does_not_get_the_name_leaves_it_to_the_other(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            other = await self.held_back(parts)
+            node = await parts.written("a", b"new")
+            await parts.commits.fsync(node)
+            parts.pool.refusal = NO_JOURNAL
+            with pytest.raises(errors.Unavailable):
+                await rename(parts, "a", "b.tmp")
+            parts.pool.refusal = None
+            await parts.commits.fsync(node)
+            assert parts.pool.dropped == []
+            await rename(parts, "b.tmp", "b")
+            assert parts.pool.asked[-1] == (Operation.PUT, "b")
+            assert parts.pool.dropped == [1]
+            assert other.name == "b"
+
+    @staticmethod
+    async def held_back(parts: Front, *, is_open: bool = False) -> FileNode:
+        """A scratch file that is in the journal only."""
+        other = await parts.written("b.tmp", b"old")
+        if is_open:
+            await parts.commits.fsync(other)
+        else:
+            await parts.close(other)
+        assert parts.pool.asked == [(Operation.PUT, "b.tmp")]
+        return other
 
     async def test_gives_what_is_read_as_before(self, tmp_path: Path) -> None:
         async with front(tmp_path) as parts:
