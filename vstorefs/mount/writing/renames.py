@@ -131,7 +131,7 @@ class Renames:
         origin = _Origin.of(draft)
         replaced = _Origin.replacing(over)
         replaced.give(draft)
-        async with self._commits.kept(over):
+        async with self._commits.kept(over, undecided=(over,)):
             move.make()
             self._names.drop(move.source, move.name, node)
             self._namespace.hold(move.target, move.new_name, node.entry())
@@ -261,7 +261,7 @@ class Renames:
             ),
         )
         replaced = move.replaced
-        async with self._commits.kept(replaced):
+        async with self._commits.kept(replaced, undecided=(move.node, replaced)):
             pending = await self._names.promise(
                 entry,
                 PendingChange(names, subject, move),

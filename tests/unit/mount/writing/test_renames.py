@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import pyfuse3
@@ -550,3 +551,100 @@ class TestARefusedRename:
             assert await parts.names() == ["l"]
             assert await parts.node("l") is node
             assert (node.token, node.after, node.pending, node.removed) == ("t3", None, 0, False)
+
+
+class TestARenameThatIsUndecided:
+    """The journal was asked, and has not answered: who promises content waits for that, and then for his own answer."""
+
+    @pytest.fixture(params=["close", "fsync"])
+    def promise(self, request: pytest.FixtureRequest) -> str:
+        """How the content is promised."""
+        name: str = request.param
+        return name
+
+    @staticmethod
+    async def refuse_once(
+        parts: Front, node: FileNode, promise: str, rename: Callable[[], Awaitable[None]]
+    ) -> None:
+        """A rename is refused while a file is closed or synced; what the journal is asked after that, it takes."""
+        ask, asked, answers = parts.pool.ask, trio.Event(), trio.Event()
+
+        async def hold(request: object, **more: object) -> object:
+            parts.pool.ask = ask  # type: ignore[method-assign]
+            asked.set()
+            await answers.wait()
+            raise NO_JOURNAL
+
+        async def refused_rename() -> None:
+            with pytest.raises(errors.Unavailable):
+                await rename()
+
+        act = {"close": parts.commits.commit, "fsync": parts.commits.fsync}[promise]
+        parts.pool.ask = hold  # type: ignore[method-assign]
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(refused_rename)
+            await asked.wait()
+            nursery.start_soon(act, node)
+            await parts.settle()
+            await until_no_thread_is_busy()
+            assert parts.pool.asked == []
+            answers.set()
+
+    async def test_leaves_what_it_moves_to_be_promised_under_its_name(
+        self, tmp_path: Path, promise: str
+    ) -> None:
+        async with front(tmp_path) as parts:
+            parts.there("a", token="t1")
+            node = await parts.file("a")
+            node.write_handles += 1
+            await parts.write(node, b"data")
+            await self.refuse_once(parts, node, promise, partial(rename, parts, "a", "b"))
+            assert parts.pool.asked == [(Operation.PUT, "a")]
+            assert parts.pool.journal[0].write.base == "t1"
+
+    async def test_leaves_what_is_in_a_directory_to_be_promised_there(
+        self, tmp_path: Path, promise: str
+    ) -> None:
+        async with front(tmp_path) as parts:
+            parts.there("d", EntryKind.DIRECTORY)
+            folder = await parts.folder("d")
+            node = await parts.changes.create(folder, "f", 0o644, RUN)
+            node.write_handles += 1
+            await parts.write(node, b"data")
+            await self.refuse_once(parts, node, promise, partial(rename, parts, "d", "e"))
+            assert parts.pool.asked == [(Operation.PUT, "d/f")]
+
+    async def test_leaves_what_it_replaces_to_be_promised(
+        self, tmp_path: Path, promise: str
+    ) -> None:
+        async with front(tmp_path) as parts:
+            parts.there("a", token="t1")
+            node = await parts.written("b.tmp", b"data")
+            await self.refuse_once(parts, node, promise, partial(rename, parts, "a", "b.tmp"))
+            assert parts.pool.asked == [(Operation.PUT, "b.tmp")]
+
+    async def test_does_not_hide_that_the_journal_refuses_what_it_would_have_replaced(
+        self, tmp_path: Path
+    ) -> None:
+        async with front(tmp_path) as parts:
+            parts.there("a", token="t1")
+            node = await parts.written("b", b"data")
+            parts.pool.refusal = NO_JOURNAL
+
+            async def close() -> None:
+                with pytest.raises(errors.Unavailable):
+                    await parts.commits.commit(node)
+
+            async with trio.open_nursery() as nursery:
+                parts.pool.before_record = lambda: nursery.start_soon(close)
+                with pytest.raises(errors.Unavailable):
+                    await rename(parts, "a", "b")
+                parts.pool.before_record = lambda: None
+            assert await parts.file("b") is node
+
+
+async def until_no_thread_is_busy() -> None:
+    """What the disk was asked for has been done."""
+    limiter = trio.to_thread.current_default_thread_limiter()
+    await until(lambda: limiter.borrowed_tokens == 0)
+    await trio.testing.wait_all_tasks_blocked()
