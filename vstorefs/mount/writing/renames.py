@@ -90,7 +90,7 @@ class Renames:
             return
         if other is not None:
             await self._check_target(node, other, replace_target=replace_target)
-            if _differ_in_kind(node, other):
+            if _differ_in_kind(node, other) and not _is_ours_alone(other):
                 # A version cannot lie where a link is, nor a link where a version is: that goes first.
                 await self._changes.remove(target, new_name, run)
                 other = None
@@ -309,6 +309,11 @@ class _Origin:
 def _is_stored(node: StoreNode | None) -> bool:
     """Whether a store has, or will have, something under a node's name."""
     return isinstance(node, FileNode) and (not is_unsent(node) or replaces(node))
+
+
+def _is_ours_alone(node: StoreNode) -> bool:
+    """Whether no store has, or will have, anything under a node's name: then nothing has to go from there."""
+    return isinstance(node, FileNode) and not _is_stored(node)
 
 
 def _differ_in_kind(node: StoreNode, other: StoreNode) -> bool:

@@ -543,6 +543,19 @@ class TestARefusedRename:
             await parts.close(node)
             assert parts.pool.asked == [(Operation.PUT, "d/f")]
 
+    async def test_of_a_link_leaves_a_file_that_no_store_has(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            parts.there("l", EntryKind.SYMLINK, token="t3")
+            node = await parts.written("f", b"data")
+            await self.refuse(parts, "l", "f")
+            assert await parts.names() == ["f", "l"]
+            assert await parts.file("f") is node
+            await rename(parts, "l", "f")
+            assert await parts.names() == ["f"]
+            assert parts.pool.asked == [(Operation.RENAME, "l")]
+            await parts.close(node)
+            assert parts.pool.asked == [(Operation.RENAME, "l")]
+
     async def test_leaves_a_link_as_it_was(self, tmp_path: Path) -> None:
         async with front(tmp_path) as parts:
             parts.there("l", EntryKind.SYMLINK, token="t3")
