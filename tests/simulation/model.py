@@ -2,7 +2,8 @@
 
 A state holds what programs see (`names`, `nodes`, `handles`) and what the next mount would show if the front died now
 (`disk`): that is what was promised, by a close, an fsync, a change of a name. `log` is what histories must hold, by
-paths, in order; `maybe` what they may hold too, for a promise that failed may have been kept.
+paths, in order; `maybe` what they may hold too, for a promise that failed may have been kept: once, but for what was
+promised after something else had been; so each has with it what was there before, where that matters.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ class State:
     handles: dict[tuple[int, int], Opened]
     disk: dict[Path, Node]
     log: tuple[tuple[Path, bytes], ...] = ()
-    maybe: frozenset[tuple[Path, bytes]] = frozenset()
+    maybe: frozenset[tuple[Path, bytes, bytes]] = frozenset()
 
     def key(self) -> Any:
         """Equal where states are."""
@@ -181,8 +182,14 @@ def _kept(state: State, name: str, path: Path) -> State:
     return replace(
         state,
         disk={**state.disk, path: Node("f", node.data)},
-        maybe=state.maybe | {(path, node.data)},
+        maybe=_once_more(state, path, node.data),
     )
+
+
+def _once_more(state: State, path: Path, data: bytes) -> frozenset[tuple[Path, bytes, bytes]]:
+    """What histories may hold where this is one of them, once at least."""
+    known = any((where, content) == (path, data) for where, content, _ in state.maybe)
+    return state.maybe if known else state.maybe | {(path, data, data)}
 
 
 def _committed(state: State, name: str, *, surely: bool = True) -> State:
@@ -196,7 +203,10 @@ def _committed(state: State, name: str, *, surely: bool = True) -> State:
     disk = {**state.disk, path: Node("f", node.data)}
     if surely:
         return replace(state, disk=disk, log=(*state.log, (path, node.data)))
-    return replace(state, disk=disk, maybe=state.maybe | {(path, node.data)})
+    before = state.disk.get(path)
+    if before is None or before.data == node.data:
+        return replace(state, disk=disk, maybe=_once_more(state, path, node.data))
+    return replace(state, disk=disk, maybe=state.maybe | {(path, node.data, before.data)})
 
 
 # --- files
@@ -460,11 +470,10 @@ def _moved(state: State, node: Node, path: Path, other: Path) -> State:
         state = replace(state, disk={**_without(state.disk, path), other: entry})
         if node.kind == "f" and node.sent:
             # What moves is the last version; what was only synced since is none yet.
-            moved = (other, entry.data)
             if node.dirty:
-                state = replace(state, maybe=state.maybe | {moved})
+                state = replace(state, maybe=_once_more(state, other, entry.data))
             else:
-                state = replace(state, log=(*state.log, moved))
+                state = replace(state, log=(*state.log, (other, entry.data)))
     else:
         # What it had replaced there has no name any more.
         state = replace(state, disk=_without(state.disk, path))

@@ -129,9 +129,11 @@ def _watch_journal(here: _Watch) -> None:
                 here.at(Step.RECORDED, entry.path)
             return answer
 
-        def finish(self, seq: int, *, same_as: Token | None = None) -> None:
+        def finish(
+            self, seq: int, *, same_as: Token | None = None, carry: journal.Carry | None = None
+        ) -> None:
             here.at(Step.IN_STORE, here.path)
-            super().finish(seq, same_as=same_as)
+            super().finish(seq, same_as=same_as, carry=carry)
             here.at(Step.ENDED, here.path)
 
     # For whoever imports it after this.

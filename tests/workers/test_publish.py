@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -20,11 +20,14 @@ from vstorefs.model import (
     JournalEntry,
     Key,
     Operation,
+    Promise,
+    Staged,
     Token,
     VersionId,
     Write,
     WriteId,
 )
+from vstorefs.state.staging import StagingArea
 from vstorefs.versions.publish import Publisher
 from vstorefs.workers.call import Call
 from vstorefs.workers.jobs.context import WorkerContext
@@ -51,6 +54,44 @@ def test_after_an_unclear_answer_the_listing_is_asked_for_again(
         publish(context, Publish(entry, look=False), Call(lambda _: None))
     assert context.listings.get(fake.spec.id, Key("d")) is None
     assert context.listings.get(fake.spec.id, Key("other")) is not None
+
+
+@pytest.mark.parametrize("is_new", [False, True])
+def test_what_was_synced_in_a_directory_is_published_where_that_has_moved(
+    context: WorkerContext, place: Place, is_new: bool
+) -> None:
+    """The program that synced it never closed it: the next mount finds it when the directory has its new name."""
+    (place.root / "d").mkdir()
+    base = None
+    if not is_new:
+        (place.root / "d" / "f").write_bytes(b"before")
+        base = place.store.stat(Key("d/f")).token
+    area = StagingArea(place.state_dir, context.session)
+    name = area.create()
+    area.path(name).write_bytes(b"synced")
+
+    def new(
+        operation: Operation, path: str, base: Token | None = None, **more: Any
+    ) -> JournalEntry:
+        write = Write(WriteId(f"write-{operation.value}"), VersionId(operation.value), 1, base)
+        about = JournalEntry(0, context.session, place.spec.id, operation, Key(path), write)
+        return replace(about, **more)
+
+    staged = Staged(name, 6, ((0, 6),), None)
+    removal = Write(WriteId("removal"), VersionId("removal"), 1, None)
+    synced, renamed = context.journal.record(
+        [
+            new(Operation.PUT, "d/f", base, staged=staged, promise=Promise.SYNCED),
+            new(Operation.RENAME, "d", target=Key("e"), removal=removal),
+        ]
+    )
+    for seq in (renamed, synced):
+        entry = context.journal.entry(seq)
+        assert entry is not None
+        publish(context, Publish(entry, look=True, overdue=True), Call(lambda _: None))
+    assert (place.root / "e" / "f").read_bytes() == b"synced"
+    assert not (place.root / "d").exists()
+    assert context.journal.pending() == []
 
 
 DATA = os.urandom(2 * CHUNK_BYTES + 5)

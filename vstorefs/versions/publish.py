@@ -10,11 +10,11 @@ How a version is made is the business of the store's layout; this is the same fo
 from __future__ import annotations
 
 import errno
-import hashlib
 import logging
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from vstorefs import errors, files
@@ -30,15 +30,14 @@ from vstorefs.model import (
     StoreId,
     Token,
     Version,
-    VersionId,
     Write,
-    WriteId,
     parent_of,
 )
 from vstorefs.state.fingerprints import Fingerprint, Fingerprints
 from vstorefs.state.journal import Journal
 from vstorefs.state.staging import missing
 from vstorefs.stores.base import Fix, Store
+from vstorefs.versions.moved import carried, derived, moved, moves_directory
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +111,8 @@ class Publisher:
             self._note(entry, error)
             raise
         same_as = outcome.version.token if outcome.unchanged and outcome.version else None
-        self._journal.finish(entry.seq, same_as=same_as)
+        carry = partial(carried, entry) if moves_directory(entry) else None
+        self._journal.finish(entry.seq, same_as=same_as, carry=carry)
         return outcome
 
     def set_aside(self, seq: int, reason: str, at_ns: int) -> None:
@@ -301,12 +301,12 @@ class Publisher:
             _ignoring(
                 errors.AlreadyExists,
                 store.make_directory,
-                _moved(folder.key, entry.path, entry.target),
-                replace(_derived(entry.write, folder.key), mode=folder.mode),
+                moved(folder.key, entry.path, entry.target),
+                replace(derived(entry.write, folder.key), mode=folder.mode),
             )
         for content in contents:
-            target = _moved(content.key, entry.path, entry.target)
-            write = _with_attributes(_derived(entry.write, content.key), content)
+            target = moved(content.key, entry.path, entry.target)
+            write = _with_attributes(derived(entry.write, content.key), content)
             if not (look and store.find_write(target, write) is not None):
                 made = store.copy(
                     content.key, content.token, target, write, version=content.version
@@ -315,10 +315,10 @@ class Publisher:
         assert entry.removal is not None
         for content in contents:
             store.remove(
-                content.key, replace(_derived(entry.removal, content.key), base=content.token)
+                content.key, replace(derived(entry.removal, content.key), base=content.token)
             )
         for folder in sorted(folders, key=lambda one: len(one.key), reverse=True):
-            store.remove_directory(folder.key, _derived(entry.removal, folder.key))
+            store.remove_directory(folder.key, derived(entry.removal, folder.key))
         store.remove_directory(entry.path, entry.removal)
         store.keep_directory(parent_of(entry.path), entry.removal)
         return Outcome()
@@ -390,21 +390,6 @@ def _tree(store: Store, root: Key) -> tuple[list[Entry], list[Entry]]:
     return folders, contents
 
 
-def _derived(write: Write, key: Key) -> Write:
-    """The identity of one file's part in a directory's rename: the same at every try."""
-    digest = hashlib.sha256(
-        f"{write.write_id}\0{key}".encode("utf-8", "surrogateescape")
-    ).hexdigest()
-    return replace(
-        write,
-        write_id=WriteId(digest[:26]),
-        version=VersionId(digest[26:52]),
-        base=None,
-        mode=None,
-        mtime_ns=None,
-    )
-
-
 def _with_attributes(write: Write, entry: Entry) -> Write:
     """What a listing tells of a file goes with it; where it tells nothing, the content's own metadata do."""
     if entry.mode is None or entry.kind is not EntryKind.FILE:
@@ -429,7 +414,7 @@ def _check_room(store: Store, entry: JournalEntry, below: list[Entry]) -> None:
         return
     room = store.capabilities()
     for one in below:
-        target = _moved(one.key, entry.path, entry.target)
+        target = moved(one.key, entry.path, entry.target)
         if not room.has_room_for(target):
             raise errors.NotSupported(
                 "its path would be too long for the store in the renamed directory",
@@ -438,10 +423,6 @@ def _check_room(store: Store, entry: JournalEntry, below: list[Entry]) -> None:
                 operation="rename",
                 number=errno.ENAMETOOLONG,
             )
-
-
-def _moved(key: Key, source: Key, target: Key) -> Key:
-    return Key(target + key[len(source) :])
 
 
 def _ignoring(

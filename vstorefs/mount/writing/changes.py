@@ -216,12 +216,14 @@ class Changes:
             FileVersion(node, write.write_id, is_new=True, start=start_of(node)),
         )
         try:
-            pending = await self._names.promise(entry, change)
+            drop = self._commits.named_by_journal(other)
+            pending = await self._names.promise(entry, change, drop=drop)
         except errors.VstorefsError:
             if other is not None:
                 other.removed = False
                 directory.children[name] = other
             raise
+        self._commits.forget_synced(other)
         self._names.replaced(directory, name, other)
         return pending
 

@@ -386,6 +386,36 @@ async def test_a_file_that_is_closed_while_its_unlink_is_refused_is_promised(
         assert await parts.file("f") is node
 
 
+async def test_a_close_that_has_returned_is_kept_however_often_the_journal_refuses(
+    tmp_path: Path,
+) -> None:
+    """The file was closed while its unlink was on its way; both are refused, and nobody is left to be told."""
+    async with front(tmp_path) as parts:
+        parts.there("f", token="t7")
+        node = await parts.file("f")
+        node.pins += 1
+        node.write_handles += 1
+        await parts.write(node, b"data")
+        ask = parts.pool.ask
+
+        async def refuse(request: object, **more: object) -> object:
+            parts.pool.ask = ask  # type: ignore[method-assign]
+            await parts.close(node)
+            raise NO_JOURNAL
+
+        parts.pool.ask = refuse  # type: ignore[method-assign]
+        parts.pool.refusal = NO_JOURNAL
+        with pytest.raises(errors.Unavailable):
+            await parts.changes.remove(parts.root, "f", RUN)
+        await parts.commits.drain(0)
+        assert parts.pool.journal == []
+        assert parts.commits.held_back == 1
+        parts.pool.refusal = None
+        await parts.commits.drain(0)
+        assert parts.pool.asked == [(Operation.PUT, "f")]
+        assert parts.commits.held_back == 0
+
+
 async def close_when_it_has_no_name(node: FileNode, close: Callable[[], Awaitable[None]]) -> None:
     while not node.removed:
         await trio.lowlevel.checkpoint()
