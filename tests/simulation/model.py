@@ -107,8 +107,7 @@ def carried_out(state: State, program: int, number: int, op: Op) -> tuple[Result
 def failed(state: State, program: int, number: int, op: Op) -> Iterator[State]:
     """All that there may be where an operation failed for a reason outside of the model.
 
-    Names are as they were. A promise of content may have been kept. A directory that moves may have moved: its program
-    waits for the store, and is told when that takes too long.
+    Names are as they were. A promise of content may have been kept.
     """
     yield from _FAILURES.get(op.kind, _nothing)(state, program, number, op)
 
@@ -486,13 +485,6 @@ def _all_moved(entries: dict[Path, Any], path: Path, other: Path) -> dict[Path, 
     return found
 
 
-def _rename_failed(state: State, program: int, number: int, op: Op) -> Iterator[State]:
-    yield state
-    node = _at(state, op.path)
-    if node is not None and node.kind == "d":
-        yield _rename(state, program, number, op)[1]
-
-
 Step = Callable[[State, int, int, Op], tuple[Result, State]]
 _STEPS: dict[str, Step] = {
     "open": _open,
@@ -516,5 +508,4 @@ _FAILURES: dict[str, Callable[[State, int, int, Op], Iterator[State]]] = {
     "truncate": _truncate_failed,
     "fsync": _fsync_failed,
     "close": _close_failed,
-    "rename": _rename_failed,
 }

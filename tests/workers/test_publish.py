@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,8 @@ from vstorefs.cache.keys import chunk_key, content_prefix
 from vstorefs.model import (
     CHUNK_BYTES,
     Content,
+    Entry,
+    EntryKind,
     JournalEntry,
     Key,
     Operation,
@@ -28,8 +31,8 @@ from vstorefs.model import (
 from vstorefs.versions.publish import Publisher
 from vstorefs.workers.call import Call
 from vstorefs.workers.jobs.context import WorkerContext
-from vstorefs.workers.jobs.publish import publish
-from vstorefs.workers.messages import Publish
+from vstorefs.workers.jobs.publish import check_room, publish
+from vstorefs.workers.messages import CheckRoom, Publish
 
 
 class _Unclear:
@@ -128,3 +131,17 @@ def test_a_cache_that_takes_nothing_and_a_file_that_is_gone_cost_nothing(
     assert not _has(context, content)
     written.unlink()
     context.keep_written(content, written)
+
+
+def test_a_directory_has_no_place_where_what_only_its_store_knows_would_have_too_long_a_path(
+    context: WorkerContext, fake: FakeStore
+) -> None:
+    fake.longest = len("dd/name")
+    fake.lists(Entry(Key("d/name"), EntryKind.FILE))
+    check_room(context, CheckRoom(fake.spec.id, Key("d"), Key("dd")), Call(lambda _: None))
+    with pytest.raises(errors.NotSupported) as caught:
+        check_room(context, CheckRoom(fake.spec.id, Key("d"), Key("ddd")), Call(lambda _: None))
+    assert caught.value.number == errno.ENAMETOOLONG
+    # What it holds has too long a path already: a name that is no longer takes nothing from it.
+    fake.longest = len("d")
+    check_room(context, CheckRoom(fake.spec.id, Key("d"), Key("e")), Call(lambda _: None))

@@ -115,6 +115,15 @@ class Publisher:
         self._journal.finish(entry.seq, same_as=same_as)
         return outcome
 
+    def check_room(self, store: StoreId, path: Key, target: Key) -> None:
+        """See that all of a directory has a place under another path: asked before its rename is promised.
+
+        Raises: NotSupported, as ENAMETOOLONG; a StoreError.
+        """
+        opened = self._store_of(store)
+        folders, contents = _tree(opened, path)
+        _check_room(opened, path, target, [*folders, *contents])
+
     def set_aside(self, seq: int, reason: str, at_ns: int) -> None:
         """Try an entry no more; its content is made complete first where that can be. Raises: JournalError."""
         entry = self._journal.entry(seq)
@@ -295,7 +304,7 @@ class Publisher:
         """All targets first, then tombstones bound to what was seen, then the directories bottom up."""
         assert entry.target is not None
         folders, contents = _tree(store, entry.path)
-        _check_room(store, entry, [*folders, *contents])
+        _check_room(store, entry.path, entry.target, [*folders, *contents])
         _ignoring(errors.AlreadyExists, store.make_directory, entry.target, entry.write)
         for folder in folders:
             _ignoring(
@@ -419,17 +428,16 @@ def _with_attributes(write: Write, entry: Entry) -> Write:
     )
 
 
-def _check_room(store: Store, entry: JournalEntry, below: list[Entry]) -> None:
+def _check_room(store: Store, path: Key, new_path: Key, below: list[Entry]) -> None:
     """Before anything is moved: see that all of a directory has a place under its new name.
 
     Raises: NotSupported, as ENAMETOOLONG.
     """
-    assert entry.target is not None
-    if len(entry.target) <= len(entry.path):
+    if len(new_path) <= len(path):
         return
     room = store.capabilities()
     for one in below:
-        target = _moved(one.key, entry.path, entry.target)
+        target = _moved(one.key, path, new_path)
         if not room.has_room_for(target):
             raise errors.NotSupported(
                 "its path would be too long for the store in the renamed directory",

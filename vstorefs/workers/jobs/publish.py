@@ -15,6 +15,7 @@ from vstorefs.workers.jobs.record import answering_for_journal
 from vstorefs.workers.messages import (
     Adopt,
     Adopted,
+    CheckRoom,
     DropAside,
     Histories,
     History,
@@ -47,6 +48,12 @@ def publish(context: WorkerContext, request: Publish, _call: Call) -> Published:
     ledger.note_outputs(context, request.entry, outcome)
     context.tidier.later(request.entry)
     return Published(outcome.version, outcome.unchanged, outcome.removed, outcome.late)
+
+
+def check_room(context: WorkerContext, request: CheckRoom, _call: Call) -> Noted:
+    """See that a directory may have another path. Raises: NotSupported; a StoreError."""
+    context.publisher.check_room(request.store, request.path, request.target)
+    return Noted()
 
 
 def adopt(context: WorkerContext, request: Adopt, _call: Call) -> Adopted:
