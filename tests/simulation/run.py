@@ -424,10 +424,10 @@ def _fault_of(case: Case, held: dict[str, list[bytes]]) -> str:
                 at = contents.index(data, at)
             except ValueError:
                 return f"{path}: {data!r} is not where it was promised, in its history {contents}"
-        times = Counter(promised)
-        may = {data for where, data in case.state.maybe if where == path}
+        kept = (*case.state.maybe, *case.state.again)
+        times = Counter((*promised, *(data for where, data in kept if where == path)))
         for data, count in Counter(_squeezed(contents)).items():
-            if data and count > times[data] + (data in may) and times[data] + (data in may) > 0:
+            if data and count > times[data] > 0:
                 return f"{path}: {data!r} is {count} times in its history {contents}"
     return ""
 
