@@ -176,10 +176,8 @@ class History:
     # --- lives of fronts
 
     async def _mount(self) -> None:
-        """The next front. What the cache has listed for one before it is too old by then."""
+        """The next front, at once: what the cache has listed for the one before it may serve it still."""
         assert self._owner is not None
-        if self._kernel is not None:
-            await trio.sleep(SPEC.listing_seconds + 1)
         for _ in range(100):
             life = await self._world.mount(self._owner)
             if life.operations is not None:

@@ -45,6 +45,8 @@ log = logging.getLogger(__name__)
 ReadContent = Callable[[Content, int, int], Iterator[bytes]]
 KeepWritten = Callable[[Content, Path], None]
 """Told of a content that a store has now, and of the file that holds its bytes until the entry ends."""
+Changed = Callable[[JournalEntry], None]
+"""Told of an entry that was carried out, or tried, while it is in the journal still."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ class Publisher:
         state_dir: Path,
         read_content: ReadContent,
         keep_written: KeepWritten,
+        changed: Changed,
     ) -> None:
         self._store_of = store_of
         self._journal = journal
@@ -78,6 +81,7 @@ class Publisher:
         self._staging = state_dir / "staging"
         self._read_content = read_content
         self._keep_written = keep_written
+        self._changed = changed
 
     def publish(self, entry: JournalEntry, *, look: bool, overdue: bool) -> Outcome:
         """Make the store have what the entry says, then end it.
@@ -111,6 +115,9 @@ class Publisher:
         except errors.StoreError as error:
             self._note(entry, error)
             raise
+        finally:
+            # What failed may have happened all the same. Before the entry ends: who is killed in between is not missed.
+            self._changed(entry)
         same_as = outcome.version.token if outcome.unchanged and outcome.version else None
         self._journal.finish(entry.seq, same_as=same_as)
         return outcome
