@@ -2,8 +2,8 @@
 
 A state holds what programs see (`names`, `nodes`, `handles`) and what the next mount would show if the front died now
 (`disk`): that is what was promised, by a close, an fsync, a change of a name. `log` is what histories must hold, by
-paths, in order; `maybe` what they may hold too, for a promise that failed may have been kept: once, but for what was
-promised after something else had been; so each has with it what was there before, where that matters.
+paths, in order; `maybe` what they may hold too, for a promise that failed may have been kept, and `again` what of that they
+may hold once more, for there was other content between two such promises.
 """
 
 from __future__ import annotations
@@ -73,7 +73,8 @@ class State:
     handles: dict[tuple[int, int], Opened]
     disk: dict[Path, Node]
     log: tuple[tuple[Path, bytes], ...] = ()
-    maybe: frozenset[tuple[Path, bytes, bytes]] = frozenset()
+    maybe: frozenset[tuple[Path, bytes]] = frozenset()
+    again: tuple[tuple[Path, bytes], ...] = ()
 
     def key(self) -> Any:
         """Equal where states are."""
@@ -84,13 +85,14 @@ class State:
             frozenset(self.disk.items()),
             self.log,
             self.maybe,
+            self.again,
         )
 
     def remounted(self) -> State:
         """What the next mount shows."""
         names = {path: f"disk:{path}" for path in self.disk}
         nodes = {f"disk:{path}": node for path, node in self.disk.items()}
-        return State(names, nodes, {}, dict(self.disk), self.log, self.maybe)
+        return State(names, nodes, {}, dict(self.disk), self.log, self.maybe, self.again)
 
 
 def beginning(files: dict[Path, bytes], folders: list[Path]) -> State:
@@ -108,8 +110,7 @@ def carried_out(state: State, program: int, number: int, op: Op) -> tuple[Result
 def failed(state: State, program: int, number: int, op: Op) -> Iterator[State]:
     """All that there may be where an operation failed for a reason outside of the model.
 
-    Names are as they were. A promise of content may have been kept. A directory that moves may have moved: its program
-    waits for the store, and is told when that takes too long.
+    Names are as they were. A promise of content may have been kept.
     """
     yield from _FAILURES.get(op.kind, _nothing)(state, program, number, op)
 
@@ -182,14 +183,8 @@ def _kept(state: State, name: str, path: Path) -> State:
     return replace(
         state,
         disk={**state.disk, path: Node("f", node.data)},
-        maybe=_once_more(state, path, node.data),
+        maybe=state.maybe | {(path, node.data)},
     )
-
-
-def _once_more(state: State, path: Path, data: bytes) -> frozenset[tuple[Path, bytes, bytes]]:
-    """What histories may hold where this is one of them, once at least."""
-    known = any((where, content) == (path, data) for where, content, _ in state.maybe)
-    return state.maybe if known else state.maybe | {(path, data, data)}
 
 
 def _committed(state: State, name: str, *, surely: bool = True) -> State:
@@ -203,10 +198,14 @@ def _committed(state: State, name: str, *, surely: bool = True) -> State:
     disk = {**state.disk, path: Node("f", node.data)}
     if surely:
         return replace(state, disk=disk, log=(*state.log, (path, node.data)))
-    before = state.disk.get(path)
-    if before is None or before.data == node.data:
-        return replace(state, disk=disk, maybe=_once_more(state, path, node.data))
-    return replace(state, disk=disk, maybe=state.maybe | {(path, node.data, before.data)})
+    promised, between = (path, node.data), state.disk.get(path) != disk[path]
+    again = (promised,) if promised in state.maybe and between else ()
+    return replace(
+        state,
+        disk=disk,
+        maybe=state.maybe | {promised},
+        again=tuple(sorted((*state.again, *again))),
+    )
 
 
 # --- files
@@ -470,10 +469,11 @@ def _moved(state: State, node: Node, path: Path, other: Path) -> State:
         state = replace(state, disk={**_without(state.disk, path), other: entry})
         if node.kind == "f" and node.sent:
             # What moves is the last version; what was only synced since is none yet.
+            moved = (other, entry.data)
             if node.dirty:
-                state = replace(state, maybe=_once_more(state, other, entry.data))
+                state = replace(state, maybe=state.maybe | {moved})
             else:
-                state = replace(state, log=(*state.log, (other, entry.data)))
+                state = replace(state, log=(*state.log, moved))
     else:
         # What it had replaced there has no name any more.
         state = replace(state, disk=_without(state.disk, path))
@@ -493,13 +493,6 @@ def _all_moved(entries: dict[Path, Any], path: Path, other: Path) -> dict[Path, 
         if one == path or one.startswith(f"{path}/"):
             found[other + one[len(path) :]] = found.pop(one)
     return found
-
-
-def _rename_failed(state: State, program: int, number: int, op: Op) -> Iterator[State]:
-    yield state
-    node = _at(state, op.path)
-    if node is not None and node.kind == "d":
-        yield _rename(state, program, number, op)[1]
 
 
 Step = Callable[[State, int, int, Op], tuple[Result, State]]
@@ -525,5 +518,4 @@ _FAILURES: dict[str, Callable[[State, int, int, Op], Iterator[State]]] = {
     "truncate": _truncate_failed,
     "fsync": _fsync_failed,
     "close": _close_failed,
-    "rename": _rename_failed,
 }

@@ -176,10 +176,8 @@ class History:
     # --- lives of fronts
 
     async def _mount(self) -> None:
-        """The next front. What the cache has listed for one before it is too old by then."""
+        """The next front, at once: what the cache has listed for the one before it may serve it still."""
         assert self._owner is not None
-        if self._kernel is not None:
-            await trio.sleep(SPEC.listing_seconds + 1)
         for _ in range(100):
             life = await self._world.mount(self._owner)
             if life.operations is not None:
@@ -397,8 +395,7 @@ class _Task:
 
 def _check_histories(checker: Checker, store: Store) -> None:
     """In one of the cases at least, each promised content is in its path's history, in order, and nothing else is."""
-    paths = {path for case in checker.cases for path, _ in case.state.log}
-    paths |= {path for case in checker.cases for path, *_ in case.state.maybe}
+    paths = {path for case in checker.cases for path, _ in (*case.state.log, *case.state.maybe)}
     held = {path: _history(store, path) for path in paths}
     faults = [_fault_of(case, held) for case in checker.cases]
     if all(faults):
@@ -425,8 +422,8 @@ def _fault_of(case: Case, held: dict[str, list[bytes]]) -> str:
                 at = contents.index(data, at)
             except ValueError:
                 return f"{path}: {data!r} is not where it was promised, in its history {contents}"
-        times = Counter(promised)
-        times.update(data for where, data, _ in case.state.maybe if where == path)
+        kept = (*case.state.maybe, *case.state.again)
+        times = Counter((*promised, *(data for where, data in kept if where == path)))
         for data, count in Counter(_squeezed(contents)).items():
             if data and count > times[data] > 0:
                 return f"{path}: {data!r} is {count} times in its history {contents}"

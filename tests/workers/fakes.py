@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from vstorefs.model import Content, Entry, Key, StoreSpec, Token, VersionId
+from vstorefs.model import Capabilities, Content, Entry, Key, StoreSpec, Token, VersionId
 from vstorefs.stores.base import Page
 from vstorefs.workers.jobs.context import WorkerContext
 
@@ -23,6 +23,7 @@ class FakeStore:
         self.block = 300_000
         self.alter: Callable[[Iterator[bytes]], Iterator[bytes]] = lambda blocks: blocks
         self.on_list: Callable[[], None] = lambda: None
+        self.longest = 0
 
     def list(self, directory: Key) -> Iterator[Page]:
         del directory
@@ -51,6 +52,9 @@ class FakeStore:
         """Put bytes under a name."""
         self.contents[Key(name)] = data
         return Content(self.spec.id, Key(name), Token(f"token-{name}"), len(data))
+
+    def capabilities(self) -> Capabilities:
+        return Capabilities(writable=True, path_bytes=self.longest)
 
     def lists(self, *entries: Entry) -> None:
         """What a listing shows."""

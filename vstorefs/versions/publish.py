@@ -44,6 +44,8 @@ log = logging.getLogger(__name__)
 ReadContent = Callable[[Content, int, int], Iterator[bytes]]
 KeepWritten = Callable[[Content, Path], None]
 """Told of a content that a store has now, and of the file that holds its bytes until the entry ends."""
+Changed = Callable[[JournalEntry], None]
+"""Told of an entry that was carried out, or tried, while it is in the journal still."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class Publisher:
         state_dir: Path,
         read_content: ReadContent,
         keep_written: KeepWritten,
+        changed: Changed,
     ) -> None:
         self._store_of = store_of
         self._journal = journal
@@ -77,6 +80,7 @@ class Publisher:
         self._staging = state_dir / "staging"
         self._read_content = read_content
         self._keep_written = keep_written
+        self._changed = changed
 
     def publish(self, entry: JournalEntry, *, look: bool, overdue: bool) -> Outcome:
         """Make the store have what the entry says, then end it.
@@ -110,10 +114,22 @@ class Publisher:
         except errors.StoreError as error:
             self._note(entry, error)
             raise
+        finally:
+            # What failed may have happened all the same. Before the entry ends: who is killed in between is not missed.
+            self._changed(entry)
         same_as = outcome.version.token if outcome.unchanged and outcome.version else None
         carry = partial(carried, entry) if moves_directory(entry) else None
         self._journal.finish(entry.seq, same_as=same_as, carry=carry)
         return outcome
+
+    def check_room(self, store: StoreId, path: Key, target: Key) -> None:
+        """See that all of a directory has a place under another path: asked before its rename is promised.
+
+        Raises: NotSupported, as ENAMETOOLONG; a StoreError.
+        """
+        opened = self._store_of(store)
+        folders, contents = _tree(opened, path)
+        _check_room(opened, path, target, [*folders, *contents])
 
     def set_aside(self, seq: int, reason: str, at_ns: int) -> None:
         """Try an entry no more; its content is made complete first where that can be. Raises: JournalError."""
@@ -295,7 +311,7 @@ class Publisher:
         """All targets first, then tombstones bound to what was seen, then the directories bottom up."""
         assert entry.target is not None
         folders, contents = _tree(store, entry.path)
-        _check_room(store, entry, [*folders, *contents])
+        _check_room(store, entry.path, entry.target, [*folders, *contents])
         _ignoring(errors.AlreadyExists, store.make_directory, entry.target, entry.write)
         for folder in folders:
             _ignoring(
@@ -404,17 +420,16 @@ def _with_attributes(write: Write, entry: Entry) -> Write:
     )
 
 
-def _check_room(store: Store, entry: JournalEntry, below: list[Entry]) -> None:
+def _check_room(store: Store, path: Key, new_path: Key, below: list[Entry]) -> None:
     """Before anything is moved: see that all of a directory has a place under its new name.
 
     Raises: NotSupported, as ENAMETOOLONG.
     """
-    assert entry.target is not None
-    if len(entry.target) <= len(entry.path):
+    if len(new_path) <= len(path):
         return
     room = store.capabilities()
     for one in below:
-        target = moved(one.key, entry.path, entry.target)
+        target = moved(one.key, path, new_path)
         if not room.has_room_for(target):
             raise errors.NotSupported(
                 "its path would be too long for the store in the renamed directory",

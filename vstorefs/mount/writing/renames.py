@@ -48,8 +48,11 @@ from vstorefs.mount.writing.pending import (
     start_of,
 )
 from vstorefs.mount.writing.uploads import Pending, Uploads
+from vstorefs.workers import messages
 
 log = logging.getLogger(__name__)
+
+_ROOM_BOUND_S = 10.0
 
 
 class Renames:
@@ -85,6 +88,8 @@ class Renames:
         if source.remote is not target.remote:
             raise pyfuse3.FUSEError(errno.EXDEV)
         node = await self._names.existing(source, name)
+        if isinstance(node, DirectoryNode):
+            await _check_room(node, target.path_of(new_name))
         other = await self._namespace.find(target, new_name)
         if other is node:
             return
@@ -96,7 +101,6 @@ class Renames:
                 other = None
         move = Move(node, source, name, target, new_name, other)
         if isinstance(node, DirectoryNode):
-            _check_room(node, target.path_of(new_name))
             await self._rename_directory(move, node, run)
         elif isinstance(node, SymlinkNode):
             await self._rename_link(move, node, run)
@@ -218,6 +222,7 @@ class Renames:
         """A folder moves as one entry.
 
         This waits until the store has it, for a minute at most, for its files get new versions there.
+        Whatever the store says to it by then, the journal has it: it is no failure of the call.
         """
         ancestor: DirectoryNode | None = move.target
         while ancestor is not None:
@@ -244,9 +249,9 @@ class Renames:
         pending = await self._promise(move, entry, subject, shown)
         try:
             await self._uploads.wait(pending)
-        except errors.Unavailable as error:
-            # The journal has it, so it happens: that must not be told as a failure.
-            log.warning("%s: moved to %s; %s", path, entry.target, error.message)
+        except errors.VstorefsError as error:
+            # It happens still, or is set aside and shown on; an error would say that it never does.
+            log.warning("%s: moved to %s; %s", path, entry.target, error)
 
     async def _promise(
         self, move: Move, entry: JournalEntry, subject: Subject, shown: Entry
@@ -321,10 +326,22 @@ def _differ_in_kind(node: StoreNode, other: StoreNode) -> bool:
     return isinstance(node, SymlinkNode) != isinstance(other, SymlinkNode)
 
 
-def _check_room(directory: DirectoryNode, path: Key) -> None:
-    """Raises: FUSEError where something that is known in a directory would have too long a path below another one."""
-    room = directory.remote.capabilities
-    if len(path) <= len(directory.path):
+async def _check_room(directory: DirectoryNode, path: Key) -> None:
+    """See that what a directory holds, as far as is known here or its store tells, has a place below another path.
+
+    Raises: FUSEError, NotSupported where it has none.
+    """
+    remote = directory.remote
+    room = remote.capabilities
+    if not room.path_bytes or len(path) <= len(directory.path):
         return
     if any(not room.has_room_for(join(path, deeper)) for deeper in directory.known_below()):
         raise pyfuse3.FUSEError(errno.ENAMETOOLONG)
+    request = messages.CheckRoom(remote.spec.id, directory.path, path)
+    try:
+        await remote.ask(request, bound_s=_ROOM_BOUND_S)
+    except errors.NotSupported:
+        raise
+    except errors.StoreError as error:
+        # Whoever publishes it looks again, before anything is moved.
+        log.warning("%s: whether all of it has a place below %s: %s", directory.path, path, error)

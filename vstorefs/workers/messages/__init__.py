@@ -101,6 +101,7 @@ from vstorefs.workers.messages.request import (
 from vstorefs.workers.messages.write import (
     Adopt,
     Adopted,
+    CheckRoom,
     DropAside,
     Publish,
     Published,
@@ -126,6 +127,7 @@ __all__ = [
     "BeginRun",
     "Check",
     "CheckInputs",
+    "CheckRoom",
     "Checked",
     "Checkpoint",
     "Compare",

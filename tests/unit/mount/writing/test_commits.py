@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from vstorefs.model import Operation, Promise, Token
 from vstorefs.mount.tree.inodes import FileNode
 from vstorefs.mount.writing.draft import Draft, draft_of
 from vstorefs.mount.writing.pending import Start, start_of
+from vstorefs.workers.messages import Recorded
 
 pytestmark = pytest.mark.trio
 
@@ -353,6 +355,32 @@ async def test_a_file_that_is_unlinked_while_it_is_closed_is_not_promised_after_
             await parts.changes.remove(parts.root, "f", RUN)
         assert parts.pool.asked == [(Operation.REMOVE, "f")]
         assert await parts.names() == []
+
+
+@pytest.mark.parametrize("is_refused", [False, True])
+async def test_a_synced_file_that_is_closed_while_the_journal_drops_it_for_an_unlink(
+    tmp_path: Path, is_refused: bool
+) -> None:
+    """It is no version after that; where the journal refuses to drop it, it has its name, and is one."""
+    async with front(tmp_path) as parts:
+        node = await parts.written("f", b"data")
+        await parts.commits.fsync(node)
+
+        async def drop(request: object, **_: object) -> Recorded:
+            parts.pool.ask = ask  # type: ignore[method-assign]
+            await parts.close(node)
+            if is_refused:
+                raise NO_JOURNAL
+            parts.pool.dropped += getattr(request, "drop", ())
+            return Recorded(())
+
+        ask, parts.pool.ask = parts.pool.ask, drop  # type: ignore[method-assign]
+        with pytest.raises(errors.Unavailable) if is_refused else nullcontext():
+            await parts.changes.remove(parts.root, "f", RUN)
+        puts = [(one.operation, one.promise) for one in parts.pool.journal[1:]]
+        assert puts == ([(Operation.PUT, Promise.CLOSED)] if is_refused else [])
+        assert parts.pool.dropped == [1]
+        assert await parts.names() == (["f"] if is_refused else [])
 
 
 async def test_a_file_that_is_closed_while_its_unlink_is_refused_is_promised(

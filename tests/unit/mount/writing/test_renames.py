@@ -62,6 +62,30 @@ class TestADirectoryWithLongPaths:
             assert await parts.names() == ["d"]
             assert parts.pool.journal == journal
 
+    async def test_is_not_renamed_where_its_store_knows_of_what_has_no_place(
+        self, tmp_path: Path
+    ) -> None:
+        """Nothing was promised, so nothing of it happens later."""
+        async with front(tmp_path) as parts:
+            parts.there("d", EntryKind.DIRECTORY)
+            parts.root.remote.capabilities = Capabilities(writable=True, path_bytes=100)
+            parts.pool.no_room = errors.NotSupported("too long", number=errno.ENAMETOOLONG)
+            with pytest.raises(errors.NotSupported):
+                await rename(parts, "d", "dd")
+            assert await parts.names() == ["d"]
+            assert parts.pool.journal == []
+
+    async def test_is_renamed_where_its_store_does_not_say(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            parts.there("d", EntryKind.DIRECTORY)
+            parts.root.remote.capabilities = Capabilities(writable=True, path_bytes=100)
+            parts.pool.no_room = errors.Denied("not for you")
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(rename, parts, "d", "dd")
+                await parts.settle()
+                await parts.pool.publish(Published())
+            assert parts.pool.asked == [(Operation.RENAME, "d")]
+
 
 class TestAFileOfTheStore:
     async def test_has_its_new_name_at_once_and_stays_the_same_node(self, tmp_path: Path) -> None:
@@ -441,6 +465,22 @@ class TestAFolder:
         assert isinstance(node, FileNode)
         assert isinstance(link, SymlinkNode)
         return folder, node, link
+
+    @pytest.mark.parametrize(
+        "refusal", [errors.Denied("not for you"), errors.Corrupt("a damaged record")]
+    )
+    async def test_that_its_store_refuses_is_no_error_for_the_journal_has_it(
+        self, tmp_path: Path, refusal: errors.StoreError
+    ) -> None:
+        """An error means that it never happens; this is tried again, and may."""
+        async with front(tmp_path) as parts:
+            parts.there("d", EntryKind.DIRECTORY)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(rename, parts, "d", "e")
+                await parts.settle()
+                await parts.pool.publish(refusal)
+            assert await parts.names() == ["e"]
+            assert [one.error for one in parts.uploads.pending] == [str(refusal)]
 
     async def test_is_not_moved_into_itself(self, tmp_path: Path) -> None:
         async with front(tmp_path) as parts:
