@@ -24,7 +24,7 @@ _LONG_S = 5.0
 def confirms(look: errors.StoreError, *, about_root: bool) -> bool:
     """Whether a look at the root that failed so means that the store is down.
 
-    `about_root`: what failed before was the root's own listing. Then the two are one key, of which the server says
+    `about_root`: what failed before was the root's own listing. Then the two may be one key, of which the server says
     that it cannot give it; any other way of failing, and any other key, makes it the store. Pure.
     """
     return look.origin.blames_store and (not about_root or look.origin is not errors.Origin.KEY)
