@@ -38,7 +38,7 @@ class Case:
     retry_after_s: int | None = None
 
     def __str__(self) -> str:
-        return f"{self.method} {self.status}"
+        return f"{'LIST' if '?' in self.path else self.method} {self.status}"
 
     def fault(self, bucket: str, directory: str) -> Fault:
         """It, for one directory of a bucket."""
