@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from tests.simulation.faults import FAULTS, Fault
-from tests.simulation.many import chunks, failures, found_after, replay_command
+from tests.simulation.many import failures, found_after, replay_command
 from tests.simulation.plan import plan_of
 from tests.simulation.run import runner
 from tests.simulation.shrink import shrunk
@@ -37,10 +37,6 @@ def test_no_history_is_impossible(part: int) -> None:
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.told.replace(" ", "-"))
 def test_a_fault_that_is_put_back_is_found(fault: Fault) -> None:
     assert found_after(fault, fault.within) is not None
-
-
-def test_each_seed_is_carried_out_once_however_they_are_shared_out() -> None:
-    assert sorted(size for size, _ in chunks(0, 155, 1)) == [5, 50, 50, 50]
 
 
 @pytest.mark.parametrize("hashing", ["0", "1"])

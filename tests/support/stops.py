@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from tests.support.changedworkers import changed_workers
 from vstorefs.model import JournalEntry, Token
 
 _ENV = "VSTOREFS_TEST_STOPS"
@@ -41,15 +42,7 @@ class Stops:
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "stops"
         self._folder.mkdir()
-        begin = folder / "begin"
-        begin.mkdir()
-        (begin / "sitecustomize.py").write_text(
-            "import sys\n"
-            "if 'vstorefs.workers.main' in sys.orig_argv:\n"
-            "    from tests.support import stops\n"
-            "    stops.watch()\n"
-        )
-        self.env = {"PYTHONPATH": str(begin), _ENV: str(self._folder)}
+        self.env = {**changed_workers(folder, "stops"), _ENV: str(self._folder)}
 
     def arm(self, step: Step) -> None:
         """From now on, threads stop at this step."""

@@ -108,13 +108,15 @@ class DirectoryNode(Node):
 
     Its last listing, what this mount changed since, and the live nodes in it. Where the listing is not
     `complete`, `asked` are names that were asked for one by one, and when. `stale`: the store could not
-    be asked, and the listing is an old one. What was listed before `expired_at` will not do any more.
+    be asked, when that was tried at `tried_at`, and the listing is an old one. What was listed before `expired_at` will
+    not do any more.
     """
 
     remote: Remote = field(kw_only=True)
     parent: DirectoryNode | None = None
     entries: dict[str, Entry] | None = None
     listed_at: float = float("-inf")
+    tried_at: float = float("-inf")
     expired_at: float = float("-inf")
     local: dict[str, Local] = field(default_factory=dict)
     children: dict[str, StoreNode] = field(default_factory=dict)
