@@ -92,6 +92,7 @@ from vstorefs.workers.messages.read import (
     Listed,
     Look,
     NoteRecency,
+    Passed,
     Release,
 )
 from vstorefs.workers.messages.request import (
@@ -161,6 +162,7 @@ __all__ = [
     "NoteRecency",
     "NoteUses",
     "Noted",
+    "Passed",
     "Past",
     "Paths",
     "PathsBelow",
