@@ -114,6 +114,8 @@ class ChunkWriter:
             try:
                 with self._cache.writing() as txn:
                     if not self._makes_way(txn, key, replaces):
+                        if pinned_by is not None:
+                            self._index.pin(txn, pinned_by, key)
                         return True
                     if not self._index.make_room(txn, needed + extra):
                         return self._cannot("what is being hashed fills it")
@@ -152,6 +154,27 @@ class ChunkWriter:
     def release(self, owner: str, keys: Iterable[bytes]) -> None:
         """These may be evicted from now on."""
         self._change(lambda txn: self._index.release(txn, owner, keys))
+
+    def pin(self, key: bytes, owner: str) -> bool:
+        """Keep a chunk that the cache has from eviction; False where it has none."""
+        if not self.has(key):
+            return False
+        try:
+            with self._cache.writing() as txn:
+                return self._index.pin(txn, owner, key)
+        except (lmdb.Error, OSError) as error:
+            return self._cannot(str(error))
+
+    def release_content(self, owner: str, prefix: bytes) -> None:
+        """What is left pinned of a content, by the prefix of its keys, may be evicted from now on."""
+        try:
+            with self._cache.reading() as txn:
+                keys = list(self._index.pins(txn, owner, prefix))
+        except lmdb.Error as error:
+            self._cannot(str(error))
+            return
+        if keys:
+            self.release(owner, keys)
 
     def drop(self, key: bytes) -> None:
         """Forget a chunk, because it is damaged."""

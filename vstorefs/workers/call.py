@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from vstorefs.workers.messages import Available, Remark, Report
+from vstorefs.workers.messages import Available, Passed, Remark, Report
 
 
 class Call:
@@ -17,6 +17,7 @@ class Call:
         self._abandoned = False
         self._begun = False
         self._withdrawn = False
+        self._passed: dict[int, bytes] = {}
         self._changed = threading.Condition()
 
     @property
@@ -49,6 +50,8 @@ class Call:
         with self._changed:
             if isinstance(remark, Available):
                 self._available = max(self._available, remark.until)
+            elif isinstance(remark, Passed):
+                self._passed[remark.chunk] = remark.data
             else:
                 self._abandoned = True
             self._changed.notify_all()
@@ -58,3 +61,8 @@ class Call:
         with self._changed:
             self._changed.wait_for(lambda: self._abandoned or self._available > chunk)
             return not self._abandoned
+
+    def take(self, chunk: int) -> bytes | None:
+        """A chunk that the front has handed over, once; None where it has not."""
+        with self._changed:
+            return self._passed.pop(chunk, None)

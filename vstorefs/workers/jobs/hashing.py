@@ -1,9 +1,10 @@
 """Hash: one worker owns a content's hashing, md5, sha1 and sha256 in a thread each.
 
-Chunks come in order, as far as the front has said that they have arrived: from the cache, or from this worker's
-memory where they passed the cache. One that is gone (evicted, because an earlier owner died, or the content was
-read at random) is read from the store again, and counted. Chunks that were passed are let go in batches, and
-always before the hasher waits: the front may bring in nothing more until it hears how far the hasher is.
+Chunks come in order, as far as the front has said that they have arrived: from the cache, from this worker's
+memory where they passed the cache, or from the front where the cache refused them. One that is gone (an earlier
+owner died, or the content was read at random) is read from the store again, and counted. Chunks that were passed
+are let go in batches, and always before the hasher waits: the front may bring in nothing more until it hears how
+far the hasher is.
 """
 
 from __future__ import annotations
@@ -43,8 +44,8 @@ def hash_content(context: WorkerContext, request: Hash, call: Call) -> HashDone:
             done, reread = _go_through(context, content, chunks, digests, call, sums)
     finally:
         hashes = digests.finish()
-        if not done:
-            context.chunks.release(context.session, _keys(content, 0, chunks))
+        # Also what came when it had been passed already.
+        context.chunks.release_content(context.session, content_prefix(content))
     if not done:
         return HashDone(None, reread, warnings=context.ledger.answer_questions(content))
     known = context.fingerprints.get(content.store, content.key, content.token)
@@ -71,7 +72,7 @@ def _go_through(
         if not call.wait_for(chunk):
             return False, reread
         key = chunk_key(prefix, chunk)
-        data = context.passing.take(key) or context.chunks.read(key)
+        data = context.passing.take(key) or call.take(chunk) or context.chunks.read(key)
         if data is None:
             start = chunk * CHUNK_BYTES
             data = b"".join(

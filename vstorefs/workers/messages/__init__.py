@@ -92,6 +92,7 @@ from vstorefs.workers.messages.read import (
     Listed,
     Look,
     NoteRecency,
+    Passed,
     Release,
 )
 from vstorefs.workers.messages.request import (
@@ -163,6 +164,7 @@ __all__ = [
     "NoteRecency",
     "NoteUses",
     "Noted",
+    "Passed",
     "Past",
     "Paths",
     "PathsBelow",
