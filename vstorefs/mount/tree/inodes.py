@@ -131,6 +131,11 @@ class DirectoryNode(Node):
     gone: bool = False
 
     @property
+    def top(self) -> Key:
+        """The key of a directory that has no parent."""
+        return Key("")
+
+    @property
     def path(self) -> Key:
         """The key of this directory in its store; empty for its root."""
         names: list[str] = []
@@ -139,7 +144,7 @@ class DirectoryNode(Node):
         while node.parent is not None:
             names.append(node.name)
             node = node.parent
-        return Key("/".join(reversed(names)))
+        return join(node.top, "/".join(reversed(names))) if names else node.top
 
     @property
     def is_root(self) -> bool:

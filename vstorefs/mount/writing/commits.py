@@ -292,11 +292,15 @@ class Commits:
         same = await trio.to_thread.run_sync(
             _equal, self._area.path(staged.name), draft.number, draft.size
         )
-        if not same:
+        if not same or waiting.entry.write.write_id not in self._on_the_way:
             return None
         # What the journal has of an fsync would be published beside it by the next mount.
         await self._drop_synced(draft)
-        node.draft = self._on_the_way[waiting.entry.write.write_id]
+        waits = self._on_the_way.get(waiting.entry.write.write_id)
+        if waits is None:
+            # It was published meanwhile.
+            return None
+        node.draft = waits
         draft.discard()
         return waiting
 

@@ -91,7 +91,7 @@ class Root:
                 break
             except OSError as error:
                 # Another worker that tries it may just have taken the directory away.
-                if error.errno != errno.ENOENT or not left:
+                if error.errno not in {errno.ENOENT, errno.EEXIST} or not left:
                     return f"the file system of {self.path} cannot keep versions ({error.strerror})"
         return ""
 
