@@ -98,6 +98,16 @@ class Journal:
             self._remove(txn, seq)
         return tuple(self._add(txn, entry) for entry in addition.entries)
 
+    def recorded(
+        self, entries: Sequence[JournalEntry], drop: Iterable[int] = ()
+    ) -> tuple[int, ...] | None:
+        """What `record` gave, where nobody heard it; None where it was not done. Nobody may be doing it any more."""
+        with self._state.reading() as txn:
+            known = [txn.get(one.write.write_id.encode(), db=self._state.writes) for one in entries]
+            left = [seq for seq in drop if txn.get(seq_key(seq), db=self._state.journal)]
+        seqs = tuple(int.from_bytes(one, "big") for one in known if one is not None)
+        return seqs if len(seqs) == len(known) and not left else None
+
     def finish(self, seq: int, *, same_as: Token | None = None, carry: Carry | None = None) -> None:
         """The store has it.
 

@@ -9,7 +9,8 @@ Which repeats need care is decided here and in `job.py`:
   happened;
 * Fetch goes on behind the last chunk that arrived;
 * Hash begins anew: the worker counts what it has to read a second time, and the log says so;
-* Record is asked again as it is: the journal knows an entry by its write id;
+* Record is asked again as it is: the journal knows an entry by its write id. Where it fails, or is given up, after
+  a worker died with it, the journal is read (FindRecorded), for that one may have written it;
 * a definite request that is not waited for any more (the bound of `ask`, a cancelled caller) is withdrawn, unless it
   is being carried out by then, or a worker died that may have carried it out: then its answer is waited for, whatever
   the bound. So an error always means that it did not happen, and never will;
@@ -29,7 +30,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
 import trio
@@ -277,7 +278,7 @@ class Pool:
             case messages.Reply(number, answer):
                 job = worker.jobs.pop(number, None)
                 if job is not None:
-                    self._answer(job, answer)
+                    self._hear(job, answer)
                 if worker in self._apart:
                     self._dismiss_idle(worker)
             case messages.LogLine(logger, level, text, exception):
@@ -285,17 +286,22 @@ class Pool:
             case messages.Pong():
                 worker.answered()
 
+    def _hear(self, job: Job[Any], answer: messages.Answer) -> None:
+        """A worker's answer. That a record failed says nothing of what another one did with it before it died."""
+        assert self._nursery is not None
+        is_record = isinstance(job.request, messages.Record)
+        if is_record and job.deaths and isinstance(answer, messages.Failure):
+            self._nursery.start_soon(self._find_out, [(job, answer)])
+        else:
+            self._answer(job, answer)
+
     def _answer(self, job: Job[Any], answer: messages.Answer) -> None:
         self._under_way.discard(job)
         job.answer = answer
         job.done.set()
 
     def _refuse(self, job: Job[Any], why: str) -> None:
-        name = type(job.request).__name__
-        if not job.given_up:
-            log.error("%s was given up: %s", name, why)
-        message = f"internal error: {why}"
-        self._answer(job, messages.Failure("Bug", message, operation=name.lower()))
+        self._answer(job, _refusal(job, why))
 
     async def _watch(self) -> None:
         """Treat workers that hang as dead. Counted in pings, for the front may have been stopped itself."""
@@ -355,12 +361,39 @@ class Pool:
     def _hand_on(self, jobs: Iterable[Job[Any]]) -> None:
         assert self._nursery is not None
         found = sort_out(jobs)
+        records = []
         for job, why in found.refused:
-            self._refuse(job, why)
+            if isinstance(job.request, messages.Record):
+                records.append((job, _refusal(job, why)))
+            else:
+                self._refuse(job, why)
+        if records:
+            self._nursery.start_soon(self._find_out, records)
         for job in found.again:
             self._assign(job)
         for first in range(min(len(found.apart), _APART)):
             self._nursery.start_soon(self._work_apart, found.apart[first::_APART])
+
+    async def _find_out(self, failed: list[tuple[Job[Any], messages.Failure]]) -> None:
+        """Answer records that failed as the journal has it: a worker that died with them may have written them."""
+        records = tuple(cast("messages.Record", job.request) for job, _ in failed)
+        try:
+            found = (await self.finish(self.start(messages.FindRecorded(records)))).records
+        except errors.StoreError as error:
+            log.error(
+                "%s failed, but the next mount may carry it out: what the journal has cannot be read (%s)",
+                units.count(len(failed), "change"),
+                error,
+            )
+            found = None
+        for number, (job, failure) in enumerate(failed):
+            if job.done.is_set():
+                # The mount ends.
+                continue
+            if found is None:
+                self._answer(job, _unknown(failure))
+            else:
+                self._answer(job, found[number] or failure)
 
     async def _work_apart(self, jobs: list[Job[Any]]) -> None:
         """Give jobs, of which one may be what workers die of, to a worker that has no others, and ends after them."""
@@ -378,6 +411,18 @@ class Pool:
             self._apart.remove(worker)
             worker.dismissed = True
             worker.let_go()
+
+
+def _refusal(job: Job[Any], why: str) -> messages.Failure:
+    """How a job ends that is given to no worker any more; the log has it, too."""
+    name = type(job.request).__name__
+    if not job.given_up:
+        log.error("%s was given up: %s", name, why)
+    return messages.Failure("Bug", f"internal error: {why}", operation=name.lower())
+
+
+def _unknown(failure: messages.Failure) -> messages.Failure:
+    return msgspec.structs.replace(failure, kind="OutcomeUnknown", origin=errors.Origin.US)
 
 
 def _error(failure: messages.Failure) -> errors.StoreError:

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from functools import partial
 
@@ -263,7 +263,8 @@ class Commits:
         try:
             ended = partial(self._ended, node, write.write_id)
             callbacks = change.callbacks(self._namespace, ended)
-            pending = await self._uploads.promise(entry, callbacks, drop=draft.entries)
+            with _keeping(draft):
+                pending = await self._uploads.promise(entry, callbacks, drop=draft.entries)
         except BaseException:
             change.undo(self._namespace)
             raise
@@ -400,7 +401,8 @@ class Commits:
                 # Its name went while the disk was busy.
                 break
             entry = self._put(node, draft, self._write(node, draft), promise)
-            seq = await self._uploads.record(entry, draft.entries)
+            with _keeping(draft):
+                seq = await self._uploads.record(entry, draft.entries)
             draft.forget_synced()
             draft.synced = Synced(seq, draft.name, draft.size, entry.path, promise)
             draft.changed, recorded = False, True
@@ -442,6 +444,16 @@ class Commits:
                         error,
                     )
         self._inodes.let_go(node)
+
+
+@contextmanager
+def _keeping(draft: Draft) -> Iterator[None]:
+    """While the journal is asked to name a draft: what it may name for ever must not change."""
+    try:
+        yield
+    except errors.OutcomeUnknown:
+        draft.keep()
+        raise
 
 
 def _equal(path: os.PathLike[str], number: int, size: int) -> bool:

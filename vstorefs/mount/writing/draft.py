@@ -55,6 +55,7 @@ class Draft(Unstored):
     meanwhile; `changed`: it has been written on since. `refused`: a close of it failed, and nothing was written since.
     `replaces`: its file, which no store has, took the name of one that its store has still. `displaced`: drafts of
     files whose name it took; what the journal has of these ends with its next promise. Each of them is `taken`.
+    `kept`: the journal may have it, which nobody can tell: it stays as it is.
     """
 
     area: StagingArea
@@ -73,6 +74,7 @@ class Draft(Unstored):
     replaces: bool = False
     displaced: tuple[Draft, ...] = ()
     taken: bool = False
+    kept: bool = False
     users: int = 0
     unwanted: bool = False
     lock: trio.Lock = field(default_factory=trio.Lock)
@@ -117,7 +119,13 @@ class Draft(Unstored):
     def would_change_synced(self, start: int) -> bool:
         """Whether bytes from `start` on are named by the journal, and must not change before the next promise."""
         synced = self.synced
-        return synced is not None and synced.name == self.name and start < synced.size
+        is_synced = synced is not None and synced.name == self.name and start < synced.size
+        return is_synced or self.kept
+
+    def keep(self) -> None:
+        """Leave its staging file as it is for the next mount, for the journal may name it."""
+        self.kept = True
+        self.area.keep(self.name)
 
     def forget_synced(self) -> None:
         """The journal has ended its `entries`; a staging file that only they named goes."""

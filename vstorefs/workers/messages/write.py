@@ -28,6 +28,18 @@ class Record(Request[Recorded], frozen=True, tag=True):
     drop: tuple[int, ...] = ()
 
 
+class RecordedFound(msgspec.Struct, frozen=True, tag=True):
+    """Answer to FindRecorded: for each, what it would have been answered; None where it did not happen."""
+
+    records: tuple[Recorded | None, ...]
+
+
+class FindRecorded(Request[RecordedFound], frozen=True, tag=True):
+    """Which of these are in the journal? All workers that had them must have ended. Answer: RecordedFound."""
+
+    records: tuple[Record, ...]
+
+
 class CheckRoom(Request[Noted], frozen=True, tag=True):
     """Would all that a directory holds have a place under another path? Answer: Noted; it fails where it would not."""
 

@@ -164,6 +164,50 @@ class TestAClose:
             assert await parts.names() == ["f"]
             assert await parts.file("f") is node
 
+    @pytest.mark.parametrize("is_closed", [True, False], ids=["close", "fsync"])
+    async def test_that_the_journal_may_have_leaves_its_staging_file_as_it_is(
+        self, tmp_path: Path, is_closed: bool
+    ) -> None:
+        """The next mount may publish it; what is written since, and sent, is none of it."""
+        async with front(tmp_path) as parts:
+            node = await parts.written("f", b"one")
+            first = draft_of(node)
+            assert first is not None
+            parts.pool.refusal = errors.OutcomeUnknown("6 workers died of it")
+            with pytest.raises(errors.OutcomeUnknown):
+                await (parts.commits.commit(node) if is_closed else parts.commits.fsync(node))
+            parts.pool.refusal = None
+            await parts.write(node, b"two")
+            await parts.commits.truncate(node, 2)
+            assert await parts.read(node) == b"tw"
+            await parts.close(node)
+            await parts.pool.publish(published("f", "t1", 2))
+            (entry,) = parts.pool.journal
+            assert entry.staged is not None
+            second = first.area.path(entry.staged.name)
+            assert second != first.area.path(first.name)
+            await until(lambda: not second.exists())
+            first.area.discard(first.name)
+            assert first.area.path(first.name).read_bytes() == b"one"
+
+    async def test_that_the_journal_may_have_is_kept_where_the_same_is_sent_again(
+        self, tmp_path: Path
+    ) -> None:
+        async with front(tmp_path) as parts:
+            node = await parts.written("f", b"one")
+            first = draft_of(node)
+            assert first is not None
+            parts.pool.refusal = errors.OutcomeUnknown("6 workers died of it")
+            with pytest.raises(errors.OutcomeUnknown):
+                await parts.commits.commit(node)
+            parts.pool.refusal = None
+            await parts.close(node)
+            await parts.pool.publish(published("f", "t1", 3))
+            assert node.draft is None
+            # As the thread does that removes what is not needed any more.
+            first.area.discard(first.name)
+            assert first.area.path(first.name).read_bytes() == b"one"
+
     async def test_of_a_file_of_the_store_that_is_refused_can_be_tried_again(
         self, tmp_path: Path
     ) -> None:
