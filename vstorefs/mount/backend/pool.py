@@ -22,7 +22,7 @@ whole), is treated as a dead one: it is killed. Its jobs are asked again when it
 process, that is tried until it does.
 
 Calls that wait for a store are bounded per store (its `concurrency`), so that a hung store cannot take
-all threads of the workers, and in time (`_BOUND_S`). Owned by the front's nursery; touched only by
+all threads of the workers, and in time (`patience.py`). Owned by the front's nursery; touched only by
 tasks of the front's loop.
 """
 
@@ -39,6 +39,7 @@ from vstorefs import errors, logs, units
 from vstorefs.backoff import Backoff
 from vstorefs.model import StoreId
 from vstorefs.mount.backend.job import Job, OnReport, sort_out
+from vstorefs.mount.backend.patience import Patience, Places
 from vstorefs.mount.backend.worker import Worker
 from vstorefs.workers import messages
 from vstorefs.workers.channel import Decoder
@@ -70,7 +71,7 @@ class Pool:
         self._unassigned: list[Job[Any]] = []
         self._under_way: set[Job[Any]] = set()
         self._numbers = 0
-        self._limits = {spec.id: trio.CapacityLimiter(spec.concurrency) for spec in start.stores}
+        self._places = {spec.id: Places(spec.concurrency) for spec in start.stores}
         self._nursery: trio.Nursery | None = None
         self._closing = False
         self._deaths = 0
@@ -132,24 +133,38 @@ class Pool:
         *,
         on_report: OnReport | None = None,
         store: StoreId | None = None,
-        bound_s: float = _BOUND_S,
+        bound_s: float | None = None,
         near: Job[Any] | None = None,
     ) -> A:
         """The answer to `request`. `store` names the store that it waits for, if any.
 
         It is done by the worker that has the job `near`, while that is under way: what both work on passes in memory.
+        With `bound_s`, it is waited for so many seconds and no longer. Without, for a minute in which nothing is heard
+        of it, or of the store by anybody as long as it waits for a place there (`Patience`); a definite request for
+        a minute in all.
 
-        Raises: a StoreError that the worker met; Unavailable when no answer came within `bound_s`
-        seconds. A definite request did not happen then, and that may take longer to find out.
+        Raises: a StoreError that the worker met; Unavailable when no answer came in time. A definite request did not
+        happen then, and that may take longer to find out.
         """
-        job = Job(request, on_report, near)
-        with trio.move_on_after(bound_s):
-            if store is None:
+        seconds = _BOUND_S if bound_s is None else bound_s
+        patience = Patience(seconds, renews=bound_s is None and not request.definite)
+        places = None if store is None else self._places[store]
+
+        def heard(report: messages.Report) -> None:
+            patience.heard()
+            if places is not None:
+                places.heard()
+            if on_report is not None:
+                on_report(report)
+
+        job = Job(request, heard, near)
+        with patience.scope:
+            if places is None:
                 return await self._run(job)
-            async with self._limits[store]:
-                return await self._run(job)
+            async with places.taken(patience):
+                return await self._run_at(places, job)
         raise errors.Unavailable(
-            f"no answer within {units.duration(bound_s)}",
+            f"no answer within {units.duration(seconds)}",
             operation=type(request).__name__.lower(),
             origin=errors.Origin.WAIT,
         )
@@ -199,6 +214,20 @@ class Pool:
     async def _run(self, job: Job[A]) -> A:
         self._assign(job)
         return await self.finish(job)
+
+    async def _run_at(self, places: Places, job: Job[A]) -> A:
+        """Likewise; who waits for a place learns whether the store itself has answered."""
+        try:
+            answer = await self._run(job)
+        except (errors.Unavailable, errors.Throttled):
+            raise
+        except errors.StoreError as error:
+            if error.origin.blames_store:
+                places.heard()
+            raise
+        if not (isinstance(answer, messages.Listed) and answer.stale):
+            places.heard()
+        return answer
 
     # --- who does it
 
