@@ -49,7 +49,7 @@ class Fault:
         text = f"from __future__ import annotations\n{text.replace(self.old, self.new)}"
         found: dict[str, Any] = {}
         exec(
-            compile(text, self.name, "exec"), function.__globals__, found
+            compile(text, f"<{self.name} with its fault>", "exec"), function.__globals__, found
         )  # its own function's text, changed
         made: Callable[..., Any] = found[self.name]
         return made
