@@ -6,13 +6,14 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from vstorefs.checksums import Claims, Told
 from vstorefs.model import Content, Entry, Key, StoreSpec, Token, VersionId
 from vstorefs.stores.base import Page
 from vstorefs.workers.jobs.context import WorkerContext
 
 
 class FakeStore:
-    """Serves bytes and listings; `fails` is raised by the next calls, one each."""
+    """Serves bytes and listings; `fails` is raised by the next calls, one each; `says` is told of all contents."""
 
     def __init__(self, spec: StoreSpec) -> None:
         self.spec = spec
@@ -21,6 +22,7 @@ class FakeStore:
         self.fails: list[Exception] = []
         self.reads: list[tuple[int, int]] = []
         self.block = 300_000
+        self.says: Claims = ()
         self.alter: Callable[[Iterator[bytes]], Iterator[bytes]] = lambda blocks: blocks
         self.on_list: Callable[[], None] = lambda: None
 
@@ -31,11 +33,20 @@ class FakeStore:
         return iter(self.pages)
 
     def read(
-        self, key: Key, token: Token, start: int, end: int, *, version: VersionId | None = None
+        self,
+        key: Key,
+        token: Token,
+        start: int,
+        end: int,
+        *,
+        version: VersionId | None = None,
+        told: Told | None = None,
     ) -> Iterator[bytes]:
         del token, version
         self.reads.append((start, end))
         self._maybe_fail()
+        if told is not None:
+            told(self.says)
         return self.alter(self._blocks(key, start, end))
 
     def _blocks(self, key: Key, start: int, end: int) -> Iterator[bytes]:
