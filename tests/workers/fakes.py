@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from vstorefs.checksums import Claims, Told
-from vstorefs.model import Content, Entry, Key, StoreSpec, Token, VersionId
+from vstorefs.model import Content, Entry, Key, StoreSpec, Token, Version, VersionId
 from vstorefs.stores.base import Page
 from vstorefs.workers.jobs.context import WorkerContext
 
@@ -23,6 +23,7 @@ class FakeStore:
         self.reads: list[tuple[int, int]] = []
         self.block = 300_000
         self.says: Claims = ()
+        self.histories_of: dict[Key, tuple[Version, ...]] = {}
         self.alter: Callable[[Iterator[bytes]], Iterator[bytes]] = lambda blocks: blocks
         self.on_list: Callable[[], None] = lambda: None
 
@@ -31,6 +32,9 @@ class FakeStore:
         self.on_list()
         self._maybe_fail()
         return iter(self.pages)
+
+    def history(self, key: Key) -> tuple[Version, ...]:
+        return self.histories_of[key]
 
     def read(
         self,

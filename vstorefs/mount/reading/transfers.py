@@ -31,6 +31,8 @@ are read at the moment: more would evict what another reader is about to need.
 
 A view of the cache holds a read transaction: it ends on the loop's next turn, when the reply has
 been written.
+
+Longer than other modules, as who waits for whom has to be seen in one place.
 """
 
 from __future__ import annotations
@@ -46,6 +48,7 @@ from vstorefs import errors
 from vstorefs.cache.chunks import ChunkReader, ChunkView
 from vstorefs.cache.keys import chunk_key, content_prefix
 from vstorefs.cache.values import checksum
+from vstorefs.checksums import Claims
 from vstorefs.model import CHUNK_BYTES, Content
 from vstorefs.mount.backend.job import Job
 from vstorefs.mount.backend.pool import Pool
@@ -73,6 +76,7 @@ class Transfer:
     `users` are its open handles and tasks, `readers` the handles that read it. `held`: chunks that were asked
     for with a pin which the hasher has not released. `early`: chunks beyond the frontier that have arrived.
     `hasher`: the hash under way. `sums`: the checksums that its chunks must have, 8 bytes each, where that is known.
+    `claims`: what its store said of it. `spoilt`: why what came is not the content, told to whoever reads on.
     """
 
     content: Content
@@ -95,6 +99,8 @@ class Transfer:
     downloaded: int = 0
     on_frontier: Callable[[int], None] | None = None
     sums: bytes = b""
+    claims: Claims = ()
+    spoilt: errors.Corrupt | None = None
 
     @property
     def chunks(self) -> int:
@@ -155,11 +161,20 @@ class Transfers:
         transfer.users -= 1
         if transfer.readers == 0:
             self._is_idle(transfer)
-        if transfer.users == 0 and self._transfers.get(transfer.prefix) is transfer:
+        if transfer.users == 0:
+            self._forget(transfer)
+
+    def _forget(self, transfer: Transfer) -> None:
+        if self._transfers.get(transfer.prefix) is transfer:
             del self._transfers[transfer.prefix]
-            for chunk in transfer.inline:
-                del self._inline[transfer, chunk]
-            transfer.inline.clear()
+        for chunk in transfer.inline:
+            del self._inline[transfer, chunk]
+        transfer.inline.clear()
+
+    def spoil(self, transfer: Transfer, error: errors.Corrupt) -> None:
+        """What came is not the content: whoever reads it is told; who opens it anew gets it anew."""
+        transfer.spoilt = error
+        self._forget(transfer)
 
     async def read(
         self, transfer: Transfer, reader: readahead.Reader, start: int, end: int
@@ -387,6 +402,8 @@ class Transfers:
         def on_report(report: messages.Report) -> None:
             if isinstance(report, messages.Arrived):
                 self._arrived(transfer, report)
+            elif isinstance(report, messages.Claimed):
+                self._claimed(transfer, report)
 
         failure: errors.VstorefsError | None = None
         pinned, chunks = False, list(events)
@@ -459,6 +476,12 @@ class Transfers:
         if event is not None:
             event.set()
         self._advance(transfer)
+
+    def _claimed(self, transfer: Transfer, report: messages.Claimed) -> None:
+        if transfer.claims != report.claims:
+            transfer.claims = report.claims
+            if transfer.hasher is not None:
+                self._pool.tell(transfer.hasher, report)
 
     def _keep_inline(self, transfer: Transfer, chunk: int, data: bytes) -> None:
         transfer.inline[chunk] = data
