@@ -14,6 +14,7 @@ translated at the border, in the module of that kind of store.
     │   ├── Unavailable            no answer, or a server-side error  (retried)
     │   │   └── Displaced          what was mounted is not there, or something else in its place (told at once)
     │   ├── NotSupported           this store cannot do it
+    │   ├── OutcomeUnknown         a change may have been promised, and carried out by the next mount
     │   └── Corrupt                what came does not match its length or checksum
     ├── CacheError                 the cache cannot serve; work goes on without it
     ├── JournalError               the journal cannot take a promise
@@ -124,6 +125,12 @@ class NotSupported(StoreError):
     """This store cannot do what was asked."""
 
 
+class OutcomeUnknown(StoreError):
+    """Whether the journal has a change cannot be read, so it may be carried out by the next mount."""
+
+    usual_origin = Origin.US
+
+
 class Corrupt(StoreError):
     """Content does not match its length or its checksum."""
 
@@ -214,6 +221,7 @@ BY_NAME: dict[str, type[StoreError]] = {
         Unavailable,
         Displaced,
         NotSupported,
+        OutcomeUnknown,
         Corrupt,
     )
 }

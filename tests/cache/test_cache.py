@@ -302,7 +302,45 @@ def test_listings_go_there_and_back(cache: Cache) -> None:
     other = Listings(cache, "another boot").get(StoreId("s"), Key("d"))
     assert other is not None
     assert other.listed_at == float("-inf")
-    listings.forget(StoreId("s"), Key("d"))
+    listings.forget(StoreId("s"), Key("d"), 13.0)
+    assert listings.get(StoreId("s"), Key("d")) is None
+
+
+def test_a_listing_from_before_a_change_or_a_newer_one_is_not_kept(cache: Cache) -> None:
+    store, directory = StoreId("s"), Key("d")
+    listings = Listings(cache, "boot")
+
+    def kept() -> float | None:
+        found = listings.get(store, directory)
+        return found.listed_at if found is not None else None
+
+    listings.put(store, directory, (), 10.0)
+    listings.forget(store, directory, 12.0)
+    for before in (11.0, 12.0):
+        assert listings.put(store, directory, (), before).listed_at == before
+        assert kept() is None
+    listings.put(store, directory, (), 13.0)
+    # Of three that were under way the oldest comes last.
+    listings.put(store, directory, (), 11.0)
+    assert kept() == 13.0
+    # It was asked for after that change, and shows it.
+    listings.forget(store, directory, 12.5)
+    assert kept() == 13.0
+    # Times of an earlier boot mean nothing.
+    later = Listings(cache, "another boot")
+    later.put(store, directory, (), 1.0)
+    listings = later
+    assert kept() == 1.0
+
+
+def test_a_change_is_forgotten_by_a_cache_that_takes_nothing(cache: Cache) -> None:
+    listings = Listings(cache, "boot")
+    listings.put(StoreId("s"), Key("d"), (), 1.0)
+    number = 0
+    writer = ChunkWriter(cache)
+    while writer.put(b"x" * 16 + number.to_bytes(4, "big"), bytes(MIB), pinned_by="me"):
+        number += 1
+    listings.forget(StoreId("s"), Key("d"), 2.0)
     assert listings.get(StoreId("s"), Key("d")) is None
 
 

@@ -7,6 +7,7 @@ history once and as it was written, and nothing is left behind. The cache's fail
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import shutil
 from collections.abc import Callable
@@ -150,30 +151,38 @@ class Host:
 
 @pytest.fixture
 def hosts(tmp_path: Path) -> Callable[[], Host]:
-    """New hosts, one at a time."""
-    folder = tmp_path / "host"
+    """New hosts, in directories of their own: one that could not begin may have its cache open."""
+    numbers = itertools.count(100)
 
     def make() -> Host:
-        shutil.rmtree(folder, ignore_errors=True)
-        return Host(folder)
+        return Host(tmp_path / f"host{next(numbers)}")
 
     return make
 
 
+def _is_of_the_cache(made: list[str], at: int) -> bool:
+    """Whether a change costs speed only. What the cache says durably of itself comes just before or after a change of it."""
+    steps = ("durable.", "directory.")
+    if made[at].startswith("directory.") and made[at - 1].startswith("cache."):
+        return True
+    return next(one for one in made[at:] if not one.startswith(steps)).startswith("cache.")
+
+
 def test_each_change_of_a_content_on_its_way_fails_once(hosts: Callable[[], Host]) -> None:
+    host = hosts()
     with disk() as whole:
-        host = hosts()
         host.run()
     host.check()
     assert host.errors == []
     for at, label in enumerate(whole.made):
         for fault in FAULTS:
             host = hosts()
-            with disk(at, fault):
+            with disk(at, fault) as broken:
                 host.run()
             host.check()
+            assert broken.made[: at + 1] == whole.made[: at + 1], (label, at, fault)
             told = [_errno_of(one) for one in host.errors]
-            is_told = fault is not None and not label.startswith("cache.")
+            is_told = fault is not None and not _is_of_the_cache(whole.made, at)
             if is_told and not isinstance(host.errors[0], errors.UsageError):
                 assert told == [fault], (label, at, fault)
             else:

@@ -1,12 +1,15 @@
-"""The long tests of faults, and the tables that they write."""
+"""The long tests of faults, the tables that they write, and mounts behind a proxy that makes faults."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.behind import Behind, behind
 from tests.support.outcomes import Tables
+from tests.support.s3server import S3Server
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -36,3 +39,21 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         return
     if isinstance(tables, Tables):
         tables.write(file)
+
+
+@pytest.fixture(scope="module")
+def behind_portable(
+    moto_server: S3Server, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Behind]:
+    """A mount of a bucket without versioning, for all tests of a module."""
+    with behind(moto_server, tmp_path_factory.mktemp("portable"), versioned=False) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def behind_native(
+    moto_server: S3Server, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Behind]:
+    """The same of one that keeps versions."""
+    with behind(moto_server, tmp_path_factory.mktemp("native"), versioned=True) as one:
+        yield one

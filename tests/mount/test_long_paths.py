@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -80,3 +82,50 @@ def test_a_renamed_directory_whose_files_have_no_place_stays_where_it_is(
         one.run("umount", mount.path, "--wait", "1", check=False)
     finally:
         one.close()
+
+
+_CHAIN = """
+import os, sys
+mount, name = sys.argv[1:]
+os.chdir(mount)
+while True:
+    os.mkdir(name)
+    os.chdir(name)
+    with open("f", "w") as file:
+        file.write("content")
+    print(flush=True)
+"""
+
+
+@pytest.mark.parametrize("name", ["nn" * 50, "n" * 255], ids=["100", "255"])
+def test_an_endless_chain_of_directories_ends_and_leaves_nothing_that_cannot_be_sent(
+    one_host: Host, tmp_path: Path, name: str
+) -> None:
+    """Made from inside, so that no path in a call is long."""
+    store = tmp_path / "store"
+    store.mkdir()
+    mount = one_host.mount(store.as_uri())
+    result = subprocess.run(
+        [sys.executable, "-c", _CHAIN, mount.path, name],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert "File name too long" in result.stderr
+    depth = result.stdout.count("\n")
+    assert depth * (len(name) + 1) > 3500
+    one_host.run("flush", mount.path)
+    status = mount.status()
+    assert (status["pending"], status["stores"][0]["state"]) == ([], "ok")
+    (mount / name).rename(mount / "moved")
+    shown = subprocess.run(
+        ["find", mount / "moved", "-name", "f", "-size", "7c"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert shown.stdout.count("\n") == depth
+    subprocess.run(["rm", "-r", mount / "moved"], check=True)
+    one_host.run("flush", mount.path)
+    assert list(store.glob("[!.]*")) == []

@@ -14,6 +14,7 @@ from tests.mount.test_runs import listed, manifest, record, warnings_in
 from tests.support.mounts import Host, Mount, host
 from tests.support.paused import paused
 from tests.support.processes import ROOT, wait_until
+from tests.support.radosgw import CountedServer
 from tests.support.s3server import S3Server
 
 pytestmark = [pytest.mark.mount, pytest.mark.stores]
@@ -212,3 +213,36 @@ def test_nobody_has_to_wait_for_a_store_that_hangs(
         assert running.returncode in {130, -signal.SIGINT}
     # Its mount has gone on with its record.
     wait_until(lambda: listed(mount)["left"]["status"] == "finished", "end of the record")
+
+
+def test_who_stands_in_a_new_directory_goes_on_standing_there(
+    tmp_path: Path, radosgw_server: CountedServer
+) -> None:
+    """Names are asked for anew when a run begins, his own or another's, and a listing may be older than the directory."""
+    radosgw_server.bucket("standing")
+    script = "mkdir a && cd a && echo x > f && {} run -- {} && {} && test -s f && touch g"
+    ours = f"{sys.executable} -m vstorefs.cli.main"
+    look = f"{sys.executable} -c 'import os; print(os.getcwd())'"
+    with host(tmp_path / "host", radosgw_server.env) as one:
+        mount = one.mount("s3://standing")
+        assert os.listdir(mount.path) == []
+        with subprocess.Popen(
+            ["/bin/sh", "-c", "mkdir b && cd b && read line && exec " + look],
+            cwd=mount.path,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as other:
+            wait_until((mount / "b").is_dir, "directory of another program")
+            result = subprocess.run(
+                ["/bin/sh", "-c", script.format(ours, look, look)],
+                cwd=mount.path,
+                env=one.env | {"PYTHONPATH": str(ROOT)},
+                check=False,
+                capture_output=True,
+                text=True,
+                timeout=100,
+            )
+            assert result.returncode == 0, result.stderr
+            assert result.stdout.split() == [str(mount / "a")] * 2
+            assert other.communicate("\n", timeout=100)[0].strip() == str(mount / "b")

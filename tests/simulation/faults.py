@@ -74,8 +74,8 @@ FAULTS = (
         "a directory is renamed in the store before what is in it is there",
         dependencies,
         "_is_whole",
-        "entry.operation in _WHOLE or (",
-        "entry.operation in _WHOLE or False and (",
+        "entry.operation in _WHOLE or moves_directory(entry)",
+        "entry.operation in _WHOLE",
     ),
     Fault(
         "what was synced and not closed is dropped by the next mount",

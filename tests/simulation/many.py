@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import sys
 from collections.abc import Iterator
@@ -39,7 +40,7 @@ def chunks(first: int, count: int, jobs: int) -> Iterator[tuple[int, list[Failur
         # A few ahead of the processes: a million of them would only fill memory.
         waiting = {
             pool.submit(_chunk, at, min(_CHUNK, first + count - at))
-            for at, _ in zip(starts, range(2 * jobs), strict=False)
+            for at in itertools.islice(starts, 2 * jobs)
         }
         while waiting:
             done = next(as_completed(waiting))

@@ -2,7 +2,8 @@
 
 A state holds what programs see (`names`, `nodes`, `handles`) and what the next mount would show if the front died now
 (`disk`): that is what was promised, by a close, an fsync, a change of a name. `log` is what histories must hold, by
-paths, in order; `maybe` what they may hold too, for a promise that failed may have been kept.
+paths, in order; `maybe` what they may hold too, for a promise that failed may have been kept, and `again` what of that they
+may hold once more, for there was other content between two such promises.
 """
 
 from __future__ import annotations
@@ -73,6 +74,7 @@ class State:
     disk: dict[Path, Node]
     log: tuple[tuple[Path, bytes], ...] = ()
     maybe: frozenset[tuple[Path, bytes]] = frozenset()
+    again: tuple[tuple[Path, bytes], ...] = ()
 
     def key(self) -> Any:
         """Equal where states are."""
@@ -83,13 +85,14 @@ class State:
             frozenset(self.disk.items()),
             self.log,
             self.maybe,
+            self.again,
         )
 
     def remounted(self) -> State:
         """What the next mount shows."""
         names = {path: f"disk:{path}" for path in self.disk}
         nodes = {f"disk:{path}": node for path, node in self.disk.items()}
-        return State(names, nodes, {}, dict(self.disk), self.log, self.maybe)
+        return State(names, nodes, {}, dict(self.disk), self.log, self.maybe, self.again)
 
 
 def beginning(files: dict[Path, bytes], folders: list[Path]) -> State:
@@ -107,8 +110,7 @@ def carried_out(state: State, program: int, number: int, op: Op) -> tuple[Result
 def failed(state: State, program: int, number: int, op: Op) -> Iterator[State]:
     """All that there may be where an operation failed for a reason outside of the model.
 
-    Names are as they were. A promise of content may have been kept. A directory that moves may have moved: its program
-    waits for the store, and is told when that takes too long.
+    Names are as they were. A promise of content may have been kept.
     """
     yield from _FAILURES.get(op.kind, _nothing)(state, program, number, op)
 
@@ -196,7 +198,14 @@ def _committed(state: State, name: str, *, surely: bool = True) -> State:
     disk = {**state.disk, path: Node("f", node.data)}
     if surely:
         return replace(state, disk=disk, log=(*state.log, (path, node.data)))
-    return replace(state, disk=disk, maybe=state.maybe | {(path, node.data)})
+    promised, between = (path, node.data), state.disk.get(path) != disk[path]
+    again = (promised,) if promised in state.maybe and between else ()
+    return replace(
+        state,
+        disk=disk,
+        maybe=state.maybe | {promised},
+        again=tuple(sorted((*state.again, *again))),
+    )
 
 
 # --- files
@@ -486,13 +495,6 @@ def _all_moved(entries: dict[Path, Any], path: Path, other: Path) -> dict[Path, 
     return found
 
 
-def _rename_failed(state: State, program: int, number: int, op: Op) -> Iterator[State]:
-    yield state
-    node = _at(state, op.path)
-    if node is not None and node.kind == "d":
-        yield _rename(state, program, number, op)[1]
-
-
 Step = Callable[[State, int, int, Op], tuple[Result, State]]
 _STEPS: dict[str, Step] = {
     "open": _open,
@@ -516,5 +518,4 @@ _FAILURES: dict[str, Callable[[State, int, int, Op], Iterator[State]]] = {
     "truncate": _truncate_failed,
     "fsync": _fsync_failed,
     "close": _close_failed,
-    "rename": _rename_failed,
 }

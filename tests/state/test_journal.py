@@ -119,6 +119,20 @@ def test_what_comes_after_a_write_that_made_no_version_starts_from_the_one_that_
     assert [one.write.base for one in journal.pending()] == ["there"]
 
 
+def test_what_was_synced_before_an_entry_ends_is_carried_along_by_it(state: State) -> None:
+    """Contents that are in the journal only, of the same mount; nothing that comes after, or was set aside."""
+    journal = Journal(state)
+    synced = [entry(path, SESSION, Promise.SYNCED, name=path) for path in ("a", "b")]
+    others = [entry("c", SessionId("another"), Promise.SYNCED, name="c"), entry("d", SESSION)]
+    first, aside, *_, ended, _ = journal.record(
+        [*synced, *others, entry("e", SESSION), entry("f", SESSION, name="f")]
+    )
+    journal.set_aside(journal.pending()[1], "too long", 1)
+    journal.finish(ended, carry=lambda one: replace(one, path=Key("new")))
+    assert [one.path for one in journal.pending()] == ["new", "b", "c", "d", "f"]
+    assert [one.seq for one in journal.pending()][:2] == [first, aside]
+
+
 def test_writes_that_made_no_version_are_forgotten_after_a_while(state: State) -> None:
     journal = Journal(state)
     for number in range(3):

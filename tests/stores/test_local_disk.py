@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import errno
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from vstorefs import errors
+from vstorefs.model import StoreId, StoreSpec
 from vstorefs.stores.local.disk import translated
+from vstorefs.stores.local.store import LocalStore
 
 
 @pytest.mark.parametrize(
@@ -31,3 +35,15 @@ def test_errors_of_the_disk(number: int, kind: type[errors.StoreError], seen: in
     assert errors.to_errno(caught.value) == seen
     is_asked_again = isinstance(caught.value, errors.RETRIED)
     assert is_asked_again == (kind is errors.Unavailable), "a full disk is not asked again"
+
+
+def test_many_who_open_an_empty_store_at_once_can_all_write(tmp_path: Path) -> None:
+    """Each tries its disk in the hidden directory, and takes that away again where it was the first."""
+    with ThreadPoolExecutor(8) as threads:
+        for number in range(100):
+            root = tmp_path / str(number)
+            root.mkdir()
+            spec = StoreSpec(StoreId("s"), "s", root.as_uri())
+            stores = [LocalStore(spec) for _ in range(8)]
+            for able in threads.map(lambda store: store.capabilities(), stores):
+                assert able.why_read_only == ""

@@ -92,6 +92,7 @@ class AnsweringPool:
     journal: list[JournalEntry] = field(default_factory=list)
     dropped: list[int] = field(default_factory=list)
     refusal: BaseException | None = None
+    no_room: errors.StoreError | None = None
     before_record: Callable[[], None] = lambda: None
     under_way: list[Publishing] = field(default_factory=list)
     listings: int = 0
@@ -107,8 +108,8 @@ class AnsweringPool:
         match request:
             case messages.Check():
                 return messages.Checked(Capabilities(writable=True))
-            case messages.Look() | messages.SetAside():
-                return messages.Noted()
+            case messages.Look() | messages.SetAside() | messages.CheckRoom():
+                return self._noted(request)
             case messages.ListDirectory(_, directory, _):
                 self.listings += 1
                 there = [one for one in self.listed.values() if parent_of(one.key) == directory]
@@ -131,6 +132,11 @@ class AnsweringPool:
             case messages.ExchangeLedger():
                 return messages.Exchanged(waiting=0)
         raise AssertionError(f"nobody was expected to ask {request!r}")
+
+    def _noted(self, request: messages.AnyRequest) -> messages.Noted:
+        if isinstance(request, messages.CheckRoom) and self.no_room is not None:
+            raise self.no_room
+        return messages.Noted()
 
     def _fetch(
         self, content: Content, chunks: range, on_report: OnReport | None

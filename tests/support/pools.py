@@ -107,16 +107,17 @@ class ScriptedPool(Pool):
         *,
         on_report: OnReport | None = None,
         store: StoreId | None = None,
-        bound_s: float = 60.0,
+        bound_s: float | None = None,
         near: Job[Any] | None = None,
     ) -> A:
         """See `Pool`."""
         del store
+        seconds = 60.0 if bound_s is None else bound_s
         job = Job(request, on_report, near)
-        with trio.move_on_after(bound_s):
+        with trio.move_on_after(seconds):
             self._play(job)
             return await self.finish(job)
-        raise errors.Unavailable(f"no answer within {bound_s:.0f} s", origin=errors.Origin.WAIT)
+        raise errors.Unavailable(f"no answer within {seconds:.0f} s", origin=errors.Origin.WAIT)
 
     def start(self, request: messages.Request[A], on_report: OnReport | None = None) -> Job[A]:
         """See `Pool`."""

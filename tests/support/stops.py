@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from tests.support.changedworkers import changed_workers
 from vstorefs.model import JournalEntry, Token
 
 _ENV = "VSTOREFS_TEST_STOPS"
@@ -41,15 +42,7 @@ class Stops:
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "stops"
         self._folder.mkdir()
-        begin = folder / "begin"
-        begin.mkdir()
-        (begin / "sitecustomize.py").write_text(
-            "import sys\n"
-            "if 'vstorefs.workers.main' in sys.orig_argv:\n"
-            "    from tests.support import stops\n"
-            "    stops.watch()\n"
-        )
-        self.env = {"PYTHONPATH": str(begin), _ENV: str(self._folder)}
+        self.env = {**changed_workers(folder, "stops"), _ENV: str(self._folder)}
 
     def arm(self, step: Step) -> None:
         """From now on, threads stop at this step."""
@@ -129,9 +122,11 @@ def _watch_journal(here: _Watch) -> None:
                 here.at(Step.RECORDED, entry.path)
             return answer
 
-        def finish(self, seq: int, *, same_as: Token | None = None) -> None:
+        def finish(
+            self, seq: int, *, same_as: Token | None = None, carry: journal.Carry | None = None
+        ) -> None:
             here.at(Step.IN_STORE, here.path)
-            super().finish(seq, same_as=same_as)
+            super().finish(seq, same_as=same_as, carry=carry)
             here.at(Step.ENDED, here.path)
 
     # For whoever imports it after this.

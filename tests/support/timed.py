@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 _PATIENCE_S = 240.0
 
@@ -42,6 +43,25 @@ class Together:
             thread.join(_PATIENCE_S)
             assert not thread.is_alive(), "a call hangs"
         return self.told
+
+
+def writing(path: Path, content: bytes) -> Callable[[], None]:
+    """A program that writes a file whole."""
+
+    def program() -> None:
+        path.write_bytes(content)
+
+    return program
+
+
+def reading(path: Path, content: bytes) -> Callable[[], None]:
+    """A program that reads a file whole; fails where it reads anything else than what it is to hold."""
+
+    def program() -> None:
+        found = path.read_bytes()
+        assert found == content, path.name
+
+    return program
 
 
 def _call(call: Callable[[], object], told: Told) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from vstorefs.checksums import Claims, Told
-from vstorefs.model import Content, Entry, Key, StoreSpec, Token, Version, VersionId
+from vstorefs.model import Capabilities, Content, Entry, Key, StoreSpec, Token, Version, VersionId
 from vstorefs.stores.base import Page
 from vstorefs.workers.jobs.context import WorkerContext
 
@@ -26,6 +26,7 @@ class FakeStore:
         self.histories_of: dict[Key, tuple[Version, ...]] = {}
         self.alter: Callable[[Iterator[bytes]], Iterator[bytes]] = lambda blocks: blocks
         self.on_list: Callable[[], None] = lambda: None
+        self.longest = 0
 
     def list(self, directory: Key) -> Iterator[Page]:
         del directory
@@ -66,6 +67,9 @@ class FakeStore:
         """Put bytes under a name."""
         self.contents[Key(name)] = data
         return Content(self.spec.id, Key(name), Token(f"token-{name}"), len(data))
+
+    def capabilities(self) -> Capabilities:
+        return Capabilities(writable=True, path_bytes=self.longest)
 
     def lists(self, *entries: Entry) -> None:
         """What a listing shows."""

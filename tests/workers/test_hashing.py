@@ -18,7 +18,16 @@ from vstorefs.workers.call import Call
 from vstorefs.workers.jobs import hashing
 from vstorefs.workers.jobs.context import WorkerContext
 from vstorefs.workers.jobs.fetch import fetch
-from vstorefs.workers.messages import Abandon, Available, Fetch, Hash, HashDone, Hashed, Report
+from vstorefs.workers.messages import (
+    Abandon,
+    Available,
+    Fetch,
+    Hash,
+    HashDone,
+    Hashed,
+    Passed,
+    Report,
+)
 
 CHUNKS = 10
 SIZE = (CHUNKS - 1) * CHUNK_BYTES + 777
@@ -38,7 +47,10 @@ def _bring(context: WorkerContext, content: Content, first: int, last: int) -> N
 
 
 def _hash(
-    context: WorkerContext, content: Content, available: int = CHUNKS, *remarks: Available | Abandon
+    context: WorkerContext,
+    content: Content,
+    available: int = CHUNKS,
+    *remarks: Available | Abandon | Passed,
 ) -> tuple[HashDone, list[Report]]:
     reports: list[Report] = []
     call = Call(reports.append)
@@ -103,6 +115,42 @@ def test_what_is_missing_or_damaged_is_read_again_and_counted(
         txn.put(chunk_key(prefix, 5), bytes(CHUNK_BYTES + 8), db=context.cache.index.chunks)
     done, _ = _hash(context, content)
     assert (done.hashes, done.reread) == (_hashes(data), 2 * CHUNK_BYTES + 777)
+
+
+def test_what_the_cache_refused_comes_from_the_front_and_is_not_read_again(
+    context: WorkerContext, fake: FakeStore
+) -> None:
+    data = os.urandom(SIZE)
+    content = fake.holds("a", data)
+    _bring(context, content, 0, CHUNKS - 1)
+    last = Passed(CHUNKS - 1, data[(CHUNKS - 1) * CHUNK_BYTES :])
+    done, _ = _hash(context, content, 0, last, Available(CHUNKS))
+    assert (done.hashes, done.reread) == (_hashes(data), 0)
+
+
+def test_what_the_cache_has_already_is_kept_for_the_hash_too(
+    context: WorkerContext, fake: FakeStore
+) -> None:
+    content = fake.holds("a", os.urandom(SIZE))
+    fetch(context, Fetch(content, 0, 3, pin=False), Call(lambda _: None))
+    assert _pinned(context) == 0
+    _bring(context, content, 0, CHUNKS)
+    assert _pinned(context) == CHUNKS
+
+
+def test_what_came_after_it_was_passed_is_let_go_at_the_end(
+    context: WorkerContext, fake: FakeStore
+) -> None:
+    content, other = fake.holds("a", os.urandom(SIZE)), fake.holds("b", os.urandom(SIZE))
+    _bring(context, other, 0, 2)
+
+    def bring_the_first_again(report: Report) -> None:
+        if report == Hashed(8):
+            _bring(context, content, 0, 1)
+
+    call = Call(bring_the_first_again)
+    assert hashing.hash_content(context, Hash(content, CHUNKS), call).hashes is not None
+    assert _pinned(context) == 2, "those of the other content"
 
 
 def test_what_the_front_says_never_takes_back_what_it_said(

@@ -26,7 +26,7 @@ def test_a_hash_takes_what_passes_and_reads_nothing_of_it_again(
 
     def let_the_rest_pass(report: Report) -> None:
         if report == Hashed(1):
-            fetch(context, Fetch(content, 1, 7, pin=False, keep=False), Call(lambda _: None))
+            fetch(context, Fetch(content, 1, 7, pin=True, keep=False), Call(lambda _: None))
             call.heed(Available(7))
 
     call = Call(let_the_rest_pass)
@@ -50,10 +50,24 @@ def test_what_nobody_hashes_is_not_kept() -> None:
     assert passing.take(chunk_key(PREFIX, 1)) is None
 
 
-def test_a_hasher_that_falls_behind_costs_no_more_than_64_chunks_of_memory() -> None:
+def test_what_a_hash_has_passed_is_not_kept_and_everything_else_is() -> None:
     passing = Passing()
     with passing.wanted(PREFIX):
         for number in range(100):
             passing.offer(chunk_key(PREFIX, number), b"%d" % number)
+        assert passing.take(chunk_key(PREFIX, 0)) == b"0"
+        passing.offer(chunk_key(PREFIX, 0), b"late")
         left = [number for number in range(100) if passing.take(chunk_key(PREFIX, number))]
-    assert left == list(range(36, 100))
+    assert left == list(range(1, 100))
+
+
+def test_what_is_not_for_the_hash_is_not_kept_for_it(
+    context: WorkerContext, fake: FakeStore
+) -> None:
+    content = fake.holds("a", os.urandom(3 * CHUNK_BYTES))
+    prefix = content_prefix(content)
+    with context.passing.wanted(prefix):
+        fetch(context, Fetch(content, 1, 2, pin=False, keep=False), Call(lambda _: None))
+        fetch(context, Fetch(content, 2, 3, pin=True, keep=False), Call(lambda _: None))
+        taken = [context.passing.take(chunk_key(prefix, number)) for number in range(3)]
+    assert [data is not None for data in taken] == [False, False, True]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 import pytest
 
@@ -17,40 +20,137 @@ from vstorefs.cache.keys import chunk_key, content_prefix
 from vstorefs.model import (
     CHUNK_BYTES,
     Content,
+    Entry,
+    EntryKind,
     JournalEntry,
     Key,
     Operation,
+    Promise,
+    Staged,
     Token,
+    Version,
     VersionId,
+    VersionKind,
     Write,
     WriteId,
 )
-from vstorefs.versions.publish import Publisher
+from vstorefs.state.staging import StagingArea
 from vstorefs.workers.call import Call
 from vstorefs.workers.jobs.context import WorkerContext
-from vstorefs.workers.jobs.publish import publish
-from vstorefs.workers.messages import Publish
+from vstorefs.workers.jobs.publish import check_room, publish
+from vstorefs.workers.messages import CheckRoom, Publish
 
 
-class _Unclear:
-    """A publisher whose answer was lost."""
+class _Removing(FakeStore):
+    """A store that a file is removed from, or that gives no answer to that; `meanwhile` goes on before it does."""
 
-    def publish(self, entry: JournalEntry, *, look: bool, overdue: bool) -> None:
-        raise errors.Unavailable("no answer; it may have happened")
+    meanwhile: Callable[[], None]
+    is_clear = True
+
+    def remove(self, key: Key, write: Write, *, fix: object) -> Version:
+        del fix
+        self.meanwhile()
+        if not self.is_clear:
+            raise errors.Unavailable("no answer; it may have happened")
+        return Version(key, write.version, VersionKind.TOMBSTONE, 1)
+
+    def keep_directory(self, directory: Key, write: Write) -> None:
+        del directory, write
 
 
-def test_after_an_unclear_answer_the_listing_is_asked_for_again(
-    context: WorkerContext, fake: FakeStore
-) -> None:
+@pytest.fixture
+def removing(context: WorkerContext, place: Place) -> _Removing:
+    """It, in the place of the real one."""
+    store = _Removing(place.spec)
+    use(context, store)
+    return store
+
+
+def _remove(context: WorkerContext, store: FakeStore) -> None:
+    """Publish the removal of d/a, which is in the journal."""
     write = Write(WriteId("w"), VersionId("v"), 1, None)
-    entry = JournalEntry(1, context.session, fake.spec.id, Operation.REMOVE, Key("d/a"), write)
-    context.listings.put(fake.spec.id, Key("d"), (), 1.0)
-    context.listings.put(fake.spec.id, Key("other"), (), 1.0)
-    context.publisher = cast("Publisher", _Unclear())
-    with pytest.raises(errors.Unavailable):
-        publish(context, Publish(entry, look=False), Call(lambda _: None))
-    assert context.listings.get(fake.spec.id, Key("d")) is None
-    assert context.listings.get(fake.spec.id, Key("other")) is not None
+    entry = JournalEntry(0, context.session, store.spec.id, Operation.REMOVE, Key("d/a"), write)
+    (seq,) = context.journal.record([entry])
+    publish(context, Publish(replace(entry, seq=seq), look=False), Call(lambda _: None))
+
+
+@pytest.mark.parametrize("is_clear", [True, False])
+def test_what_was_listed_before_a_change_is_asked_for_again(
+    context: WorkerContext, removing: _Removing, is_clear: bool
+) -> None:
+    """Also where the answer was unclear; and a listing that was under way meanwhile is not kept."""
+    store = removing.spec.id
+    asked_at = context.clock.monotonic_s()
+    context.listings.put(store, Key("d"), (), asked_at)
+    context.listings.put(store, Key("other"), (), asked_at)
+    removing.meanwhile, removing.is_clear = lambda: None, is_clear
+    with nullcontext() if is_clear else pytest.raises(errors.Unavailable):
+        _remove(context, removing)
+    assert context.listings.get(store, Key("other")) is not None
+    for _ in range(2):
+        assert context.listings.get(store, Key("d")) is None
+        context.listings.put(store, Key("d"), (), asked_at)
+
+
+def test_a_directory_that_is_listed_while_its_entry_goes_on_is_forgotten_before_that_ends(
+    context: WorkerContext, removing: _Removing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that is killed in between leaves either the entry or no old listing."""
+    store = removing.spec.id
+
+    def list_meanwhile() -> None:
+        context.listings.put(store, Key("d"), (), context.clock.monotonic_s())
+
+    removing.meanwhile = list_meanwhile
+    found: list[object] = []
+    finish = context.journal.finish
+
+    def finished(seq: int, **more: Any) -> None:
+        found.append(context.listings.get(store, Key("d")))
+        finish(seq, **more)
+
+    monkeypatch.setattr(context.journal, "finish", finished)
+    _remove(context, removing)
+    assert found == [None]
+    assert context.journal.pending() == []
+
+
+@pytest.mark.parametrize("is_new", [False, True])
+def test_what_was_synced_in_a_directory_is_published_where_that_has_moved(
+    context: WorkerContext, place: Place, is_new: bool
+) -> None:
+    """The program that synced it never closed it: the next mount finds it when the directory has its new name."""
+    (place.root / "d").mkdir()
+    base = None
+    if not is_new:
+        (place.root / "d" / "f").write_bytes(b"before")
+        base = place.store.stat(Key("d/f")).token
+    area = StagingArea(place.state_dir, context.session)
+    name = area.create()
+    area.path(name).write_bytes(b"synced")
+
+    def new(
+        operation: Operation, path: str, base: Token | None = None, **more: Any
+    ) -> JournalEntry:
+        write = Write(WriteId(f"write-{operation.value}"), VersionId(operation.value), 1, base)
+        about = JournalEntry(0, context.session, place.spec.id, operation, Key(path), write)
+        return replace(about, **more)
+
+    staged = Staged(name, 6, ((0, 6),), None)
+    removal = Write(WriteId("removal"), VersionId("removal"), 1, None)
+    synced, renamed = context.journal.record(
+        [
+            new(Operation.PUT, "d/f", base, staged=staged, promise=Promise.SYNCED),
+            new(Operation.RENAME, "d", target=Key("e"), removal=removal),
+        ]
+    )
+    for seq in (renamed, synced):
+        entry = context.journal.entry(seq)
+        assert entry is not None
+        publish(context, Publish(entry, look=True, overdue=True), Call(lambda _: None))
+    assert (place.root / "e" / "f").read_bytes() == b"synced"
+    assert not (place.root / "d").exists()
+    assert context.journal.pending() == []
 
 
 DATA = os.urandom(2 * CHUNK_BYTES + 5)
@@ -128,3 +228,17 @@ def test_a_cache_that_takes_nothing_and_a_file_that_is_gone_cost_nothing(
     assert not _has(context, content)
     written.unlink()
     context.keep_written(content, written)
+
+
+def test_a_directory_has_no_place_where_what_only_its_store_knows_would_have_too_long_a_path(
+    context: WorkerContext, fake: FakeStore
+) -> None:
+    fake.longest = len("dd/name")
+    fake.lists(Entry(Key("d/name"), EntryKind.FILE))
+    check_room(context, CheckRoom(fake.spec.id, Key("d"), Key("dd")), Call(lambda _: None))
+    with pytest.raises(errors.NotSupported) as caught:
+        check_room(context, CheckRoom(fake.spec.id, Key("d"), Key("ddd")), Call(lambda _: None))
+    assert caught.value.number == errno.ENAMETOOLONG
+    # What it holds has too long a path already: a name that is no longer takes nothing from it.
+    fake.longest = len("d")
+    check_room(context, CheckRoom(fake.spec.id, Key("d"), Key("e")), Call(lambda _: None))

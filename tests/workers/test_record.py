@@ -16,9 +16,9 @@ from vstorefs.model import JournalEntry, Key, Operation, VersionId, Write, Write
 from vstorefs.workers.answering import answer, told
 from vstorefs.workers.call import Call
 from vstorefs.workers.jobs.context import WorkerContext
-from vstorefs.workers.jobs.record import record, record_all
+from vstorefs.workers.jobs.record import find_recorded, record, record_all
 from vstorefs.workers.lanes import Task, Together, do_together, write_journal
-from vstorefs.workers.messages import Answer, Failure, Record, Recorded
+from vstorefs.workers.messages import Answer, Failure, FindRecorded, Record, Recorded
 
 
 def _entry(context: WorkerContext, name: str) -> JournalEntry:
@@ -129,3 +129,28 @@ def test_what_was_withdrawn_while_another_process_had_the_journal_is_never_writt
     assert [entry.path for entry in context.journal.pending()] == ["b"]
     assert isinstance(answers[1][0], Recorded)
     assert not batch[1].call.withdraw(), "it has happened"
+
+
+def test_what_was_recorded_is_found_with_the_numbers_that_its_answer_had(
+    context: WorkerContext,
+) -> None:
+    (old,) = context.journal.record([_entry(context, "old")])
+    request = Record((_entry(context, "a"), _entry(context, "b")), drop=(old,))
+    (answer,) = record_all(context, [(request, Call(lambda _: None))])
+    context.journal.record([_entry(context, "later")])
+    before = context.journal.pending()
+    found = find_recorded(context, FindRecorded((request,)), Call(lambda _: None))
+    assert found.records == (answer,)
+    assert context.journal.pending() == before
+
+
+def test_what_was_not_recorded_is_told_as_such_and_is_not_recorded_by_asking(
+    context: WorkerContext,
+) -> None:
+    (old,) = context.journal.record([_entry(context, "old")])
+    done = Record((), drop=(context.journal.record([_entry(context, "gone")])[0],))
+    record_all(context, [(done, Call(lambda _: None))])
+    lost = [Record((_entry(context, "a"),)), Record((), drop=(old,)), done]
+    found = find_recorded(context, FindRecorded(tuple(lost)), Call(lambda _: None))
+    assert found.records == (None, None, Recorded(()))
+    assert [entry.path for entry in context.journal.pending()] == ["old"]

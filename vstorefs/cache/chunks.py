@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import lmdb
@@ -96,16 +96,26 @@ class ChunkWriter:
             return None
 
     def put(
-        self, key: bytes, data: bytes | bytearray | memoryview, *, pinned_by: str | None = None
+        self,
+        key: bytes,
+        data: bytes | bytearray | memoryview,
+        *,
+        pinned_by: str | None = None,
+        replaces: Callable[[bytes], bool] | None = None,
     ) -> bool:
-        """Add a chunk, evicting what it displaces; False if the cache cannot take it now."""
+        """Add a chunk, evicting what it displaces; False if the cache cannot take it now.
+
+        What is there stays, unless `replaces` says of it, in the same transaction, that this is to take its place.
+        """
         value = encode(key, data)
         needed = cost(len(value))
         extra = 0
         for _ in range(_TRIES):
             try:
                 with self._cache.writing() as txn:
-                    if txn.get(key, db=self._index.meta) is not None:
+                    if not self._makes_way(txn, key, replaces):
+                        if pinned_by is not None:
+                            self._index.pin(txn, pinned_by, key)
                         return True
                     if not self._index.make_room(txn, needed + extra):
                         return self._cannot("what is being hashed fills it")
@@ -121,6 +131,19 @@ class ChunkWriter:
                 return self._cannot(str(error))
         return self._cannot("it is full")
 
+    def _makes_way(self, txn: Any, key: bytes, replaces: Callable[[bytes], bool] | None) -> bool:
+        """Whether nothing has a key, or nothing any more."""
+        if txn.get(key, db=self._index.meta) is None:
+            return True
+        if replaces is None:
+            return False
+        value = txn.get(key, db=self._index.chunks)
+        there = Value(key, value) if value is not None else None
+        if there is not None and there.is_sound() and not replaces(bytes(there.data)):
+            return False
+        self._index.remove(txn, key)
+        return True
+
     def note(self, keys: Sequence[bytes]) -> None:
         """These were read: they go last when room is needed."""
         for first in range(0, len(keys), _BATCH):
@@ -131,6 +154,27 @@ class ChunkWriter:
     def release(self, owner: str, keys: Iterable[bytes]) -> None:
         """These may be evicted from now on."""
         self._change(lambda txn: self._index.release(txn, owner, keys))
+
+    def pin(self, key: bytes, owner: str) -> bool:
+        """Keep a chunk that the cache has from eviction; False where it has none."""
+        if not self.has(key):
+            return False
+        try:
+            with self._cache.writing() as txn:
+                return self._index.pin(txn, owner, key)
+        except (lmdb.Error, OSError) as error:
+            return self._cannot(str(error))
+
+    def release_content(self, owner: str, prefix: bytes) -> None:
+        """What is left pinned of a content, by the prefix of its keys, may be evicted from now on."""
+        try:
+            with self._cache.reading() as txn:
+                keys = list(self._index.pins(txn, owner, prefix))
+        except lmdb.Error as error:
+            self._cannot(str(error))
+            return
+        if keys:
+            self.release(owner, keys)
 
     def drop(self, key: bytes) -> None:
         """Forget a chunk, because it is damaged."""

@@ -14,7 +14,7 @@ of the costs, `held` the sum of those of pinned chunks.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 
@@ -76,6 +76,27 @@ class Index:
             if about is not None and about[:8] != bytes(8):
                 txn.delete(about[:8], db=self.lru)
                 self._to_lru(txn, key, about)
+
+    def pin(self, txn: Any, owner: str, key: bytes) -> bool:
+        """Keep a chunk that is there from eviction; False where it is not."""
+        about = txn.get(key, db=self.meta)
+        if about is None:
+            return False
+        if about[:8] != bytes(8):
+            txn.delete(about[:8], db=self.lru)
+            txn.put(key, bytes(8) + about[8:], db=self.meta)
+            txn.put(_pin(owner, key), b"", db=self.pinned)
+            self._count(txn, b"held", int.from_bytes(about[8:], "big"))
+        return True
+
+    def pins(self, txn: Any, owner: str, prefix: bytes) -> Iterator[bytes]:
+        """The pinned chunks of an owner whose keys begin so."""
+        start = _pin(owner, prefix)
+        with txn.cursor(db=self.pinned) as cursor:
+            there = cursor.set_range(start)
+            while there and bytes(cursor.key()).startswith(start):
+                yield bytes(cursor.key())[-20:]
+                there = cursor.next()
 
     def release(self, txn: Any, owner: str, keys: Iterable[bytes]) -> None:
         """These need not be kept any more."""

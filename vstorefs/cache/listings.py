@@ -1,4 +1,9 @@
-"""Listings in the cache, beside the chunks and under the same limit."""
+"""Listings in the cache, beside the chunks and under the same limit.
+
+A listing shows a directory as it was at some moment after the store was asked. One that is kept only after a change was
+made may be from before it; so whoever changes a directory leaves a mark in the place of its listing, and what the store
+was asked for before that moment is not kept. Nor does an older listing take the place of a newer one.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +31,17 @@ class CachedListing:
     unshown: tuple[Unshown, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Forgotten:
+    """In the place of a listing: what was asked for until then may not show what was changed. Times as above."""
+
+    forgotten_at: float
+    boot: str
+
+
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(CachedListing).decode
+_decode_forgotten = msgspec.msgpack.Decoder(_Forgotten).decode
 
 
 class Listings:
@@ -44,12 +58,8 @@ class Listings:
         One of an earlier boot is older than anything of this one.
         """
         data = self._chunks.read(listing_key(store, directory, self._scope))
-        if data is None:
-            return None
-        try:
-            listing = _decode(data)
-        except msgspec.MsgspecError:
-            # Written by another version of the software.
+        listing = _read(data) if data is not None else None
+        if not isinstance(listing, CachedListing):
             return None
         if listing.boot != self._boot:
             return replace(listing, listed_at=float("-inf"))
@@ -65,13 +75,38 @@ class Listings:
         complete: bool = True,
         unshown: tuple[Unshown, ...] = (),
     ) -> CachedListing:
-        """Keep a listing instead of the one before."""
+        """Keep a listing instead of the one before, unless it is no newer than that, or than a change."""
         listing = CachedListing(entries, listed_at, self._boot, complete, unshown)
         key = listing_key(store, directory, self._scope)
-        self._chunks.drop(key)
-        self._chunks.put(key, _encode(listing))
+        self._chunks.put(
+            key, _encode(listing), replaces=lambda data: self._is_older(data, listed_at)
+        )
         return listing
 
-    def forget(self, store: StoreId, directory: Key) -> None:
-        """This mount changed the directory."""
-        self._chunks.drop(listing_key(store, directory, self._scope))
+    def forget(self, store: StoreId, directory: Key, now_s: float) -> None:
+        """Something has changed the directory, by now: in seconds since boot."""
+        key = listing_key(store, directory, self._scope)
+        mark = _encode(_Forgotten(now_s, self._boot))
+        if not self._chunks.put(key, mark, replaces=lambda data: self._is_older(data, now_s)):
+            self._chunks.drop(key)
+
+    def _is_older(self, data: bytes, moment_s: float) -> bool:
+        """Whether what is in the place of a listing says nothing of a moment."""
+        there = _read(data)
+        if there is None or there.boot != self._boot:
+            return True
+        if isinstance(there, _Forgotten):
+            return there.forgotten_at < moment_s
+        return there.listed_at <= moment_s
+
+
+def _read(data: bytes) -> CachedListing | _Forgotten | None:
+    """None for what another version of the software has written."""
+    try:
+        return _decode(data)
+    except msgspec.MsgspecError:
+        pass
+    try:
+        return _decode_forgotten(data)
+    except msgspec.MsgspecError:
+        return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from vstorefs.model import Content, Entry, RunId
 from vstorefs.mount.reading.readahead import Reader
-from vstorefs.mount.reading.transfers import Transfer
+from vstorefs.mount.reading.transfer import Transfer
 from vstorefs.mount.tree.inodes import DirectoryNode, FileNode, Node
 from vstorefs.mount.tree.remote import Remote
 from vstorefs.mount.writing.opener import Opener

@@ -19,7 +19,8 @@ from vstorefs.mount.provenance.uses import Uses
 from vstorefs.mount.reading.hashing import Hashing
 from vstorefs.mount.reading.locked import Locked
 from vstorefs.mount.reading.readahead import Reader
-from vstorefs.mount.reading.transfers import Bytes, Transfer, Transfers
+from vstorefs.mount.reading.transfer import Transfer
+from vstorefs.mount.reading.transfers import Bytes, Transfers
 from vstorefs.mount.tree.inodes import FileNode, Inodes
 from vstorefs.mount.tree.namespace import Namespace
 from vstorefs.mount.writing.draft import draft_of
@@ -98,6 +99,9 @@ class Readings:
             handle.reader = Reader()
             if self._locked is None:
                 await self._hashing.begin(handle.transfer, handle.path)
+        elif self._locked is None:
+            # What comes before its hash has begun is not kept for it.
+            await self._hashing.begun(handle.transfer)
         if self._locked is not None:
             # At every read: several of one handle may run at once, and the kernel asks again after an error.
             await self._locked.check(handle.transfer, handle.path)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import fcntl
 import logging
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,6 +33,9 @@ log = logging.getLogger(__name__)
 
 _SAME_KEPT = 1000
 """What was on its way here when a write was found to make no version is not behind so many promises."""
+
+Carry = Callable[[JournalEntry], JournalEntry]
+"""What becomes of an entry by the end of another one."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(JournalEntry).decode
@@ -95,16 +98,39 @@ class Journal:
             self._remove(txn, seq)
         return tuple(self._add(txn, entry) for entry in addition.entries)
 
-    def finish(self, seq: int, *, same_as: Token | None = None) -> None:
+    def recorded(
+        self, entries: Sequence[JournalEntry], drop: Iterable[int] = ()
+    ) -> tuple[int, ...] | None:
+        """What `record` gave, where nobody heard it; None where it was not done. Nobody may be doing it any more."""
+        with self._state.reading() as txn:
+            known = [txn.get(one.write.write_id.encode(), db=self._state.writes) for one in entries]
+            left = [seq for seq in drop if txn.get(seq_key(seq), db=self._state.journal)]
+        seqs = tuple(int.from_bytes(one, "big") for one in known if one is not None)
+        return seqs if len(seqs) == len(known) and not left else None
+
+    def finish(self, seq: int, *, same_as: Token | None = None, carry: Carry | None = None) -> None:
         """The store has it.
 
         `same_as`: it had that content already, and no version was made: what comes after starts from that one.
+        `carry`: what becomes of contents that were synced before it, and are in the journal only: they were not there
+        when it was carried out.
         """
         with self._state.writing() as txn:
             value = txn.get(seq_key(seq), db=self._state.journal)
             self._remove(txn, seq)
             if value is not None and same_as is not None:
                 self._note_same(txn, seq, _decode(value).write.write_id, same_as)
+            if value is not None and carry is not None:
+                self._carry(txn, _decode(value), carry)
+
+    def _carry(self, txn: Any, ended: JournalEntry, carry: Carry) -> None:
+        """Change what is older than an entry that has ended; what was on its way before it has ended, too."""
+        for entry in list(self._entries(txn)):
+            if entry.seq > ended.seq:
+                return
+            is_near = (entry.session, entry.store) == (ended.session, ended.store)
+            if is_near and entry.staged is not None and entry.aside_ns is None:
+                txn.put(seq_key(entry.seq), _encode(carry(entry)), db=self._state.journal)
 
     def _note_same(self, txn: Any, seq: int, write: WriteId, token: Token) -> None:
         """What comes after a write starts from a content: what is here already, and what was on its way to here."""

@@ -61,6 +61,7 @@ class StagingArea:
         self._root = state_dir / "staging"
         self._session = session
         self._left: set[str] = set()
+        self._kept: set[str] = set()
         files.make_private(self._root / session)
 
     def create(self) -> str:
@@ -96,11 +97,17 @@ class StagingArea:
             os.close(source)
             os.close(target)
 
+    def keep(self, name: str) -> None:
+        """Never remove a staging file: the next mount knows if it is needed."""
+        self._kept.add(name)
+
     def discard(self, name: str) -> None:
-        """Remove a staging file; one that is gone already is fine.
+        """Remove a staging file, unless it is kept; one that is gone already is fine.
 
         Raises: OSError; then it is tried once more when the session ends.
         """
+        if name in self._kept:
+            return
         try:
             files.change("staging.remove", self.path(name).unlink, missing_ok=True)
         except OSError:

@@ -10,11 +10,11 @@ How a version is made is the business of the store's layout; this is the same fo
 from __future__ import annotations
 
 import errno
-import hashlib
 import logging
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from vstorefs import errors, files
@@ -30,15 +30,14 @@ from vstorefs.model import (
     StoreId,
     Token,
     Version,
-    VersionId,
     Write,
-    WriteId,
     parent_of,
 )
 from vstorefs.state.fingerprints import Fingerprint, Fingerprints
 from vstorefs.state.journal import Journal
 from vstorefs.state.staging import Ranges, missing
 from vstorefs.stores.base import Fix, Store
+from vstorefs.versions.moved import carried, derived, moved, moves_directory
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +46,8 @@ ReadParts = Callable[[Content, Ranges], Iterator[tuple[int, bytes]]]
 end means that none of it does."""
 KeepWritten = Callable[[Content, Path], None]
 """Told of a content that a store has now, and of the file that holds its bytes until the entry ends."""
+Changed = Callable[[JournalEntry], None]
+"""Told of an entry that was carried out, or tried, while it is in the journal still."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ class Publisher:
         state_dir: Path,
         read_parts: ReadParts,
         keep_written: KeepWritten,
+        changed: Changed,
     ) -> None:
         self._store_of = store_of
         self._journal = journal
@@ -80,6 +82,7 @@ class Publisher:
         self._staging = state_dir / "staging"
         self._read_parts = read_parts
         self._keep_written = keep_written
+        self._changed = changed
 
     def publish(self, entry: JournalEntry, *, look: bool, overdue: bool) -> Outcome:
         """Make the store have what the entry says, then end it.
@@ -113,9 +116,22 @@ class Publisher:
         except errors.StoreError as error:
             self._note(entry, error)
             raise
+        finally:
+            # What failed may have happened all the same. Before the entry ends: who is killed in between is not missed.
+            self._changed(entry)
         same_as = outcome.version.token if outcome.unchanged and outcome.version else None
-        self._journal.finish(entry.seq, same_as=same_as)
+        carry = partial(carried, entry) if moves_directory(entry) else None
+        self._journal.finish(entry.seq, same_as=same_as, carry=carry)
         return outcome
+
+    def check_room(self, store: StoreId, path: Key, target: Key) -> None:
+        """See that all of a directory has a place under another path: asked before its rename is promised.
+
+        Raises: NotSupported, as ENAMETOOLONG; a StoreError.
+        """
+        opened = self._store_of(store)
+        folders, contents = _tree(opened, path)
+        _check_room(opened, path, target, [*folders, *contents])
 
     def set_aside(self, seq: int, reason: str, at_ns: int) -> None:
         """Try an entry no more; its content is made complete first where that can be. Raises: JournalError."""
@@ -296,18 +312,18 @@ class Publisher:
         """All targets first, then tombstones bound to what was seen, then the directories bottom up."""
         assert entry.target is not None
         folders, contents = _tree(store, entry.path)
-        _check_room(store, entry, [*folders, *contents])
+        _check_room(store, entry.path, entry.target, [*folders, *contents])
         _ignoring(errors.AlreadyExists, store.make_directory, entry.target, entry.write)
         for folder in folders:
             _ignoring(
                 errors.AlreadyExists,
                 store.make_directory,
-                _moved(folder.key, entry.path, entry.target),
-                replace(_derived(entry.write, folder.key), mode=folder.mode),
+                moved(folder.key, entry.path, entry.target),
+                replace(derived(entry.write, folder.key), mode=folder.mode),
             )
         for content in contents:
-            target = _moved(content.key, entry.path, entry.target)
-            write = _with_attributes(_derived(entry.write, content.key), content)
+            target = moved(content.key, entry.path, entry.target)
+            write = _with_attributes(derived(entry.write, content.key), content)
             if not (look and store.find_write(target, write) is not None):
                 made = store.copy(
                     content.key, content.token, target, write, version=content.version
@@ -316,10 +332,10 @@ class Publisher:
         assert entry.removal is not None
         for content in contents:
             store.remove(
-                content.key, replace(_derived(entry.removal, content.key), base=content.token)
+                content.key, replace(derived(entry.removal, content.key), base=content.token)
             )
         for folder in sorted(folders, key=lambda one: len(one.key), reverse=True):
-            store.remove_directory(folder.key, _derived(entry.removal, folder.key))
+            store.remove_directory(folder.key, derived(entry.removal, folder.key))
         store.remove_directory(entry.path, entry.removal)
         store.keep_directory(parent_of(entry.path), entry.removal)
         return Outcome()
@@ -391,21 +407,6 @@ def _tree(store: Store, root: Key) -> tuple[list[Entry], list[Entry]]:
     return folders, contents
 
 
-def _derived(write: Write, key: Key) -> Write:
-    """The identity of one file's part in a directory's rename: the same at every try."""
-    digest = hashlib.sha256(
-        f"{write.write_id}\0{key}".encode("utf-8", "surrogateescape")
-    ).hexdigest()
-    return replace(
-        write,
-        write_id=WriteId(digest[:26]),
-        version=VersionId(digest[26:52]),
-        base=None,
-        mode=None,
-        mtime_ns=None,
-    )
-
-
 def _with_attributes(write: Write, entry: Entry) -> Write:
     """What a listing tells of a file goes with it; where it tells nothing, the content's own metadata do."""
     if entry.mode is None or entry.kind is not EntryKind.FILE:
@@ -420,17 +421,16 @@ def _with_attributes(write: Write, entry: Entry) -> Write:
     )
 
 
-def _check_room(store: Store, entry: JournalEntry, below: list[Entry]) -> None:
+def _check_room(store: Store, path: Key, new_path: Key, below: list[Entry]) -> None:
     """Before anything is moved: see that all of a directory has a place under its new name.
 
     Raises: NotSupported, as ENAMETOOLONG.
     """
-    assert entry.target is not None
-    if len(entry.target) <= len(entry.path):
+    if len(new_path) <= len(path):
         return
     room = store.capabilities()
     for one in below:
-        target = _moved(one.key, entry.path, entry.target)
+        target = moved(one.key, path, new_path)
         if not room.has_room_for(target):
             raise errors.NotSupported(
                 "its path would be too long for the store in the renamed directory",
@@ -439,10 +439,6 @@ def _check_room(store: Store, entry: JournalEntry, below: list[Entry]) -> None:
                 operation="rename",
                 number=errno.ENAMETOOLONG,
             )
-
-
-def _moved(key: Key, source: Key, target: Key) -> Key:
-    return Key(target + key[len(source) :])
 
 
 def _ignoring(

@@ -17,7 +17,7 @@ from vstorefs.stores.bucket import Bucket, Object
 from vstorefs.stores.local import names
 from vstorefs.stores.local.store import LocalStore
 from vstorefs.versions import records
-from vstorefs.versions.layouts.format import Layout, read_format
+from vstorefs.versions.layouts.format import Layout, agreed_format
 from vstorefs.versions.layouts.plainkeys import as_plain, can_be_path
 from vstorefs.versions.order import purged_stamps, reckon
 from vstorefs.versions.records import Area, Body, Flag, Found, Names, RecordKind, Summary
@@ -50,7 +50,7 @@ class BucketVerifier:
     def problems(self) -> Iterator[Problem]:
         """Everything that is wrong. Raises: a StoreError where the store does not let us look."""
         try:
-            found = read_format(self._bucket)
+            found = agreed_format(self._bucket)
         except (errors.Corrupt, errors.NotSupported) as error:
             yield Problem(records.FORMAT_KEY, error.message)
             return

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 
 from vstorefs.checksums import Claims
-from vstorefs.workers.messages import Available, Claimed, Remark, Report
+from vstorefs.workers.messages import Available, Claimed, Passed, Remark, Report
 
 
 class Call:
@@ -19,6 +19,7 @@ class Call:
         self._abandoned = False
         self._begun = False
         self._withdrawn = False
+        self._passed: dict[int, bytes] = {}
         self._changed = threading.Condition()
 
     @property
@@ -58,6 +59,8 @@ class Call:
                 self._available = max(self._available, remark.until)
             elif isinstance(remark, Claimed):
                 self._claims = remark.claims
+            elif isinstance(remark, Passed):
+                self._passed[remark.chunk] = remark.data
             else:
                 self._abandoned = True
             self._changed.notify_all()
@@ -67,3 +70,8 @@ class Call:
         with self._changed:
             self._changed.wait_for(lambda: self._abandoned or self._available > chunk)
             return not self._abandoned
+
+    def take(self, chunk: int) -> bytes | None:
+        """A chunk that the front has handed over, once; None where it has not."""
+        with self._changed:
+            return self._passed.pop(chunk, None)

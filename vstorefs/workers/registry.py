@@ -36,6 +36,8 @@ JOBS: dict[type[messages.AnyRequest], tuple[Job, Lane]] = {
     messages.Release: (hashing.release, Lane.OWN),
     # write
     messages.Record: (record.record, Lane.JOURNAL),
+    messages.FindRecorded: (record.find_recorded, Lane.OWN),
+    messages.CheckRoom: (publish.check_room, Lane.READS),
     messages.Publish: (publish.publish, Lane.WRITES),
     messages.Adopt: (publish.adopt, Lane.OWN),
     messages.SetAside: (publish.set_aside, Lane.WRITES),

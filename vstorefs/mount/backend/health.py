@@ -24,7 +24,7 @@ _LONG_S = 5.0
 def confirms(look: errors.StoreError, *, about_root: bool) -> bool:
     """Whether a look at the root that failed so means that the store is down.
 
-    `about_root`: what failed before was the root's own listing. Then the two are one key, of which the server says
+    `about_root`: what failed before was the root's own listing. Then the two may be one key, of which the server says
     that it cannot give it; any other way of failing, and any other key, makes it the store. Pure.
     """
     return look.origin.blames_store and (not about_root or look.origin is not errors.Origin.KEY)
@@ -32,7 +32,7 @@ def confirms(look: errors.StoreError, *, about_root: bool) -> bool:
 
 @dataclass(slots=True)
 class Health:
-    """What is known of one store's availability."""
+    """What is known of one store's availability. `back_at`: when it answered after it had been down, last."""
 
     alias: str
     clock: Clock
@@ -41,6 +41,7 @@ class Health:
     closed_until: float = 0.0
     answered_at: float = 0.0
     looked_at: float = 0.0
+    back_at: float = float("-inf")
     waiting: dict[int, float] = field(default_factory=dict)
     _requests: int = 0
 
@@ -87,6 +88,8 @@ class Health:
         """Note an answer; True if the store had been down."""
         self.heard()
         was_down, self.failures, self.why = self.down, 0, ""
+        if was_down:
+            self.back_at = self.answered_at
         return was_down
 
     def failed(self, error: Exception) -> bool:

@@ -9,7 +9,8 @@ Which repeats need care is decided here and in `job.py`:
   happened;
 * Fetch goes on behind the last chunk that arrived;
 * Hash begins anew: the worker counts what it has to read a second time, and the log says so;
-* Record is asked again as it is: the journal knows an entry by its write id;
+* Record is asked again as it is: the journal knows an entry by its write id. Where it fails, or is given up, after
+  a worker died with it, the journal is read (FindRecorded), for that one may have written it;
 * a definite request that is not waited for any more (the bound of `ask`, a cancelled caller) is withdrawn, unless it
   is being carried out by then, or a worker died that may have carried it out: then its answer is waited for, whatever
   the bound. So an error always means that it did not happen, and never will;
@@ -21,7 +22,7 @@ whole), is treated as a dead one: it is killed. Its jobs are asked again when it
 process, that is tried until it does.
 
 Calls that wait for a store are bounded per store (its `concurrency`), so that a hung store cannot take
-all threads of the workers, and in time (`_BOUND_S`). Owned by the front's nursery; touched only by
+all threads of the workers, and in time (`patience.py`). Owned by the front's nursery; touched only by
 tasks of the front's loop.
 """
 
@@ -29,7 +30,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
 import trio
@@ -38,6 +39,7 @@ from vstorefs import errors, logs, units
 from vstorefs.backoff import Backoff
 from vstorefs.model import StoreId
 from vstorefs.mount.backend.job import Job, OnReport, sort_out
+from vstorefs.mount.backend.patience import Patience, Places
 from vstorefs.mount.backend.worker import Worker
 from vstorefs.workers import messages
 from vstorefs.workers.channel import Decoder
@@ -69,7 +71,7 @@ class Pool:
         self._unassigned: list[Job[Any]] = []
         self._under_way: set[Job[Any]] = set()
         self._numbers = 0
-        self._limits = {spec.id: trio.CapacityLimiter(spec.concurrency) for spec in start.stores}
+        self._places = {spec.id: Places(spec.concurrency) for spec in start.stores}
         self._nursery: trio.Nursery | None = None
         self._closing = False
         self._deaths = 0
@@ -131,24 +133,38 @@ class Pool:
         *,
         on_report: OnReport | None = None,
         store: StoreId | None = None,
-        bound_s: float = _BOUND_S,
+        bound_s: float | None = None,
         near: Job[Any] | None = None,
     ) -> A:
         """The answer to `request`. `store` names the store that it waits for, if any.
 
         It is done by the worker that has the job `near`, while that is under way: what both work on passes in memory.
+        With `bound_s`, it is waited for so many seconds and no longer. Without, for a minute in which nothing is heard
+        of it, or of the store by anybody as long as it waits for a place there (`Patience`); a definite request for
+        a minute in all.
 
-        Raises: a StoreError that the worker met; Unavailable when no answer came within `bound_s`
-        seconds. A definite request did not happen then, and that may take longer to find out.
+        Raises: a StoreError that the worker met; Unavailable when no answer came in time. A definite request did not
+        happen then, and that may take longer to find out.
         """
-        job = Job(request, on_report, near)
-        with trio.move_on_after(bound_s):
-            if store is None:
+        seconds = _BOUND_S if bound_s is None else bound_s
+        patience = Patience(seconds, renews=bound_s is None and not request.definite)
+        places = None if store is None else self._places[store]
+
+        def heard(report: messages.Report) -> None:
+            patience.heard()
+            if places is not None:
+                places.heard()
+            if on_report is not None:
+                on_report(report)
+
+        job = Job(request, heard, near)
+        with patience.scope:
+            if places is None:
                 return await self._run(job)
-            async with self._limits[store]:
-                return await self._run(job)
+            async with places.taken(patience):
+                return await self._run_at(places, job)
         raise errors.Unavailable(
-            f"no answer within {units.duration(bound_s)}",
+            f"no answer within {units.duration(seconds)}",
             operation=type(request).__name__.lower(),
             origin=errors.Origin.WAIT,
         )
@@ -198,6 +214,20 @@ class Pool:
     async def _run(self, job: Job[A]) -> A:
         self._assign(job)
         return await self.finish(job)
+
+    async def _run_at(self, places: Places, job: Job[A]) -> A:
+        """Likewise; who waits for a place learns whether the store itself has answered."""
+        try:
+            answer = await self._run(job)
+        except (errors.Unavailable, errors.Throttled):
+            raise
+        except errors.StoreError as error:
+            if error.origin.blames_store:
+                places.heard()
+            raise
+        if not (isinstance(answer, messages.Listed) and answer.stale):
+            places.heard()
+        return answer
 
     # --- who does it
 
@@ -277,7 +307,7 @@ class Pool:
             case messages.Reply(number, answer):
                 job = worker.jobs.pop(number, None)
                 if job is not None:
-                    self._answer(job, answer)
+                    self._hear(job, answer)
                 if worker in self._apart:
                     self._dismiss_idle(worker)
             case messages.LogLine(logger, level, text, exception):
@@ -285,17 +315,22 @@ class Pool:
             case messages.Pong():
                 worker.answered()
 
+    def _hear(self, job: Job[Any], answer: messages.Answer) -> None:
+        """A worker's answer. That a record failed says nothing of what another one did with it before it died."""
+        assert self._nursery is not None
+        is_record = isinstance(job.request, messages.Record)
+        if is_record and job.deaths and isinstance(answer, messages.Failure):
+            self._nursery.start_soon(self._find_out, [(job, answer)])
+        else:
+            self._answer(job, answer)
+
     def _answer(self, job: Job[Any], answer: messages.Answer) -> None:
         self._under_way.discard(job)
         job.answer = answer
         job.done.set()
 
     def _refuse(self, job: Job[Any], why: str) -> None:
-        name = type(job.request).__name__
-        if not job.given_up:
-            log.error("%s was given up: %s", name, why)
-        message = f"internal error: {why}"
-        self._answer(job, messages.Failure("Bug", message, operation=name.lower()))
+        self._answer(job, _refusal(job, why))
 
     async def _watch(self) -> None:
         """Treat workers that hang as dead. Counted in pings, for the front may have been stopped itself."""
@@ -355,12 +390,39 @@ class Pool:
     def _hand_on(self, jobs: Iterable[Job[Any]]) -> None:
         assert self._nursery is not None
         found = sort_out(jobs)
+        records = []
         for job, why in found.refused:
-            self._refuse(job, why)
+            if isinstance(job.request, messages.Record):
+                records.append((job, _refusal(job, why)))
+            else:
+                self._refuse(job, why)
+        if records:
+            self._nursery.start_soon(self._find_out, records)
         for job in found.again:
             self._assign(job)
         for first in range(min(len(found.apart), _APART)):
             self._nursery.start_soon(self._work_apart, found.apart[first::_APART])
+
+    async def _find_out(self, failed: list[tuple[Job[Any], messages.Failure]]) -> None:
+        """Answer records that failed as the journal has it: a worker that died with them may have written them."""
+        records = tuple(cast("messages.Record", job.request) for job, _ in failed)
+        try:
+            found = (await self.finish(self.start(messages.FindRecorded(records)))).records
+        except errors.StoreError as error:
+            log.error(
+                "%s failed, but the next mount may carry it out: what the journal has cannot be read (%s)",
+                units.count(len(failed), "change"),
+                error,
+            )
+            found = None
+        for number, (job, failure) in enumerate(failed):
+            if job.done.is_set():
+                # The mount ends.
+                continue
+            if found is None:
+                self._answer(job, _unknown(failure))
+            else:
+                self._answer(job, found[number] or failure)
 
     async def _work_apart(self, jobs: list[Job[Any]]) -> None:
         """Give jobs, of which one may be what workers die of, to a worker that has no others, and ends after them."""
@@ -378,6 +440,18 @@ class Pool:
             self._apart.remove(worker)
             worker.dismissed = True
             worker.let_go()
+
+
+def _refusal(job: Job[Any], why: str) -> messages.Failure:
+    """How a job ends that is given to no worker any more; the log has it, too."""
+    name = type(job.request).__name__
+    if not job.given_up:
+        log.error("%s was given up: %s", name, why)
+    return messages.Failure("Bug", f"internal error: {why}", operation=name.lower())
+
+
+def _unknown(failure: messages.Failure) -> messages.Failure:
+    return msgspec.structs.replace(failure, kind="OutcomeUnknown", origin=errors.Origin.US)
 
 
 def _error(failure: messages.Failure) -> errors.StoreError:

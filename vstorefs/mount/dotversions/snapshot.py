@@ -32,7 +32,7 @@ class SnapshotFolder(DirectoryNode):
     base: Key = field(kw_only=True)
 
     @property
-    def path(self) -> Key:
+    def top(self) -> Key:
         """See `inodes.DirectoryNode`."""
         return self.base
 

@@ -22,7 +22,8 @@ from vstorefs.ledger.manifest import ChangeWarning
 from vstorefs.model import CHUNK_BYTES, Content
 from vstorefs.mount.backend.job import Job
 from vstorefs.mount.backend.pool import Pool
-from vstorefs.mount.reading.transfers import Transfer, Transfers
+from vstorefs.mount.reading.transfer import Transfer
+from vstorefs.mount.reading.transfers import Transfers
 from vstorefs.workers import messages
 
 log = logging.getLogger(__name__)
@@ -81,6 +82,12 @@ class Hashing:
                 self._begin(transfer, path)
         finally:
             self._asking.pop(prefix).set()
+
+    async def begun(self, transfer: Transfer) -> None:
+        """Return when it is decided whether a transfer is hashed, which another read has asked for."""
+        asking = self._asking.get(transfer.prefix)
+        if asking is not None:
+            await asking.wait()
 
     def last_reader_left(self, transfer: Transfer) -> None:
         """Nobody reads this content any more.

@@ -15,7 +15,7 @@ from vstorefs import errors
 from vstorefs.cache.keys import content_prefix
 from vstorefs.model import Content, Hashes
 from vstorefs.mount.reading.hashing import Hashing
-from vstorefs.mount.reading.transfers import Transfer
+from vstorefs.mount.reading.transfer import Transfer
 from vstorefs.versions.locked import Lock
 
 

@@ -7,24 +7,13 @@ with its report and is kept in `inline`, a few at a time over all contents: what
 then what was read longest ago.
 
 `frontier` counts the chunks from the start that have arrived without a gap: what a hash can go
-through. While a content is hashed, chunks asked for in line are pinned in the cache until the
-hasher has passed them; when unhashed chunks fill a quarter of the cache, further ones wait.
+through. What is asked for in line while a content is hashed is kept for its hasher (`handover.py`), so that each
+chunk comes from the store once, however slow the hasher is.
 
 Where more is read at once than nearly half of the cache holds, the cache would lose chunks before their readers and
 the hasher have seen them, and each would come several times. Then chunks pass it: they come with their reports,
 through the worker that hashes the content, which takes them as they pass. What the cache lost before its reader
 came does the same, so every reader goes on, however small the cache is.
-
-Who waits for whom, so that what waits is always given back, in this order:
-
-1. room in the cache: pins take at most half of it, over all contents; a chunk beyond that comes
-   without a pin, and the hasher reads it again where it is gone. No read waits for an eviction;
-2. hashing backlog: a fetch waits for a hasher only while that hasher has something to go through. A
-   hasher lets go of what it has passed, and says so, before it waits, so a fetch that it waits for
-   never waits for it;
-3. worker threads: a hash has a thread of its own, so none that fetches is occupied by one that waits;
-4. requests in flight: a fetch takes its place at the store after it has waited for 2, and its worker
-   waits for the store only.
 
 What is brought in ahead of readers is at most half of the cache too, shared by the contents that
 are read at the moment: more would evict what another reader is about to need.
@@ -39,8 +28,6 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import trio
 
@@ -48,74 +35,23 @@ from vstorefs import errors
 from vstorefs.cache.chunks import ChunkReader, ChunkView
 from vstorefs.cache.keys import chunk_key, content_prefix
 from vstorefs.cache.values import checksum
-from vstorefs.checksums import Claims
 from vstorefs.model import CHUNK_BYTES, Content
-from vstorefs.mount.backend.job import Job
 from vstorefs.mount.backend.pool import Pool
 from vstorefs.mount.reading import readahead
+from vstorefs.mount.reading.handover import Handover, Kept
+from vstorefs.mount.reading.transfer import AT_ONCE, Transfer
 from vstorefs.mount.tree.remote import Remote
 from vstorefs.workers import messages
 
 log = logging.getLogger(__name__)
 
 _INLINE_CHUNKS = 64
-_AT_ONCE = 5  # what a kernel asks for ahead of one program that reads a file to its end, and the chunk that it is at
-_UNHASHED_PASSING = 4
 _TRIES = 4
 _WARM_CHUNKS = 200_000
 _NOTED_CHUNKS = 256
 _AT_THE_MOMENT_S = 10.0
 
 Bytes = bytes | memoryview
-
-
-@dataclass(slots=True, eq=False)
-class Transfer:
-    """One content in use.
-
-    `users` are its open handles and tasks, `readers` the handles that read it. `held`: chunks that were asked
-    for with a pin which the hasher has not released. `early`: chunks beyond the frontier that have arrived.
-    `hasher`: the hash under way. `sums`: the checksums that its chunks must have, 8 bytes each, where that is known.
-    `claims`: what its store said of it. `spoilt`: why what came is not the content, told to whoever reads on.
-    """
-
-    content: Content
-    remote: Remote
-    keep: bool
-    prefix: bytes
-    users: int = 0
-    readers: int = 0
-    in_flight: dict[int, trio.Event] = field(default_factory=dict)
-    failures: dict[int, errors.VstorefsError] = field(default_factory=dict)
-    present: set[int] = field(default_factory=set)
-    touched: set[int] = field(default_factory=set)
-    held: set[int] = field(default_factory=set)
-    inline: dict[int, bytes] = field(default_factory=dict)
-    frontier: int = 0
-    early: set[int] = field(default_factory=set)
-    asked: int = 0
-    hashed: int = 0
-    hasher: Job[messages.HashDone] | None = None
-    downloaded: int = 0
-    on_frontier: Callable[[int], None] | None = None
-    sums: bytes = b""
-    claims: Claims = ()
-    spoilt: errors.Corrupt | None = None
-
-    @property
-    def chunks(self) -> int:
-        """How many chunks the content has."""
-        return -(-self.content.size // CHUNK_BYTES)
-
-    @property
-    def at_once(self) -> int:
-        """How many of its chunks are in use at the same time, while one program reads it to its end."""
-        return min(self.chunks, _AT_ONCE)
-
-    @property
-    def unhashed(self) -> int:
-        """Chunks that are there and wait for the hasher."""
-        return 0 if self.hasher is None else max(0, self.frontier - self.hashed)
 
 
 class Transfers:
@@ -133,14 +69,13 @@ class Transfers:
         self._noted_limit = max(1, cache_bytes // CHUNK_BYTES // 16)
         self._noted_enough = trio.Event()
         self._warned = False
-        self._backlog = max(8, cache_bytes // CHUNK_BYTES // 4)
+        self._handover = Handover(cache_bytes // CHUNK_BYTES)
         self._half = max(1, cache_bytes // CHUNK_BYTES // 2)
-        self._readable = max(_AT_ONCE - 1, self._half - readahead.PART_CHUNKS)
+        self._readable = max(AT_ONCE - 1, self._half - readahead.PART_CHUNKS)
         self._budget = max(2, min(64, cache_bytes // CHUNK_BYTES // 8))
         self._read_at: OrderedDict[Transfer, float] = OrderedDict()
         self._at_once = 0
         self._inline: OrderedDict[tuple[Transfer, int], None] = OrderedDict()
-        self._hash_moved = trio.Event()
         self.downloaded_bytes = 0
         self.active = 0
 
@@ -245,10 +180,7 @@ class Transfers:
 
     def hash_passed(self, transfer: Transfer, until: int) -> None:
         """The hasher has gone through chunks [0, until)."""
-        transfer.hashed = until
-        transfer.held = {chunk for chunk in transfer.held if chunk >= until}
-        self._hash_moved.set()
-        self._hash_moved = trio.Event()
+        self._handover.passed(transfer, until)
 
     def advance(self, transfer: Transfer) -> None:
         """Look how far the content is there without a gap, from what the cache holds already."""
@@ -289,7 +221,7 @@ class Transfers:
 
     def _passes(self, transfer: Transfer) -> bool:
         """Whether what is fetched of it passes the cache."""
-        return not transfer.keep or self._at_once > self._readable
+        return not transfer.keep or self._at_once > self._readable or bool(transfer.handed)
 
     def _is_there(self, transfer: Transfer, chunk: int) -> bool:
         if chunk in transfer.present or chunk in transfer.inline:
@@ -385,7 +317,7 @@ class Transfers:
             transfer.in_flight[chunk] = event
             transfer.failures.pop(chunk, None)
         # A kernel sends what it asks for ahead of a program in any order.
-        in_line = first <= transfer.asked + _AT_ONCE
+        in_line = first <= transfer.asked + AT_ONCE
         if in_line:
             transfer.asked = max(transfer.asked, last)
         transfer.users += 1
@@ -399,25 +331,27 @@ class Transfers:
         anew: bool,
         past: bool,
     ) -> None:
+        kept, chunks = Kept.NOT, list(events)
+
         def on_report(report: messages.Report) -> None:
             if isinstance(report, messages.Arrived):
+                if kept is Kept.IN_CACHE:
+                    self._hand_refused(transfer, report)
                 self._arrived(transfer, report)
             elif isinstance(report, messages.Claimed):
                 self._claimed(transfer, report)
 
         failure: errors.VstorefsError | None = None
-        pinned, chunks = False, list(events)
         self.active += 1
         try:
             if in_line:
-                await self._room(transfer)
-            past = past or self._passes(transfer)
-            pinned = not past and in_line and self._hold(transfer, chunks)
+                kept = await self._keep(transfer, chunks, past)
+            past = past or kept is Kept.IN_MEMORY or self._passes(transfer)
             request = messages.Fetch(
                 transfer.content,
                 chunks[0],
                 chunks[-1] + 1,
-                pin=pinned,
+                pin=kept is not Kept.NOT,
                 keep=not past,
                 anew=anew,
             )
@@ -426,43 +360,49 @@ class Transfers:
             )
             self.downloaded_bytes += answer.downloaded
             transfer.downloaded += answer.downloaded
-            if pinned and transfer.hasher is None:
-                # The hash has ended meanwhile, and let go only of what was there by then.
-                await self._pool.ask(messages.Release(transfer.content, chunks[0], chunks[-1] + 1))
+            if kept is Kept.IN_CACHE:
+                await self._let_go_of_hashed(transfer, chunks)
         except errors.VstorefsError as error:
             failure = error
-            transfer.held.difference_update(chunks)
+            self._handover.failed(transfer, chunks)
         finally:
             self.active -= 1
-            for chunk, event in events.items():
-                # One that has arrived may have been asked for anew: then others wait for another event.
-                if transfer.in_flight.get(chunk) is event:
-                    del transfer.in_flight[chunk]
-                    if failure is not None:
-                        transfer.failures[chunk] = failure
-                    event.set()
+            self._end_waits(transfer, events, failure)
+            self._handover.note_move()
             self.close(transfer)
 
-    async def _room(self, transfer: Transfer) -> None:
-        """Wait while too much of the cache waits for hashers.
+    def _end_waits(
+        self,
+        transfer: Transfer,
+        events: dict[int, trio.Event],
+        failure: errors.VstorefsError | None,
+    ) -> None:
+        """Nobody waits any more for what has not arrived."""
+        for chunk, event in events.items():
+            # One that has arrived may have been asked for anew: then others wait for another event.
+            if transfer.in_flight.get(chunk) is event:
+                del transfer.in_flight[chunk]
+                if failure is not None:
+                    transfer.failures[chunk] = failure
+                event.set()
 
-        A chunk the hasher itself waits for never waits here.
-        """
-        while transfer.unhashed and (
-            (self._passes(transfer) and transfer.unhashed >= _UNHASHED_PASSING)
-            or sum(one.unhashed for one in self._transfers.values()) > self._backlog
-        ):
-            await self._hash_moved.wait()
+    async def _keep(self, transfer: Transfer, chunks: list[int], past: bool) -> Kept:
+        """See that these are kept for their hasher, as soon as there is room."""
+        while self._handover.holds_up(transfer, chunks, past or self._passes(transfer)):
+            await self._handover.moved()
+        return self._handover.keep(transfer, chunks, past or self._passes(transfer))
 
-    def _hold(self, transfer: Transfer, chunks: list[int]) -> bool:
-        """Whether these are to be hashed and there is room for their pins, which are held then."""
-        if transfer.hasher is None:
-            return False
-        held = sum(len(one.held) for one in self._transfers.values())
-        if held + len(chunks) > self._half:
-            return False
-        transfer.held.update(chunks)
-        return True
+    async def _let_go_of_hashed(self, transfer: Transfer, chunks: list[int]) -> None:
+        """What a hasher, which has ended meanwhile or read it elsewhere, had passed before it came, nobody releases."""
+        if chunks[0] < transfer.hashed:
+            last = min(chunks[-1] + 1, transfer.hashed)
+            await self._pool.ask(messages.Release(transfer.content, chunks[0], last))
+
+    def _hand_refused(self, transfer: Transfer, report: messages.Arrived) -> None:
+        """Give its hasher what the cache was to keep for it, and did not take."""
+        if report.data is not None and self._handover.refused(transfer, report.chunk):
+            assert transfer.hasher is not None
+            self._pool.tell(transfer.hasher, messages.Passed(report.chunk, report.data))
 
     def _arrived(self, transfer: Transfer, report: messages.Arrived) -> None:
         chunk = report.chunk
@@ -496,8 +436,10 @@ class Transfers:
         while transfer.frontier in transfer.early or transfer.frontier in transfer.present:
             transfer.early.discard(transfer.frontier)
             transfer.frontier += 1
-        if transfer.frontier != before and transfer.on_frontier is not None:
-            transfer.on_frontier(transfer.frontier)
+        if transfer.frontier != before:
+            self._handover.note_move()
+            if transfer.on_frontier is not None:
+                transfer.on_frontier(transfer.frontier)
 
     def _warn(self, error: errors.CacheError) -> None:
         if not self._warned:

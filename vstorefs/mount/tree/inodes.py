@@ -108,13 +108,15 @@ class DirectoryNode(Node):
 
     Its last listing, what this mount changed since, and the live nodes in it. Where the listing is not
     `complete`, `asked` are names that were asked for one by one, and when. `stale`: the store could not
-    be asked, and the listing is an old one. What was listed before `expired_at` will not do any more.
+    be asked, when that was tried at `tried_at`, and the listing is an old one. What was listed before `expired_at` will
+    not do any more.
     """
 
     remote: Remote = field(kw_only=True)
     parent: DirectoryNode | None = None
     entries: dict[str, Entry] | None = None
     listed_at: float = float("-inf")
+    tried_at: float = float("-inf")
     expired_at: float = float("-inf")
     local: dict[str, Local] = field(default_factory=dict)
     children: dict[str, StoreNode] = field(default_factory=dict)
@@ -129,9 +131,20 @@ class DirectoryNode(Node):
     gone: bool = False
 
     @property
+    def top(self) -> Key:
+        """The key of a directory that has no parent."""
+        return Key("")
+
+    @property
     def path(self) -> Key:
         """The key of this directory in its store; empty for its root."""
-        return join(self.parent.path, self.name) if self.parent is not None else Key("")
+        names: list[str] = []
+        node = self
+        # Trees are deeper than calls may be nested.
+        while node.parent is not None:
+            names.append(node.name)
+            node = node.parent
+        return join(node.top, "/".join(reversed(names))) if names else node.top
 
     @property
     def is_root(self) -> bool:
@@ -144,12 +157,15 @@ class DirectoryNode(Node):
 
     def known_below(self) -> Iterator[str]:
         """What this mount knows to be in it, however deep, as paths from here."""
-        gone = {name for name, known in self.local.items() if known.entry is None}
-        for name in {*(self.entries or ()), *self.local, *self.children} - gone:
-            yield name
-            child = self.children.get(name)
-            if isinstance(child, DirectoryNode):
-                yield from (f"{name}/{deeper}" for deeper in child.known_below())
+        left = [("", self)]
+        while left:
+            before, node = left.pop()
+            gone = {name for name, known in node.local.items() if known.entry is None}
+            for name in {*(node.entries or ()), *node.local, *node.children} - gone:
+                yield before + name
+                child = node.children.get(name)
+                if isinstance(child, DirectoryNode):
+                    left.append((f"{before}{name}/", child))
 
     def detach(self, name: str, node: StoreNode) -> None:
         """A node has a name in this directory no more."""

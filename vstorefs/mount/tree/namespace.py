@@ -110,6 +110,8 @@ class Namespace:
 
     def seconds_left(self, directory: DirectoryNode) -> float:
         """For how long what is known of a directory may still be told."""
+        if self._can_be_asked_again(directory):
+            return 0.0
         left = (
             directory.listed_at + directory.remote.spec.listing_seconds - self._clock.monotonic_s()
         )
@@ -121,11 +123,18 @@ class Namespace:
             loading = self._loading.get(directory)
             if loading is None:
                 await self._load(directory)
-                return
+                if not self._can_be_asked_again(directory):
+                    return
+                continue
             await loading.done.wait()
             if loading.error is not None:
                 # All who wait are told together, or each would wait for an answer of his own, one after the other.
                 raise loading.error
+
+    @staticmethod
+    def _can_be_asked_again(directory: DirectoryNode) -> bool:
+        """Whether the store has come back since it could not be asked for a directory."""
+        return directory.stale and directory.remote.health.back_at > directory.tried_at
 
     def expire(self, directory: DirectoryNode) -> None:
         """Ask the store again at the next look."""
@@ -134,10 +143,11 @@ class Namespace:
 
     def expire_tree(self, directory: DirectoryNode) -> None:
         """The same for all directories below, too."""
-        self.expire(directory)
-        for child in directory.children.values():
-            if isinstance(child, DirectoryNode):
-                self.expire_tree(child)
+        left = [directory]
+        while left:
+            one = left.pop()
+            self.expire(one)
+            left += [child for child in one.children.values() if isinstance(child, DirectoryNode)]
 
     def expire_way(self, root: DirectoryNode, path: Key) -> None:
         """The same for the directories that lead to a path, and for all that is known below it."""
@@ -169,20 +179,21 @@ class Namespace:
     async def _list(self, directory: DirectoryNode) -> None:
         lifetime = directory.remote.spec.listing_seconds
         settled = max((one.settled_at for one in directory.local.values()), default=float("-inf"))
-        not_before = max(self._clock.monotonic_s() - lifetime, settled, directory.expired_at)
+        directory.tried_at = self._clock.monotonic_s()
+        not_before = max(directory.tried_at - lifetime, settled, directory.expired_at)
         try:
             listed = await directory.remote.list(directory.path, not_before)
         except errors.NotFound:
             self._no_listing(directory)
             return
-        listed_at = listed.listed_at
-        if listed.stale:
-            listed_at = self._clock.monotonic_s() - lifetime + _STALE_SECONDS
         directory.complete, directory.stale = listed.complete, listed.stale
         directory.asked.clear()
         for one in listed.unshown:
             self._report(directory.remote, one.key, one.why)
-        self._apply(directory, listed.entries, listed_at)
+        self._apply(directory, listed.entries, listed.listed_at)
+        if listed.stale:
+            # For a moment nobody asks again; of what was changed here since it is old knows nothing all the same.
+            directory.listed_at = self._clock.monotonic_s() - lifetime + _STALE_SECONDS
 
     def _no_listing(self, directory: DirectoryNode) -> None:
         if directory.parent is None:

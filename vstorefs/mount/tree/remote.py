@@ -128,7 +128,7 @@ class Remote:
     async def serves(self) -> bool:
         """Whether it answers a look: then what it refuses lies in what it was asked."""
         try:
-            await self._pool.ask(messages.Look(self.spec.id))
+            await self._pool.ask(messages.Look(self.spec.id), bound_s=_BOUND_S)
         except errors.StoreError:
             return False
         return True
@@ -203,10 +203,13 @@ class Remote:
         request: messages.Request[A],
         *,
         on_report: OnReport | None = None,
-        bound_s: float = _BOUND_S,
+        bound_s: float | None = None,
         near: Job[Any] | None = None,
     ) -> A:
-        """The answer to a question that waits for this store; `near` as in `Pool.ask`. Raises: a StoreError."""
+        """The answer to a question that waits for this store; `bound_s` and `near` as in `Pool.ask`.
+
+        Raises: a StoreError.
+        """
         self.health.check()
         if not self._checked:
             await self._see_that_it_works()
@@ -216,7 +219,7 @@ class Remote:
         self,
         request: messages.Request[A],
         on_report: OnReport | None,
-        bound_s: float,
+        bound_s: float | None,
         near: Job[Any] | None,
     ) -> A:
         def heard(report: messages.Report) -> None:

@@ -106,9 +106,7 @@ class Changes:
         if isinstance(node, DirectoryNode):
             raise pyfuse3.FUSEError(errno.EISDIR)
         if isinstance(node, FileNode) and is_unsent(node) and not replaces(node):
-            await self._commits.abandon(node)
-            directory.detach(name, node)
-            self._names.drop(directory, name, node)
+            await self._remove_unsent(Departure(node, directory, name), node)
         else:
             write = replace(self._commits.new_write(run), base=base_of(node), after=after_of(node))
             entry = self._names.entry(directory, Operation.REMOVE, directory.path_of(name), write)
@@ -119,6 +117,22 @@ class Changes:
             self._commits.forget_synced(node)
             self._names.replaced(directory, name, node)
         self._names.let_go(node)
+
+    async def _remove_unsent(self, move: Departure, node: FileNode) -> None:
+        """A file that no store has: gone before the journal is asked, so that no close under way makes it a version."""
+        directory, name = move.directory, move.name
+        async with self._commits.kept(node):
+            move.make()
+            if node.created:
+                self._namespace.update(directory, name, None)
+            try:
+                await self._commits.abandon(node)
+            except BaseException:
+                move.take_back()
+                if node.created:
+                    self._namespace.update(directory, name, node.entry())
+                raise
+        self._names.drop(directory, name, node)
 
     async def make_directory(
         self, directory: DirectoryNode, name: str, mode: int, run: RunId
@@ -216,12 +230,14 @@ class Changes:
             FileVersion(node, write.write_id, is_new=True, start=start_of(node)),
         )
         try:
-            pending = await self._names.promise(entry, change)
+            drop = self._commits.named_by_journal(other)
+            pending = await self._names.promise(entry, change, drop=drop)
         except errors.VstorefsError:
             if other is not None:
                 other.removed = False
                 directory.children[name] = other
             raise
+        self._commits.forget_synced(other)
         self._names.replaced(directory, name, other)
         return pending
 

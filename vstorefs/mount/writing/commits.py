@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from functools import partial
 
@@ -38,6 +38,7 @@ from vstorefs.mount.writing.draft import Draft, Synced, draft_of
 from vstorefs.mount.writing.held_back import HeldBack
 from vstorefs.mount.writing.pending import CommittedDraft, PendingChange, ShownName, start_of
 from vstorefs.mount.writing.scratch import ScratchNames
+from vstorefs.mount.writing.undecided import Undecided
 from vstorefs.mount.writing.uploads import Pending, Uploads
 from vstorefs.state.staging import StagingArea
 from vstorefs.stores.ids import new_id
@@ -77,6 +78,7 @@ class Commits:
         self._through = through
         self._on_the_way: dict[WriteId, Draft] = {}
         self._held_back = HeldBack(self._publish_held)
+        self._undecided = Undecided()
 
     async def run(self) -> None:
         """Publish scratch files that nobody renamed, until cancelled."""
@@ -136,7 +138,8 @@ class Commits:
             fresh = await Draft.over(self._area, under, node.base, node.after)
         else:
             fresh = await draft.clone(node.after)
-            fresh.base = node.base
+        # What it starts from may have moved while the staging file was made.
+        fresh.base, fresh.after = node.base, node.after
         if node.draft is not draft:
             # Another writer was first while the staging file was made.
             fresh.discard()
@@ -196,6 +199,7 @@ class Commits:
         None where there is nothing to send. Raises: StoreError, OSError.
         """
         while True:
+            await self._undecided.wait_for(node)
             draft = draft_of(node)
             if draft is None:
                 return None
@@ -237,6 +241,7 @@ class Commits:
         if joined is not None:
             return joined
         await draft.sync()
+        await self._undecided.wait_for(node)
         if node.removed:
             # Its name went while the disk was busy.
             return None
@@ -258,8 +263,8 @@ class Commits:
         try:
             ended = partial(self._ended, node, write.write_id)
             callbacks = change.callbacks(self._namespace, ended)
-            drop = () if draft.synced is None else (draft.synced.seq,)
-            pending = await self._uploads.promise(entry, callbacks, drop=drop)
+            with _keeping(draft):
+                pending = await self._uploads.promise(entry, callbacks, drop=draft.entries)
         except BaseException:
             change.undo(self._namespace)
             raise
@@ -288,11 +293,15 @@ class Commits:
         same = await trio.to_thread.run_sync(
             _equal, self._area.path(staged.name), draft.number, draft.size
         )
-        if not same:
+        if not same or waiting.entry.write.write_id not in self._on_the_way:
             return None
         # What the journal has of an fsync would be published beside it by the next mount.
         await self._drop_synced(draft)
-        node.draft = self._on_the_way[waiting.entry.write.write_id]
+        waits = self._on_the_way.get(waiting.entry.write.write_id)
+        if waits is None:
+            # It was published meanwhile.
+            return None
+        node.draft = waits
         draft.discard()
         return waiting
 
@@ -308,13 +317,14 @@ class Commits:
     async def fsync(self, node: FileNode) -> None:
         """Make what was written so far survive a crash, without making it a version yet."""
         while True:
+            await self._undecided.wait_for(node)
             draft = draft_of(node)
             if draft is None:
                 return
             async with draft.lock:
                 if node.draft is not draft:
                     continue
-                if draft.dirty and not draft.frozen:
+                if draft.dirty and not draft.frozen and not node.removed:
                     await self._record(node, draft, Promise.SYNCED)
                 return
 
@@ -329,34 +339,48 @@ class Commits:
             await self._drop_synced(draft)
 
     @asynccontextmanager
-    async def kept(self, node: StoreNode | None) -> AsyncIterator[None]:
+    async def kept(
+        self, node: StoreNode | None, *, undecided: tuple[StoreNode | None, ...] = ()
+    ) -> AsyncIterator[None]:
         """While the journal decides whether a node loses its name, what was written to it stays.
 
-        Where that is refused, a file that was closed meanwhile, when it seemed to have no name, is committed.
+        Where that is refused, a file that was closed meanwhile, when it seemed to have no name, is committed. Who
+        promises the content of one that is `undecided` waits until its name is known.
         """
-        if node is None:
-            yield
-            return
-        node.pins += 1
-        try:
-            yield
-        except (errors.VstorefsError, OSError):
+        with ExitStack() as stack:
+            stack.enter_context(self._undecided.about(*undecided))
+            if node is None:
+                yield
+                return
+            node.pins += 1
+            try:
+                yield
+            except (errors.VstorefsError, OSError):
+                stack.close()
+                node.pins -= 1
+                if isinstance(node, FileNode) and node.write_handles == 0:
+                    await self._finish_kept(node)
+                raise
+            except BaseException:
+                node.pins -= 1
+                raise
             node.pins -= 1
-            if isinstance(node, FileNode) and node.write_handles == 0:
-                await self.finish(node)
-            raise
-        except BaseException:
-            node.pins -= 1
-            raise
-        node.pins -= 1
+
+    async def _finish_kept(self, node: FileNode) -> None:
+        """The same as its last handle would; its close has returned, so that has no one to tell what is refused."""
+        draft = draft_of(node)
+        was_refused = draft is not None and draft.refused
+        await self.finish(node)
+        if draft is not None and draft.refused and not was_refused:
+            self._held_back.hold(node)
 
     def named_by_journal(self, node: StoreNode | None) -> tuple[int, ...]:
-        """The entry that an fsync of a file put into the journal, if it has one."""
+        """The entries that an fsync of a file, or of one whose name it took, put into the journal."""
         draft = draft_of(node) if isinstance(node, FileNode) else None
-        return () if draft is None or draft.synced is None else (draft.synced.seq,)
+        return () if draft is None else draft.entries
 
     def forget_synced(self, node: StoreNode | None) -> None:
-        """The journal has dropped that entry: the file has lost its name."""
+        """The journal has dropped those entries: the file has lost its name."""
         if isinstance(node, FileNode):
             self._held_back.release(node)
         draft = draft_of(node) if isinstance(node, FileNode) else None
@@ -365,21 +389,30 @@ class Commits:
 
     async def _record(self, node: FileNode, draft: Draft, promise: Promise) -> None:
         """Sync what was written and put it into the journal, in place of what that had of it before."""
-        while not node.removed and not draft.is_synced_as(node.path, promise):
+        recorded = False
+        while True:
+            await self._undecided.wait_for(node)
+            if draft.is_synced_as(node.path, promise):
+                break
             await draft.sync()
+            if node in self._undecided:
+                continue
+            if node.removed:
+                # Its name went while the disk was busy.
+                break
             entry = self._put(node, draft, self._write(node, draft), promise)
-            drop = () if draft.synced is None else (draft.synced.seq,)
-            seq = await self._uploads.record(entry, drop)
+            with _keeping(draft):
+                seq = await self._uploads.record(entry, draft.entries)
             draft.forget_synced()
             draft.synced = Synced(seq, draft.name, draft.size, entry.path, promise)
-            draft.changed = False
-        if node.removed:
-            # Its name went while the disk was busy.
+            draft.changed, recorded = False, True
+        if recorded and node.removed and not draft.taken:
+            # Its name went while the journal was busy.
             await self._drop_synced(draft)
 
     async def _drop_synced(self, draft: Draft) -> None:
-        if draft.synced is not None:
-            await self._uploads.drop((draft.synced.seq,))
+        if draft.entries:
+            await self._uploads.drop(draft.entries)
             draft.forget_synced()
 
     async def finish(self, node: FileNode) -> None:
@@ -411,6 +444,16 @@ class Commits:
                         error,
                     )
         self._inodes.let_go(node)
+
+
+@contextmanager
+def _keeping(draft: Draft) -> Iterator[None]:
+    """While the journal is asked to name a draft: what it may name for ever must not change."""
+    try:
+        yield
+    except errors.OutcomeUnknown:
+        draft.keep()
+        raise
 
 
 def _equal(path: os.PathLike[str], number: int, size: int) -> bool:

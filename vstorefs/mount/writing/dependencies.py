@@ -16,6 +16,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from vstorefs.model import JournalEntry, Key, Operation, StoreId, parent_of
+from vstorefs.versions.moved import moves_directory
 
 StorePath = tuple[StoreId, Key]
 
@@ -120,9 +121,7 @@ def _paths(entry: JournalEntry) -> tuple[Key, ...]:
 
 def _is_whole(entry: JournalEntry) -> bool:
     """Whether it happens to a directory with all that is in it."""
-    return entry.operation in _WHOLE or (
-        entry.operation is Operation.RENAME and entry.source is None and entry.link is None
-    )
+    return entry.operation in _WHOLE or moves_directory(entry)
 
 
 def _above(place: StorePath) -> list[StorePath]:

@@ -53,7 +53,9 @@ class Draft(Unstored):
     `users` are reads and clones under way; a draft that became `unwanted` goes when they are done.
     `dirty`: there is something to commit. `frozen`: the journal has it. `synced`: what the journal has of it
     meanwhile; `changed`: it has been written on since. `refused`: a close of it failed, and nothing was written since.
-    `replaces`: its file, which no store has, took the name of one that its store has still.
+    `replaces`: its file, which no store has, took the name of one that its store has still. `displaced`: drafts of
+    files whose name it took; what the journal has of these ends with its next promise. Each of them is `taken`.
+    `kept`: the journal may have it, which nobody can tell: it stays as it is.
     """
 
     area: StagingArea
@@ -70,6 +72,9 @@ class Draft(Unstored):
     changed: bool = True
     refused: bool = False
     replaces: bool = False
+    displaced: tuple[Draft, ...] = ()
+    taken: bool = False
+    kept: bool = False
     users: int = 0
     unwanted: bool = False
     lock: trio.Lock = field(default_factory=trio.Lock)
@@ -94,8 +99,13 @@ class Draft(Unstored):
         """The same draft in a staging file of its own, so that the one that the journal names stays as it is."""
         fresh = await self.clone(self.after)
         fresh.base, fresh.dirty, fresh.synced = self.base, self.dirty, self.synced
-        fresh.replaces = self.replaces
+        fresh.replaces, fresh.displaced, fresh.taken = self.replaces, self.displaced, self.taken
         return fresh
+
+    @property
+    def entries(self) -> tuple[int, ...]:
+        """The numbers of the journal's entries that its next promise ends."""
+        return tuple(one.synced.seq for one in (*self.displaced, self) if one.synced is not None)
 
     def is_synced_as(self, path: Key, promise: Promise) -> bool:
         """Whether the journal names the state that it is in, under that path and for that reason."""
@@ -109,12 +119,21 @@ class Draft(Unstored):
     def would_change_synced(self, start: int) -> bool:
         """Whether bytes from `start` on are named by the journal, and must not change before the next promise."""
         synced = self.synced
-        return synced is not None and synced.name == self.name and start < synced.size
+        is_synced = synced is not None and synced.name == self.name and start < synced.size
+        return is_synced or self.kept
+
+    def keep(self) -> None:
+        """Leave its staging file as it is for the next mount, for the journal may name it."""
+        self.kept = True
+        self.area.keep(self.name)
 
     def forget_synced(self) -> None:
-        """The journal names that state no more; a staging file that only it named goes."""
+        """The journal has ended its `entries`; a staging file that only they named goes."""
+        displaced, self.displaced = self.displaced, ()
+        for one in displaced:
+            one.forget_synced()
         synced, self.synced = self.synced, None
-        if synced is not None and synced.name != self.name:
+        if synced is not None and (synced.name != self.name or self.number < 0):
             remove_later(self.area, synced.name)
 
     def staged(self) -> Staged:

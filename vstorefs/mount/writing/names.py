@@ -131,9 +131,8 @@ def is_unsent(node: FileNode) -> bool:
 
     All there is of it is its draft.
     """
-    return (
-        node.base is None and node.content is None and node.pending == 0 and is_being_written(node)
-    )
+    has_version = node.base is not None or node.after is not None or node.content is not None
+    return not has_version and node.pending == 0 and is_being_written(node)
 
 
 def replaces(node: FileNode) -> bool:

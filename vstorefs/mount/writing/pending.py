@@ -11,7 +11,7 @@ A change is settled, undone or dropped once, on the front's loop; nothing here a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,6 +21,7 @@ from vstorefs.mount.tree.namespace import Namespace
 from vstorefs.mount.writing.draft import Draft, draft_of, is_being_written
 from vstorefs.mount.writing.moves import Departure, Move
 from vstorefs.mount.writing.uploads import Callbacks
+from vstorefs.versions.moved import moved_write
 from vstorefs.workers.messages import Published
 
 
@@ -315,14 +316,43 @@ class LinkVersion:
         self.node.pending -= 1
 
 
+@dataclass(slots=True)
+class _Below:
+    """Who starts from a version in a directory: from what, and, once that has moved, after which write."""
+
+    writer: FileNode | Draft | SymlinkNode
+    before: Start
+    after: WriteId
+
+    def begin(self) -> None:
+        """It has moved, as far as is known."""
+        _set_start(self.writer, Start(None, self.after))
+
+    def take_back(self) -> None:
+        """It has not; who has another start by now keeps that."""
+        if self.writer.after == self.after:
+            _set_start(self.writer, self.before)
+
+
 @dataclass(frozen=True, slots=True)
 class MovedFolder:
-    """A folder that is moved; what is below has new versions then, to be listed anew."""
+    """A folder that is moved; what is below has new versions then, to be listed anew.
+
+    What is written to files `below` starts from those, as soon as the folder has its new name.
+    """
 
     node: DirectoryNode
+    below: tuple[_Below, ...]
+
+    @classmethod
+    def of(cls, node: DirectoryNode, write: WriteId) -> MovedFolder:
+        """The folder, while it has its old name; `write` moves it."""
+        return cls(node, tuple(_starts_below(node, write)))
 
     def begin(self) -> None:
         """See `Subject`."""
+        for one in self.below:
+            one.begin()
 
     def settle(self, published: Published, namespace: Namespace) -> None:
         """See `Subject`."""
@@ -331,9 +361,42 @@ class MovedFolder:
 
     def undo(self, shown: ShownName) -> None:
         """See `Subject`."""
+        del shown
+        self.set_aside()
 
     def set_aside(self) -> None:
         """See `Subject`."""
+        for one in self.below:
+            one.take_back()
 
     def drop(self) -> None:
         """See `Subject`."""
+
+
+def _starts_below(node: DirectoryNode, write: WriteId) -> Iterator[_Below]:
+    for child in node.children.values():
+        if isinstance(child, DirectoryNode):
+            yield from _starts_below(child, write)
+            continue
+        draft = draft_of(child) if isinstance(child, FileNode) else None
+        for writer in (child, draft):
+            # What is on its way under the old name starts from what it says.
+            if writer is None or (isinstance(writer, Draft) and writer.frozen):
+                continue
+            before = _start(writer)
+            if before != Start(None, None):
+                yield _Below(writer, before, moved_write(write, child.path))
+
+
+def _start(writer: FileNode | Draft | SymlinkNode) -> Start:
+    if isinstance(writer, SymlinkNode):
+        return Start(writer.token or None, writer.after)
+    return Start(writer.base, writer.after)
+
+
+def _set_start(writer: FileNode | Draft | SymlinkNode, start: Start) -> None:
+    if isinstance(writer, SymlinkNode):
+        writer.token = start.base or NO_TOKEN
+    else:
+        writer.base = start.base
+    writer.after = start.after

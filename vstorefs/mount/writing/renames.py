@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pyfuse3
 
@@ -21,6 +21,7 @@ from vstorefs.model import (
     Operation,
     RunId,
     Token,
+    WriteId,
     join,
 )
 from vstorefs.mount.tree.inodes import DirectoryNode, FileNode, StoreNode, SymlinkNode
@@ -47,8 +48,11 @@ from vstorefs.mount.writing.pending import (
     start_of,
 )
 from vstorefs.mount.writing.uploads import Pending, Uploads
+from vstorefs.workers import messages
 
 log = logging.getLogger(__name__)
+
+_ROOM_BOUND_S = 10.0
 
 
 class Renames:
@@ -84,18 +88,19 @@ class Renames:
         if source.remote is not target.remote:
             raise pyfuse3.FUSEError(errno.EXDEV)
         node = await self._names.existing(source, name)
+        if isinstance(node, DirectoryNode):
+            await _check_room(node, target.path_of(new_name))
         other = await self._namespace.find(target, new_name)
         if other is node:
             return
         if other is not None:
             await self._check_target(node, other, replace_target=replace_target)
-            if _differ_in_kind(node, other):
+            if _differ_in_kind(node, other) and not _is_ours_alone(other):
                 # A version cannot lie where a link is, nor a link where a version is: that goes first.
                 await self._changes.remove(target, new_name, run)
                 other = None
         move = Move(node, source, name, target, new_name, other)
         if isinstance(node, DirectoryNode):
-            _check_room(node, target.path_of(new_name))
             await self._rename_directory(move, node, run)
         elif isinstance(node, SymlinkNode):
             await self._rename_link(move, node, run)
@@ -126,27 +131,38 @@ class Renames:
         draft = draft_of(node)
         assert draft is not None
         left = self._removal_of_replaced(move, node, run)
-        before = draft.base, draft.after, draft.replaces
         over = move.replaced
-        draft.base, draft.after, draft.replaces = base_of(over), after_of(over), _is_stored(over)
-        async with self._commits.kept(over):
+        origin = _Origin.of(draft)
+        replaced = _Origin.replacing(over)
+        replaced.give(draft)
+        async with self._commits.kept(over, undecided=(over,)):
             move.make()
             self._names.drop(move.source, move.name, node)
             self._namespace.hold(move.target, move.new_name, node.entry())
             node.created = True
             try:
-                if left is not None:
-                    gone = ShownName(move.source, move.name, None)
-                    await self._names.promise(left, PendingChange((gone,), relists=False))
-                    before = None, left.write.write_id, False
+                origin = await self._leave(move, origin, left)
                 await self._promise_unsent(node, draft)
             except (errors.VstorefsError, OSError):
-                draft.base, draft.after, draft.replaces = before
+                replaced.release()
+                origin.give(draft)
                 move.take_back()
                 self._namespace.take_back(move.target, move.new_name)
                 self._namespace.hold(move.source, move.name, node.entry())
                 raise
         self._names.replaced(move.target, move.new_name, over)
+
+    async def _leave(self, move: Move, origin: _Origin, left: JournalEntry | None) -> _Origin:
+        """What a file had replaced goes for good with the name that it leaves; gives what would start from that now."""
+        drop = tuple(seq for one in origin.displaced for seq in one.entries)
+        if left is not None:
+            gone = ShownName(move.source, move.name, None)
+            await self._names.promise(left, PendingChange((gone,), relists=False), drop=drop)
+        elif drop:
+            await self._uploads.drop(drop)
+        for one in origin.displaced:
+            one.forget_synced()
+        return origin if left is None else _Origin(None, left.write.write_id, False)
 
     async def _promise_unsent(self, node: FileNode, draft: Draft) -> None:
         if node.write_handles == 0:
@@ -206,6 +222,7 @@ class Renames:
         """A folder moves as one entry.
 
         This waits until the store has it, for a minute at most, for its files get new versions there.
+        Whatever the store says to it by then, the journal has it: it is no failure of the call.
         """
         ancestor: DirectoryNode | None = move.target
         while ancestor is not None:
@@ -228,12 +245,13 @@ class Renames:
             uid=node.uid,
             gid=node.gid,
         )
-        pending = await self._promise(move, entry, MovedFolder(node), shown)
+        subject = MovedFolder.of(node, write.write_id)
+        pending = await self._promise(move, entry, subject, shown)
         try:
             await self._uploads.wait(pending)
-        except errors.Unavailable as error:
-            # The journal has it, so it happens: that must not be told as a failure.
-            log.warning("%s: moved to %s; %s", path, entry.target, error.message)
+        except errors.VstorefsError as error:
+            # It happens still, or is set aside and shown on; an error would say that it never does.
+            log.warning("%s: moved to %s; %s", path, entry.target, error)
 
     async def _promise(
         self, move: Move, entry: JournalEntry, subject: Subject, shown: Entry
@@ -248,7 +266,7 @@ class Renames:
             ),
         )
         replaced = move.replaced
-        async with self._commits.kept(replaced):
+        async with self._commits.kept(replaced, undecided=(move.node, replaced)):
             pending = await self._names.promise(
                 entry,
                 PendingChange(names, subject, move),
@@ -259,9 +277,48 @@ class Renames:
         return pending
 
 
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """What content that no store has starts from: what its file took the name of, in a store or in the journal only."""
+
+    base: Token | None
+    after: WriteId | None
+    replaces: bool
+    displaced: tuple[Draft, ...] = ()
+
+    @classmethod
+    def of(cls, draft: Draft) -> _Origin:
+        """What a draft starts from now."""
+        return cls(draft.base, draft.after, draft.replaces, draft.displaced)
+
+    @classmethod
+    def replacing(cls, node: StoreNode | None) -> _Origin:
+        """What takes a node's name starts from that; what the journal has of it ends with the next promise."""
+        draft = draft_of(node) if isinstance(node, FileNode) else None
+        displaced = () if draft is None else (*draft.displaced, draft)
+        return cls(base_of(node), after_of(node), _is_stored(node), displaced)
+
+    def give(self, draft: Draft) -> None:
+        """A draft starts from it."""
+        draft.base, draft.after, draft.replaces = self.base, self.after, self.replaces
+        draft.displaced = self.displaced
+        for one in self.displaced:
+            one.taken = True
+
+    def release(self) -> None:
+        """It has its name still."""
+        for one in self.displaced[-1:]:
+            one.taken = False
+
+
 def _is_stored(node: StoreNode | None) -> bool:
     """Whether a store has, or will have, something under a node's name."""
     return isinstance(node, FileNode) and (not is_unsent(node) or replaces(node))
+
+
+def _is_ours_alone(node: StoreNode) -> bool:
+    """Whether no store has, or will have, anything under a node's name: then nothing has to go from there."""
+    return isinstance(node, FileNode) and not _is_stored(node)
 
 
 def _differ_in_kind(node: StoreNode, other: StoreNode) -> bool:
@@ -269,10 +326,22 @@ def _differ_in_kind(node: StoreNode, other: StoreNode) -> bool:
     return isinstance(node, SymlinkNode) != isinstance(other, SymlinkNode)
 
 
-def _check_room(directory: DirectoryNode, path: Key) -> None:
-    """Raises: FUSEError where something that is known in a directory would have too long a path below another one."""
-    room = directory.remote.capabilities
-    if len(path) <= len(directory.path):
+async def _check_room(directory: DirectoryNode, path: Key) -> None:
+    """See that what a directory holds, as far as is known here or its store tells, has a place below another path.
+
+    Raises: FUSEError, NotSupported where it has none.
+    """
+    remote = directory.remote
+    room = remote.capabilities
+    if not room.path_bytes or len(path) <= len(directory.path):
         return
     if any(not room.has_room_for(join(path, deeper)) for deeper in directory.known_below()):
         raise pyfuse3.FUSEError(errno.ENAMETOOLONG)
+    request = messages.CheckRoom(remote.spec.id, directory.path, path)
+    try:
+        await remote.ask(request, bound_s=_ROOM_BOUND_S)
+    except errors.NotSupported:
+        raise
+    except errors.StoreError as error:
+        # Whoever publishes it looks again, before anything is moved.
+        log.warning("%s: whether all of it has a place below %s: %s", directory.path, path, error)

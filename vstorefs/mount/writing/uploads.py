@@ -65,8 +65,9 @@ class Pending:
     """One entry on its way.
 
     `failure` is what the last try met. `begun`: nothing stands before it any more. `failed_at`: how much its store had
-    taken by then; `counted`: failures that count against the entry itself. `is_aside`: it was set aside. `pausing`: it
-    waits for its next try, `hurried`: somebody asked for that one.
+    taken by then; `counted`: failures that count against the entry itself, `counted_until`: the end of the pause after
+    the last of them. `is_aside`: it was set aside. `pausing`: it waits for its next try, `hurried`: somebody asked for
+    that one.
     """
 
     entry: JournalEntry
@@ -80,13 +81,14 @@ class Pending:
     begun: bool = False
     failed_at: int | None = None
     counted: int = 0
+    counted_until: float = float("-inf")
     is_aside: bool = False
     pausing: bool = False
     hurried: bool = False
     resumed: trio.Event = field(default_factory=trio.Event)
 
     def hurry(self) -> None:
-        """Try it now rather than after its pause; what comes of that counts for nothing against it."""
+        """Try it now rather than after its pause; that counts against it no sooner than its pauses would have."""
         if self.pausing:
             self.failure, self.hurried = None, True
             self.resumed.set()
@@ -290,9 +292,17 @@ class Uploads:
             nursery.start_soon(until, pending.tried)
 
     def _enter(self, pending: Pending) -> None:
+        self._hurry_before(pending.entry)
         self._pending[pending.entry.seq] = pending
         self._queue.add(pending.entry)
         self._start_ready()
+
+    def _hurry_before(self, entry: JournalEntry) -> None:
+        """What was refused at an entry's paths is tried at once: the entry would wait out its long pause with it."""
+        for one in self._pending.values():
+            same = reaches(one.entry, entry.path) or reaches(one.entry, entry.target or entry.path)
+            if one.entry.store == entry.store and same and one.refusal is not None:
+                one.hurry()
 
     def _start_ready(self) -> None:
         for entry in self._queue.ready():
@@ -379,8 +389,9 @@ class Uploads:
 
     def _failed(self, pending: Pending, remote: Remote, error: errors.VstorefsError) -> None:
         pending.attempts += 1
-        if self._counts(pending, fault_of(error)) and not pending.hurried:
-            pending.counted += 1
+        now_s = self._clock.monotonic_s()
+        is_early = pending.hurried and now_s < pending.counted_until
+        counts = self._counts(pending, fault_of(error)) and not is_early
         pending.hurried = False
         pending.failed_at = self._taken[pending.entry.store]
         if pending.error != str(error):
@@ -391,6 +402,9 @@ class Uploads:
                 error,
             )
         pending.error, pending.failure = str(error), error
+        if counts:
+            pending.counted += 1
+            pending.counted_until = now_s + _pause_s(pending)
         if isinstance(error, errors.RETRIED):
             # One path that cannot be published is no reason to think that the others cannot be read.
             self._nursery.start_soon(remote.doubt, error)

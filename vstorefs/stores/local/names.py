@@ -20,10 +20,12 @@ none (NFS) in a side file that is found by the file's inode number.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import stat
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,6 +42,10 @@ REPLACED = ".replaced"
 PURGED = ".purged"
 NEW = ".new"
 ABOUT = ".about"
+_TOO_LONG = frozenset({errno.ENOSPC, errno.E2BIG})
+"""What a file system says of an xattr for which it has no place: ext4 of what does not fit one block."""
+_XATTR_BYTES = 900
+"""So much fits the smallest block."""
 _NAME_BYTES = 255
 _TIME_DIGITS = 20
 # Linux takes no longer path in a call, its end included; longest is the name of a version that was purged or replaced.
@@ -151,13 +157,19 @@ def side_file(file: int | Path, folder: Path) -> Path:
 
 
 def stamp(file: int | Path, folder: Path, identity: Identity) -> None:
-    """Write on a file what it is."""
+    """Write on a file what it is, or beside it where it cannot carry that."""
+    about = identity.encode()
     try:
-        files.change("file.stamp", os.setxattr, file, XATTR, identity.encode())
+        files.change("file.stamp", os.setxattr, file, XATTR, about)
     except OSError as error:
-        if error.errno not in NOT_THERE:
+        too_long = error.errno in _TOO_LONG and len(about) > _XATTR_BYTES
+        if error.errno not in NOT_THERE and not too_long:
             raise
-        files.write_durably(side_file(file, folder), identity.encode())
+        files.write_durably(side_file(file, folder), about)
+        if too_long:
+            # What it said before is looked at before what lies beside it.
+            with suppress(OSError):
+                files.change("file.stamp", os.removexattr, file, XATTR)
 
 
 def identify(file: int | Path, about: os.stat_result, key: Key, folder: Path) -> Identity:

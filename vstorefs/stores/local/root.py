@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
+import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vstorefs import errors, files
@@ -22,6 +23,9 @@ _NO_EXCHANGE = (
     "its file system cannot swap two names in one step, so what another program writes to a file at the very "
     "moment of a save can be lost"
 )
+
+
+_TRIES = 20
 
 
 class Root:
@@ -81,7 +85,17 @@ class Root:
             return self._why_no_versions(root)
 
     def _why_no_versions(self, root: Path) -> str:
-        hidden = root / names.HIDDEN
+        for left in reversed(range(_TRIES)):
+            try:
+                self._try(root / names.HIDDEN)
+                break
+            except OSError as error:
+                # Another worker that tries it may just have taken the directory away.
+                if error.errno not in {errno.ENOENT, errno.EEXIST} or not left:
+                    return f"the file system of {self.path} cannot keep versions ({error.strerror})"
+        return ""
+
+    def _try(self, hidden: Path) -> None:
         made = not hidden.exists()
         one, other = hidden / f"probe-{new_id()}", hidden / f"probe-{new_id()}"
         try:
@@ -92,11 +106,10 @@ class Root:
                 self._note = _NO_EXCHANGE
             files.change("probe.remove", one.unlink)
             rename_absent(other, one)
-        except OSError as error:
-            return f"the file system of {self.path} cannot keep versions ({error.strerror})"
         finally:
             files.change("probe.remove", one.unlink, missing_ok=True)
             files.change("probe.remove", other.unlink, missing_ok=True)
-            if made and hidden.is_dir() and not any(hidden.iterdir()):
-                files.change("probe.remove", hidden.rmdir)
-        return ""
+            if made:
+                # What others have in it by now stays.
+                with suppress(OSError):
+                    files.change("probe.remove", hidden.rmdir)

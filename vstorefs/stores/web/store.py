@@ -233,12 +233,7 @@ class WebStore(ReadOnly):
 
     def paths(self, directory: Key) -> Iterator[Key]:
         """See `base.Store`."""
-        page = self._page(directory, whole=True)
-        for one in sorted(page.entries, key=lambda entry: entry.key):
-            if one.kind is EntryKind.DIRECTORY:
-                yield from self.paths(one.key)
-            else:
-                yield one.key
+        yield from (one.key for one in self._files_below(directory))
 
     def histories(self, directory: Key) -> Iterator[tuple[Key, tuple[Version, ...]]]:
         """See `base.Store`. What the server has now is all that it tells."""
@@ -252,11 +247,12 @@ class WebStore(ReadOnly):
                 yield one
 
     def _files_below(self, directory: Key) -> Iterator[Entry]:
-        for one in self._page(directory, whole=True).entries:
-            if one.kind is EntryKind.DIRECTORY:
-                yield from self._files_below(one.key)
-            else:
-                yield one
+        left = [directory]
+        while left:
+            page = self._page(left.pop(), whole=True)
+            found = sorted(page.entries, key=lambda entry: entry.key)
+            yield from (one for one in found if one.kind is not EntryKind.DIRECTORY)
+            left += [one.key for one in reversed(found) if one.kind is EntryKind.DIRECTORY]
 
     # --- reading
 

@@ -102,29 +102,19 @@ class Agreement:
     def look(self) -> None:
         """Learn the store's id, where it has one yet. Raises: a StoreError."""
         if self.id is None:
-            found = read_format(self._bucket)
+            found = agreed_format(self._bucket)
             self.id = found.id if found is not None else None
 
     def _agree(self) -> str:
         """The store's id, once its format says the layout that this host goes by."""
         found = read_format(self._bucket)
+        if found is None and self.id is None:
+            self._propose()
+            found = read_format(self._bucket)
+        if found is not None and found.id != self.id:
+            found = self._settled(found)
         if self.id is not None and (found is None or found.id != self.id):
             raise self._displaced("it is not the bucket that was mounted, but was made anew")
-        if found is None:
-            data = records.encode_format(self._layout.value, self._new_id())
-            try:
-                self._bucket.put(
-                    records.FORMAT_KEY,
-                    data,
-                    metadata={},
-                    content_type=metadata.JSON,
-                    absent=True,
-                )
-            except errors.AlreadyExists:
-                log.info(
-                    "%s: another host chose its layout at the same time", self._bucket.spec.alias
-                )
-            found = read_format(self._bucket)
         if found is None or found.layout != self._layout.value:
             raise errors.Changed(
                 "the store's layout was changed since it was mounted; mount it again",
@@ -132,6 +122,29 @@ class Agreement:
                 operation="publish",
             )
         return found.id
+
+    def _propose(self) -> None:
+        """Say this host's layout, where no host has said one."""
+        self._say(records.encode_format(self._layout.value, self._new_id()), absent=True)
+
+    def _settled(self, found: records.Format) -> records.Format:
+        """What hosts agree upon. It is put on top where another host's came later and hides it."""
+        first = first_format(self._bucket, found)
+        if first.id != found.id:
+            self._say(records.encode_format(first.layout, first.id), absent=False)
+        return first
+
+    def _say(self, data: bytes, *, absent: bool) -> None:
+        try:
+            self._bucket.put(
+                records.FORMAT_KEY,
+                data,
+                metadata={},
+                content_type=metadata.JSON,
+                absent=absent,
+            )
+        except errors.AlreadyExists:
+            log.info("%s: another host chose its layout at the same time", self._bucket.spec.alias)
 
     def _displaced(self, why: str) -> errors.Displaced:
         return errors.Displaced(
@@ -145,7 +158,7 @@ class Agreement:
 
 
 def read_format(bucket: Bucket) -> records.Format | None:
-    """What `.vstorefs/format` says; None where there is none.
+    """What `.vstorefs/format` says now; None where there is none. Whose id holds, `agreed_format` says.
 
     Raises: NotSupported for a newer one, Corrupt for a damaged one; a StoreError.
     """
@@ -153,6 +166,42 @@ def read_format(bucket: Bucket) -> records.Format | None:
         data = bucket.get(records.FORMAT_KEY)
     except errors.NotFound:
         return None
+    return _decoded(bucket, data)
+
+
+def agreed_format(bucket: Bucket) -> records.Format | None:
+    """As `read_format`, with the id that all hosts go by."""
+    found = read_format(bucket)
+    return first_format(bucket, found) if found is not None else None
+
+
+def first_format(bucket: Bucket, found: records.Format) -> records.Format:
+    """Of what several hosts said at once, on a server that lets all of them: what came first, as all of them see it.
+
+    `found`: what was said last; no more can be seen without versions, or by those who may not list them. Raises: as
+    `read_format`.
+    """
+    if found.layout != Layout.NATIVE.value:
+        return found
+    try:
+        pages = [*bucket.versions(records.FORMAT_KEY)]
+    except errors.Denied:
+        return found
+    said = [one for page in pages for one in page if one.name == records.FORMAT_KEY]
+    first = found
+    # The newest is known; behind a deletion or another layout is an earlier store's.
+    for one in said[1:]:
+        if one.token is None:
+            break
+        content = b"".join(bucket.read(one.name, 0, one.size, version=one.version))
+        earlier = _decoded(bucket, content)
+        if earlier.layout != Layout.NATIVE.value:
+            break
+        first = earlier
+    return first
+
+
+def _decoded(bucket: Bucket, data: bytes) -> records.Format:
     found = records.decode_format(data)
     if found is None:
         raise errors.Corrupt(

@@ -36,6 +36,10 @@ class Listing:
         self._plain_keys = plain_keys
         self._entries = entries
 
+    def look(self) -> None:
+        """See `base.Store`. Asked of names of ours only: a server may fail at a page with the name of somebody else."""
+        next(iter(self._bucket.list(f"{HIDDEN_FOLDER}/", by_folder=True, limit=1)), None)
+
     def list(self, directory: Key) -> Iterator[Page]:
         """See `base.Store`. Records first: a plain key is never older than the records beside it."""
         folder = self._records.in_directory(Area.HEADS, directory)

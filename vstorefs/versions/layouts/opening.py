@@ -21,7 +21,7 @@ from vstorefs.stores.bucket import Bucket, Versioning
 from vstorefs.stores.registry import folder_of, is_local, is_object_store, open_bucket, open_plain
 from vstorefs.stores.retry import Retrying, ask_again
 from vstorefs.versions import records
-from vstorefs.versions.layouts.format import MIGRATING, Known, Layout, read_format
+from vstorefs.versions.layouts.format import MIGRATING, Known, Layout, agreed_format, read_format
 from vstorefs.versions.layouts.native import NativeStore
 from vstorefs.versions.layouts.portable import PortableStore
 from vstorefs.versions.layouts.probe import Findings, findings, probe
@@ -131,7 +131,7 @@ def choose(bucket: Bucket) -> Choice:
         if found is not None and found.layout == Layout.PORTABLE.value:
             return Choice(Layout.PORTABLE, store_id=found.id)
         return Choice(Layout.NATIVE, why_read_only=error.message)
-    found = read_format(bucket)
+    found = agreed_format(bucket)
     known = found.id if found is not None else None
     if found is not None and found.layout == MIGRATING:
         why = "the store is being migrated; when that is done, or was stopped, run: vstorefs migrate {}"

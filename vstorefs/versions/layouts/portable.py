@@ -111,7 +111,7 @@ class PortableStore:
 
     def look(self) -> None:
         """See `base.Store`."""
-        next(iter(self._bucket.list("", limit=1)), None)
+        self._listing.look()
 
     def list(self, directory: Key) -> Iterator[Page]:
         """See `base.Store`."""

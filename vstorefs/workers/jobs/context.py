@@ -14,7 +14,14 @@ from vstorefs.cache.keys import chunk_key, content_prefix
 from vstorefs.cache.listings import Listings
 from vstorefs.clock import Clock, SystemClock
 from vstorefs.ledger.opening import ledger_of
-from vstorefs.model import CHUNK_BYTES, Content, StoreId, StoreSpec
+from vstorefs.model import (
+    CHUNK_BYTES,
+    Content,
+    JournalEntry,
+    StoreId,
+    StoreSpec,
+    parent_of,
+)
 from vstorefs.state.env import State
 from vstorefs.state.fingerprints import Fingerprints
 from vstorefs.state.journal import Journal, Owner
@@ -116,6 +123,7 @@ class WorkerContext:
             self.state_dir,
             self.contents.parts,
             self.keep_written,
+            self.forget_listings,
         )
         self.tidier = Tidier(self.stores.get)
         self.snapshots = Snapshots(self.clock)
@@ -138,6 +146,12 @@ class WorkerContext:
                         return
         except OSError as error:
             log.info("%s: not kept in the cache: %s", content.key, error)
+
+    def forget_listings(self, entry: JournalEntry) -> None:
+        """What was listed before an entry was carried out, or tried, may not show it."""
+        paths = {entry.path, entry.target or entry.path}
+        for directory in paths | {parent_of(path) for path in paths}:
+            self.listings.forget(entry.store, directory, self.clock.monotonic_s())
 
     def close(self) -> None:
         """Leave cache and state in order."""

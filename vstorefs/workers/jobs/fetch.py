@@ -41,13 +41,20 @@ def _runs(
     """Runs of chunks that are missing; reports the others."""
     runs: list[tuple[int, int]] = []
     for chunk in range(request.first, request.last):
-        if request.keep and context.chunks.has(chunk_key(prefix, chunk)):
+        if request.keep and _has(context, request, chunk_key(prefix, chunk)):
             call.report(Arrived(chunk))
         elif runs and runs[-1][1] == chunk:
             runs[-1] = (runs[-1][0], chunk + 1)
         else:
             runs.append((chunk, chunk + 1))
     return runs
+
+
+def _has(context: WorkerContext, request: Fetch, key: bytes) -> bool:
+    """Whether the cache has a chunk already, which is pinned then, if it is to be."""
+    if request.pin:
+        return context.chunks.pin(key, context.session)
+    return context.chunks.has(key)
 
 
 def _get(
@@ -119,7 +126,8 @@ def _keep(
         call.report(Arrived(chunk))
         return
     passing = bytes(data)
-    context.passing.offer(key, passing)
+    if request.pin and not request.keep:
+        context.passing.offer(key, passing)
     call.report(Arrived(chunk, passing))
 
 

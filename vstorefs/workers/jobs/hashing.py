@@ -1,9 +1,10 @@
 """Hash: one worker owns a content's hashing, md5, sha1 and sha256 in a thread each.
 
-Chunks come in order, as far as the front has said that they have arrived: from the cache, or from this worker's
-memory where they passed the cache. One that is gone (evicted, because an earlier owner died, or the content was
-read at random) is read from the store again, and counted. Chunks that were passed are let go in batches, and
-always before the hasher waits: the front may bring in nothing more until it hears how far the hasher is.
+Chunks come in order, as far as the front has said that they have arrived: from the cache, from this worker's
+memory where they passed the cache, or from the front where the cache refused them. One that is gone (an earlier
+owner died, or the content was read at random) is read from the store again, and counted. Chunks that were passed
+are let go in batches, and always before the hasher waits: the front may bring in nothing more until it hears how
+far the hasher is.
 
 At the end the hashes are compared with what is known of the content. Where they are something else, the cache
 forgets the content, and it is read from the store and hashed once more: only what stands then is recorded.
@@ -41,14 +42,13 @@ def hash_content(context: WorkerContext, request: Hash, call: Call) -> HashDone:
     call.heed(Available(request.available))
     call.heed(Claimed(request.claims))
     sums = bytearray() if request.sums else None
-    chunks = range(-(-content.size // CHUNK_BYTES))
     hashes, reread = None, 0
     try:
         with context.passing.wanted(content_prefix(content)):
             hashes, reread = _go_through(context, content, call, sums)
     finally:
-        if hashes is None:
-            context.chunks.release(context.session, _keys(content, 0, len(chunks)))
+        # Also what came when it had been passed already.
+        context.chunks.release_content(context.session, content_prefix(content))
     damaged = ""
     if hashes is not None:
         hashes, damaged = _compared(context, content, hashes, call, sums)
@@ -86,7 +86,7 @@ def _digest(
         if not call.wait_for(chunk):
             return False, reread
         key = chunk_key(prefix, chunk)
-        data = context.passing.take(key) or context.chunks.read(key)
+        data = context.passing.take(key) or call.take(chunk) or context.chunks.read(key)
         if data is None:
             start = chunk * CHUNK_BYTES
             data = b"".join(

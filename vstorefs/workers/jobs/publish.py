@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from vstorefs.ledger.manifest import Place, Seen
-from vstorefs.model import Hashes, JournalEntry, Key, StoreId, Version, name_of, parent_of
+from vstorefs.model import Hashes, Key, StoreId, Version, name_of
 from vstorefs.workers.call import Call
 from vstorefs.workers.jobs import ledger
 from vstorefs.workers.jobs.context import WorkerContext
@@ -15,6 +15,7 @@ from vstorefs.workers.jobs.record import answering_for_journal
 from vstorefs.workers.messages import (
     Adopt,
     Adopted,
+    CheckRoom,
     DropAside,
     Histories,
     History,
@@ -35,18 +36,17 @@ _AT_ONCE = 8
 
 
 def publish(context: WorkerContext, request: Publish, _call: Call) -> Published:
-    """Carry out an entry, and forget the listings that it changed. Raises: a StoreError."""
-    try:
-        outcome = context.publisher.publish(
-            request.entry, look=request.look, overdue=request.overdue
-        )
-    finally:
-        # A write that failed may have happened all the same.
-        for directory in _directories(request.entry):
-            context.listings.forget(request.entry.store, directory)
+    """Carry out an entry. Raises: a StoreError."""
+    outcome = context.publisher.publish(request.entry, look=request.look, overdue=request.overdue)
     ledger.note_outputs(context, request.entry, outcome)
     context.tidier.later(request.entry)
     return Published(outcome.version, outcome.unchanged, outcome.removed, outcome.late)
+
+
+def check_room(context: WorkerContext, request: CheckRoom, _call: Call) -> Noted:
+    """See that a directory may have another path. Raises: NotSupported; a StoreError."""
+    context.publisher.check_room(request.store, request.path, request.target)
+    return Noted()
 
 
 def adopt(context: WorkerContext, request: Adopt, _call: Call) -> Adopted:
@@ -129,8 +129,3 @@ def _with_hashes(version: Version, hashes: Hashes | None) -> Version:
     if version.hashes is not None or hashes is None:
         return version
     return replace(version, hashes=hashes)
-
-
-def _directories(entry: JournalEntry) -> set[Key]:
-    paths = [entry.path, *([entry.target] if entry.target is not None else [])]
-    return {parent_of(path) for path in paths} | set(paths)

@@ -43,7 +43,8 @@ def purge(context: WorkerContext, request: Purge, _call: Call) -> Purged:
         outcomes[version.key, version.id] = PurgeOutcome(version.key, version.id, error, one.kept)
         if one.error is None:
             context.chunks.drop_all(_chunks(request.store, version))
-            context.listings.forget(request.store, parent_of(version.key))
+            now_s = context.clock.monotonic_s()
+            context.listings.forget(request.store, parent_of(version.key), now_s)
     return Purged(tuple(outcomes[one] for one in request.versions))
 
 

@@ -9,7 +9,7 @@ from vstorefs import errors
 from vstorefs.state.journal import Addition
 from vstorefs.workers.call import Call
 from vstorefs.workers.jobs.context import WorkerContext
-from vstorefs.workers.messages import Record, Recorded
+from vstorefs.workers.messages import FindRecorded, Record, Recorded, RecordedFound
 
 Waiting = tuple[Record, Call]
 
@@ -31,6 +31,12 @@ def record_all(context: WorkerContext, waiting: Sequence[Waiting]) -> list[Recor
     with answering_for_journal():
         found = context.journal.record_all(additions)
     return [Recorded(seqs) if seqs is not None else None for seqs in found]
+
+
+def find_recorded(context: WorkerContext, request: FindRecorded, _call: Call) -> RecordedFound:
+    """What workers that have ended have written of these; reads only."""
+    found = [context.journal.recorded(one.entries, one.drop) for one in request.records]
+    return RecordedFound(tuple(Recorded(seqs) if seqs is not None else None for seqs in found))
 
 
 @contextmanager

@@ -88,9 +88,9 @@ class Fetch(Request[Fetched], frozen=True, tag=True):
 
     Where they are the whole content, none arrives before it was compared with what is known of it.
 
-    `pin`: keep them from eviction until the hashing of this content released them. `keep`: False for content with a
+    `pin`: keep them until the hashing of this content has passed them. `keep`: False for content with a
     token that is not trusted, and where the cache is too small for what is read at once; then every chunk travels in
-    `Arrived.data`, and the hash of this content, if the same worker owns it, takes it as it passes.
+    `Arrived.data`, and where it is to be pinned, the hash of this content, in the same worker, takes it as it passes.
     `anew`: what the cache holds of these chunks is damaged; drop it first.
     """
 
@@ -119,6 +119,13 @@ class Available(msgspec.Struct, frozen=True, tag=True):
     until: int
 
 
+class Passed(msgspec.Struct, frozen=True, tag=True):
+    """One chunk of the content being hashed, at most 1 MiB, which the cache did not take."""
+
+    chunk: int
+    data: bytes
+
+
 class Hashed(msgspec.Struct, frozen=True, tag=True):
     """Chunks [0, until) are hashed and no longer kept from eviction."""
 
@@ -144,8 +151,9 @@ class HashDone(msgspec.Struct, frozen=True, tag=True):
 class Hash(Request[HashDone], frozen=True, tag=True):
     """Own the hashing of one content. Progress: Hashed. Answer: HashDone.
 
-    The front tells `Available` as chunks arrive in the cache, and `Claimed` when a store has said something of the
-    content; `claims` is what it has said before. `sums`: tell the checksums of the chunks too.
+    The front tells `Available` as chunks arrive in the cache, before that `Passed` of those that it refused, and
+    `Claimed` when a store has said something of the content; `claims` is what it has said before. `sums`: tell the
+    checksums of the chunks too.
     """
 
     content: Content

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import msgspec
 
-from vstorefs.model import JournalEntry, StoreId, Version
+from vstorefs.model import JournalEntry, Key, StoreId, Version
 from vstorefs.workers.messages.request import Noted, Request
 
 
@@ -26,6 +26,26 @@ class Record(Request[Recorded], frozen=True, tag=True):
     definite: ClassVar[bool] = True
     entries: tuple[JournalEntry, ...]
     drop: tuple[int, ...] = ()
+
+
+class RecordedFound(msgspec.Struct, frozen=True, tag=True):
+    """Answer to FindRecorded: for each, what it would have been answered; None where it did not happen."""
+
+    records: tuple[Recorded | None, ...]
+
+
+class FindRecorded(Request[RecordedFound], frozen=True, tag=True):
+    """Which of these are in the journal? All workers that had them must have ended. Answer: RecordedFound."""
+
+    records: tuple[Record, ...]
+
+
+class CheckRoom(Request[Noted], frozen=True, tag=True):
+    """Would all that a directory holds have a place under another path? Answer: Noted; it fails where it would not."""
+
+    store: StoreId
+    path: Key
+    target: Key
 
 
 class Published(msgspec.Struct, frozen=True, tag=True):

@@ -12,9 +12,11 @@ import pytest
 import trio
 import trio.testing
 
-from tests.support.runningpools import Deaths, running, workers_now
+from tests.support.mortal_worker import DEADLY, DEADLY_WRITTEN, REFUSED, UNREADABLE
+from tests.support.runningpools import Deaths, Mortals, running, workers_now
 from tests.workers.asking import SESSION, Place
 from vstorefs import errors
+from vstorefs.backoff import Backoff
 from vstorefs.clock import utc
 from vstorefs.ledger.manifest import Run, RunKind
 from vstorefs.ledger.opening import ledger_of
@@ -173,6 +175,58 @@ async def test_records_keep_their_order_when_the_worker_that_has_some_dies(
             await deaths.wait(1)
             await promise(names[5:])
     assert recorded(place) == names
+
+
+@pytest.fixture
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next worker comes at once."""
+    monkeypatch.setattr("vstorefs.mount.backend.pool._RESTARTS", Backoff(0.01, 0.01))
+
+
+@pytest.mark.usefixtures("no_pauses")
+async def test_what_no_worker_lived_to_say_is_answered_as_the_journal_has_it(
+    mortals: Mortals, place: Place, deaths: Deaths
+) -> None:
+    failed: list[str] = []
+
+    async def refused(pool: Pool, name: str) -> None:
+        with pytest.raises(errors.StoreError, match="6 workers died") as caught:
+            await pool.ask(record(place, name))
+        assert not isinstance(caught.value, errors.OutcomeUnknown)
+        failed.append(name)
+
+    with trio.fail_after(_HANGS_S):
+        async with mortals(1) as pool, trio.open_nursery() as nursery:
+            nursery.start_soon(refused, pool, DEADLY)
+            answer = await pool.ask(record(place, DEADLY_WRITTEN))
+    with journal_of(place) as journal:
+        (entry,) = journal.pending()
+    assert (entry.path, answer.seqs, failed) == (DEADLY_WRITTEN, (entry.seq,), [DEADLY])
+    assert len(deaths.times) == 6
+
+
+async def test_a_failure_is_not_believed_where_a_worker_that_died_had_done_it(
+    mortals: Mortals, place: Place, deaths: Deaths
+) -> None:
+    with trio.fail_after(_HANGS_S):
+        async with mortals(1) as pool:
+            answer = await pool.ask(record(place, REFUSED))
+    with journal_of(place) as journal:
+        assert answer.seqs == tuple(entry.seq for entry in journal.pending())
+    assert len(deaths.times) == 1
+
+
+@pytest.mark.usefixtures("no_pauses")
+async def test_where_the_journal_cannot_be_read_either_the_error_says_so_and_the_mount_goes_on(
+    mortals: Mortals, place: Place, deaths: Deaths, caplog: pytest.LogCaptureFixture
+) -> None:
+    with trio.fail_after(_HANGS_S):
+        async with mortals(1) as pool:
+            with pytest.raises(errors.OutcomeUnknown, match="6 workers died"):
+                await pool.ask(record(place, UNREADABLE))
+            assert len(deaths.times) == 8
+            assert (await pool.ask(record(place, "later"))).seqs
+    assert "the next mount may carry it out" in caplog.text
 
 
 async def test_a_run_that_could_not_begin_does_not_begin_later(pool: Pool, place: Place) -> None:

@@ -19,7 +19,8 @@ from vstorefs.ledger.manifest import ChangeWarning, Place, WarningKind
 from vstorefs.model import CHUNK_BYTES, Content, Key, RunId
 from vstorefs.mount.reading.hashing import Hashing
 from vstorefs.mount.reading.readahead import Reader
-from vstorefs.mount.reading.transfers import Transfer, Transfers
+from vstorefs.mount.reading.transfer import Transfer
+from vstorefs.mount.reading.transfers import Transfers
 from vstorefs.mount.tree.remote import Remote
 from vstorefs.workers import messages
 
@@ -565,7 +566,8 @@ async def test_what_is_kept_for_hashers_leaves_half_of_the_cache_to_others(
     for transfer in opened:
         files.close(transfer)
     await trio.testing.wait_all_tasks_blocked()
-    assert [one.pin for one in pool.asked_for(messages.Fetch)] == [True, True, False]
+    asked = pool.asked_for(messages.Fetch)
+    assert [(one.pin, one.keep) for one in asked] == [(True, True)] * 2 + [(True, False)], "past it"
     go_on.set()
     await hashing.finished()
     assert len(contents.hashed) == 3

@@ -15,7 +15,8 @@ from vstorefs.model import CHUNK_BYTES, Content, Hashes
 from vstorefs.mount.reading.hashing import Hashing
 from vstorefs.mount.reading.locked import Locked
 from vstorefs.mount.reading.readahead import Reader
-from vstorefs.mount.reading.transfers import Transfer, Transfers
+from vstorefs.mount.reading.transfer import Transfer
+from vstorefs.mount.reading.transfers import Transfers
 from vstorefs.mount.tree.remote import Remote
 from vstorefs.versions.locked import Lock, LockedInput
 from vstorefs.workers import messages

@@ -16,7 +16,8 @@ from vstorefs.cache.env import Cache
 from vstorefs.cache.keys import chunk_key, content_prefix
 from vstorefs.model import CHUNK_BYTES, Content
 from vstorefs.mount.reading.readahead import Reader
-from vstorefs.mount.reading.transfers import Transfer, Transfers
+from vstorefs.mount.reading.transfer import Transfer
+from vstorefs.mount.reading.transfers import Transfers
 from vstorefs.mount.tree.remote import Remote
 from vstorefs.workers import messages
 

@@ -217,3 +217,13 @@ async def test_a_symlink_shows_what_its_listing_said(inodes: Inodes, root: Direc
     node = SymlinkNode(inodes.number(), "l", remote=root.remote, parent=root)
     node.set_entry(entry)
     assert node.entry() == entry
+
+
+async def test_a_tree_is_as_deep_as_paths_are_long(inodes: Inodes, root: DirectoryNode) -> None:
+    """Deeper than calls may be nested."""
+    deepest = root
+    for _ in range(2000):
+        deepest = folder_in(inodes, deepest, "d")
+    found = file_in(inodes, deepest, "f")
+    assert found.path == "/".join(["d"] * 2000 + ["f"])
+    assert max(root.known_below(), key=len) == found.path

@@ -256,6 +256,74 @@ async def test_a_store_that_is_away_is_asked_again_soon(
     assert await names.find(root, "b") is None
 
 
+async def test_what_was_written_here_is_known_while_the_store_is_away(
+    names: Namespace,
+    root: DirectoryNode,
+    store: Store,
+    spec: StoreSpec,
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """The listing that is left is from before it was written."""
+    await names.entries(root)
+    for name in ("new", "gone"):
+        names.hold(root, name, file(name) if name == "new" else None)
+        names.settle(root, name)
+    store.is_away()
+    await trio.sleep(spec.listing_seconds)
+    assert await names.find(root, "new") is not None
+    assert await names.find(root, "gone") is None
+    assert sorted(await names.entries(root)) == ["new"]
+
+
+async def test_a_store_that_has_come_back_is_asked_at_once(
+    names: Namespace, root: DirectoryNode, store: Store, autojump_clock: trio.testing.MockClock
+) -> None:
+    store.is_away()
+    root.remote.note_failure(AWAY)
+    with pytest.raises(errors.Unavailable):
+        await names.find(root, "b")
+    await trio.sleep(1)
+    store.pool.answers(messages.ListDirectory, store.list)
+    root.remote.note_answer()
+    assert await names.find(root, "b") is None
+
+
+async def test_who_waited_until_a_store_came_back_is_told_what_it_has(
+    names: Namespace,
+    root: DirectoryNode,
+    store: Store,
+    pool: ScriptedPool,
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """What the cache had, asked for before that, is no answer any more."""
+    known = messages.Listed((), 0.0, stale=True, why="no route")
+
+    async def comes_back(call: Call) -> messages.Answer:
+        del call
+        await trio.sleep(1)
+        root.remote.note_answer()
+        pool.answers(messages.ListDirectory, store.list)
+        return known
+
+    store.entries = [file("a")]
+    root.remote.note_failure(AWAY)
+    pool.answers(messages.ListDirectory, comes_back)
+    assert await names.find(root, "a") is not None
+    assert await names.find(root, "b") is None
+
+
+async def test_a_directory_that_alone_cannot_be_listed_is_not_asked_for_again_and_again(
+    names: Namespace, root: DirectoryNode, store: Store, autojump_clock: trio.testing.MockClock
+) -> None:
+    store.is_away()
+    for _ in range(10):
+        root.remote.note_answer()
+        with pytest.raises(errors.Unavailable):
+            await names.find(root, "b")
+        await trio.sleep(0.1)
+    assert store.listings == 1
+
+
 async def test_the_root_of_a_store_is_never_shown_as_empty_because_it_is_gone(
     names: Namespace, root: DirectoryNode, pool: ScriptedPool
 ) -> None:

@@ -309,6 +309,15 @@ class TestPuttingAVersionBack:
             assert start_of(node) == Start(Token("t10"), None)
             assert not node.busy
 
+    async def test_ends_what_was_synced_and_never_closed(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            parts.there("f", token="t9")
+            node = await parts.file("f")
+            await parts.write(node, b"data")
+            await parts.commits.fsync(node)
+            await parts.changes.put_back(parts.root, "f", version("f", "t1"), RUN)
+            assert parts.pool.dropped == [1]
+
     async def test_leaves_what_is_being_written(self, tmp_path: Path) -> None:
         async with front(tmp_path) as parts:
             await parts.written("f", b"data")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from vstorefs.model import Operation, Promise, Token
 from vstorefs.mount.tree.inodes import FileNode
 from vstorefs.mount.writing.draft import Draft, draft_of
 from vstorefs.mount.writing.pending import Start, start_of
+from vstorefs.workers.messages import Recorded
 
 pytestmark = pytest.mark.trio
 
@@ -161,6 +163,50 @@ class TestAClose:
             parts.clock.now_s += 100
             assert await parts.names() == ["f"]
             assert await parts.file("f") is node
+
+    @pytest.mark.parametrize("is_closed", [True, False], ids=["close", "fsync"])
+    async def test_that_the_journal_may_have_leaves_its_staging_file_as_it_is(
+        self, tmp_path: Path, is_closed: bool
+    ) -> None:
+        """The next mount may publish it; what is written since, and sent, is none of it."""
+        async with front(tmp_path) as parts:
+            node = await parts.written("f", b"one")
+            first = draft_of(node)
+            assert first is not None
+            parts.pool.refusal = errors.OutcomeUnknown("6 workers died of it")
+            with pytest.raises(errors.OutcomeUnknown):
+                await (parts.commits.commit(node) if is_closed else parts.commits.fsync(node))
+            parts.pool.refusal = None
+            await parts.write(node, b"two")
+            await parts.commits.truncate(node, 2)
+            assert await parts.read(node) == b"tw"
+            await parts.close(node)
+            await parts.pool.publish(published("f", "t1", 2))
+            (entry,) = parts.pool.journal
+            assert entry.staged is not None
+            second = first.area.path(entry.staged.name)
+            assert second != first.area.path(first.name)
+            await until(lambda: not second.exists())
+            first.area.discard(first.name)
+            assert first.area.path(first.name).read_bytes() == b"one"
+
+    async def test_that_the_journal_may_have_is_kept_where_the_same_is_sent_again(
+        self, tmp_path: Path
+    ) -> None:
+        async with front(tmp_path) as parts:
+            node = await parts.written("f", b"one")
+            first = draft_of(node)
+            assert first is not None
+            parts.pool.refusal = errors.OutcomeUnknown("6 workers died of it")
+            with pytest.raises(errors.OutcomeUnknown):
+                await parts.commits.commit(node)
+            parts.pool.refusal = None
+            await parts.close(node)
+            await parts.pool.publish(published("f", "t1", 3))
+            assert node.draft is None
+            # As the thread does that removes what is not needed any more.
+            first.area.discard(first.name)
+            assert first.area.path(first.name).read_bytes() == b"one"
 
     async def test_of_a_file_of_the_store_that_is_refused_can_be_tried_again(
         self, tmp_path: Path
@@ -355,6 +401,32 @@ async def test_a_file_that_is_unlinked_while_it_is_closed_is_not_promised_after_
         assert await parts.names() == []
 
 
+@pytest.mark.parametrize("is_refused", [False, True])
+async def test_a_synced_file_that_is_closed_while_the_journal_drops_it_for_an_unlink(
+    tmp_path: Path, is_refused: bool
+) -> None:
+    """It is no version after that; where the journal refuses to drop it, it has its name, and is one."""
+    async with front(tmp_path) as parts:
+        node = await parts.written("f", b"data")
+        await parts.commits.fsync(node)
+
+        async def drop(request: object, **_: object) -> Recorded:
+            parts.pool.ask = ask  # type: ignore[method-assign]
+            await parts.close(node)
+            if is_refused:
+                raise NO_JOURNAL
+            parts.pool.dropped += getattr(request, "drop", ())
+            return Recorded(())
+
+        ask, parts.pool.ask = parts.pool.ask, drop  # type: ignore[method-assign]
+        with pytest.raises(errors.Unavailable) if is_refused else nullcontext():
+            await parts.changes.remove(parts.root, "f", RUN)
+        puts = [(one.operation, one.promise) for one in parts.pool.journal[1:]]
+        assert puts == ([(Operation.PUT, Promise.CLOSED)] if is_refused else [])
+        assert parts.pool.dropped == [1]
+        assert await parts.names() == (["f"] if is_refused else [])
+
+
 async def test_a_file_that_is_closed_while_its_unlink_is_refused_is_promised(
     tmp_path: Path,
 ) -> None:
@@ -384,6 +456,36 @@ async def test_a_file_that_is_closed_while_its_unlink_is_refused_is_promised(
                 await parts.changes.remove(parts.root, "f", RUN)
         assert parts.pool.asked == [(Operation.PUT, "f")]
         assert await parts.file("f") is node
+
+
+async def test_a_close_that_has_returned_is_kept_however_often_the_journal_refuses(
+    tmp_path: Path,
+) -> None:
+    """The file was closed while its unlink was on its way; both are refused, and nobody is left to be told."""
+    async with front(tmp_path) as parts:
+        parts.there("f", token="t7")
+        node = await parts.file("f")
+        node.pins += 1
+        node.write_handles += 1
+        await parts.write(node, b"data")
+        ask = parts.pool.ask
+
+        async def refuse(request: object, **more: object) -> object:
+            parts.pool.ask = ask  # type: ignore[method-assign]
+            await parts.close(node)
+            raise NO_JOURNAL
+
+        parts.pool.ask = refuse  # type: ignore[method-assign]
+        parts.pool.refusal = NO_JOURNAL
+        with pytest.raises(errors.Unavailable):
+            await parts.changes.remove(parts.root, "f", RUN)
+        await parts.commits.drain(0)
+        assert parts.pool.journal == []
+        assert parts.commits.held_back == 1
+        parts.pool.refusal = None
+        await parts.commits.drain(0)
+        assert parts.pool.asked == [(Operation.PUT, "f")]
+        assert parts.commits.held_back == 0
 
 
 async def close_when_it_has_no_name(node: FileNode, close: Callable[[], Awaitable[None]]) -> None:

@@ -189,7 +189,7 @@ async def test_a_moved_folder_has_everything_below_listed_anew(tmp_path: Path) -
         assert isinstance(below, DirectoryNode)
         for one in (folder, below):
             await parts.names(one)
-        subject = MovedFolder(folder)
+        subject = MovedFolder.of(folder, WRITE)
         subject.begin()
         parts.later()
         asked = parts.pool.listings

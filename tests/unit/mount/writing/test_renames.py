@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import pyfuse3
@@ -11,10 +13,11 @@ import trio
 
 from tests.support.frontparts import NO_JOURNAL, RUN, Front, front, published
 from vstorefs import errors
-from vstorefs.model import Capabilities, EntryKind, Operation, Promise, Token
-from vstorefs.mount.tree.inodes import DirectoryNode, FileNode
+from vstorefs.model import Capabilities, EntryKind, Key, Operation, Promise, Token
+from vstorefs.mount.tree.inodes import DirectoryNode, FileNode, SymlinkNode
 from vstorefs.mount.writing.draft import draft_of
 from vstorefs.mount.writing.pending import Start, start_of
+from vstorefs.versions.moved import moved_write
 from vstorefs.workers.messages import Published
 
 pytestmark = pytest.mark.trio
@@ -22,6 +25,13 @@ pytestmark = pytest.mark.trio
 
 def refused(number: int) -> pytest.RaisesExc[pyfuse3.FUSEError]:
     return pytest.RaisesExc(pyfuse3.FUSEError, check=lambda error: error.errno == number)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """What threads do ends when it does."""
+    with trio.fail_after(60):
+        while not condition():
+            await trio.sleep(0.01)
 
 
 async def rename(
@@ -51,6 +61,30 @@ class TestADirectoryWithLongPaths:
                 await rename(parts, "d", "dd")
             assert await parts.names() == ["d"]
             assert parts.pool.journal == journal
+
+    async def test_is_not_renamed_where_its_store_knows_of_what_has_no_place(
+        self, tmp_path: Path
+    ) -> None:
+        """Nothing was promised, so nothing of it happens later."""
+        async with front(tmp_path) as parts:
+            parts.there("d", EntryKind.DIRECTORY)
+            parts.root.remote.capabilities = Capabilities(writable=True, path_bytes=100)
+            parts.pool.no_room = errors.NotSupported("too long", number=errno.ENAMETOOLONG)
+            with pytest.raises(errors.NotSupported):
+                await rename(parts, "d", "dd")
+            assert await parts.names() == ["d"]
+            assert parts.pool.journal == []
+
+    async def test_is_renamed_where_its_store_does_not_say(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            parts.there("d", EntryKind.DIRECTORY)
+            parts.root.remote.capabilities = Capabilities(writable=True, path_bytes=100)
+            parts.pool.no_room = errors.Denied("not for you")
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(rename, parts, "d", "dd")
+                await parts.settle()
+                await parts.pool.publish(Published())
+            assert parts.pool.asked == [(Operation.RENAME, "d")]
 
 
 class TestAFileOfTheStore:
@@ -237,6 +271,71 @@ class TestAFileThatNoStoreHas:
             entry = parts.pool.journal[0]
             assert (entry.operation, entry.path, entry.write.base) == (Operation.PUT, "a", "t1")
 
+    @pytest.mark.parametrize("is_open", [False, True])
+    async def test_ends_with_its_promise_what_the_journal_has_of_the_one_that_it_replaces(
+        self, tmp_path: Path, is_open: bool
+    ) -> None:
+        """Else the next mount publishes that over it."""
+        async with front(tmp_path) as parts:
+            await self.held_back(parts, is_open=is_open)
+            node = await parts.written("a", b"new")
+            await rename(parts, "a", "b.tmp")
+            assert parts.pool.dropped == []
+            await parts.commits.fsync(node)
+            assert parts.pool.dropped == [1]
+            await parts.close(node)
+            assert parts.pool.dropped == [1, 2]
+
+    async def test_takes_along_nothing_of_what_it_had_replaced_elsewhere(
+        self, tmp_path: Path
+    ) -> None:
+        async with front(tmp_path) as parts:
+            await self.held_back(parts)
+            await parts.written("a", b"new")
+            await rename(parts, "a", "b.tmp")
+            await rename(parts, "b.tmp", "c")
+            assert parts.pool.dropped == [1]
+            await parts.changes.remove(parts.root, "c", RUN)
+            assert parts.pool.dropped == [1]
+
+    async def test_that_is_removed_takes_along_what_it_had_replaced(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            await self.held_back(parts)
+            await parts.written("a", b"new")
+            await rename(parts, "a", "b.tmp")
+            await parts.changes.remove(parts.root, "b.tmp", RUN)
+            assert parts.pool.dropped == [1]
+            assert await parts.names() == []
+            await parts.settle()
+            await until(lambda: len(list((tmp_path / "staging" / "session").iterdir())) == 1)
+
+    async def test_that_does_not_get_the_name_leaves_it_to_the_other(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            other = await self.held_back(parts)
+            node = await parts.written("a", b"new")
+            await parts.commits.fsync(node)
+            parts.pool.refusal = NO_JOURNAL
+            with pytest.raises(errors.Unavailable):
+                await rename(parts, "a", "b.tmp")
+            parts.pool.refusal = None
+            await parts.commits.fsync(node)
+            assert parts.pool.dropped == []
+            await rename(parts, "b.tmp", "b")
+            assert parts.pool.asked[-1] == (Operation.PUT, "b")
+            assert parts.pool.dropped == [1]
+            assert other.name == "b"
+
+    @staticmethod
+    async def held_back(parts: Front, *, is_open: bool = False) -> FileNode:
+        """A scratch file that is in the journal only."""
+        other = await parts.written("b.tmp", b"old")
+        if is_open:
+            await parts.commits.fsync(other)
+        else:
+            await parts.close(other)
+        assert parts.pool.asked == [(Operation.PUT, "b.tmp")]
+        return other
+
     async def test_gives_what_is_read_as_before(self, tmp_path: Path) -> None:
         async with front(tmp_path) as parts:
             node = await parts.written("a", b"data")
@@ -318,6 +417,70 @@ class TestAFolder:
             assert [(one.path, one.target) for one in parts.pool.journal] == [("d", "e")]
             await parts.pool.publish(Published())
             assert parts.uploads.pending == []
+
+    async def test_leaves_what_is_written_in_it_to_start_from_the_moved_one(
+        self, tmp_path: Path, autojump_clock: trio.testing.MockClock
+    ) -> None:
+        """Else it seems to be made from an older head, and is kept beside the present one where it comes late."""
+        async with front(tmp_path) as parts:
+            folder, node, link = await self.with_things_in_it(parts)
+            node.write_handles += 1
+            await parts.write(node, b"data")
+            new = await parts.changes.create(folder, "g", 0o644, RUN)
+            new.write_handles += 1
+            await rename(parts, "d", "e")
+            await parts.commits.commit(node)
+            await parts.commits.commit(new)
+            await parts.changes.remove(folder, "l", RUN)
+            move = parts.pool.journal[0].write.write_id
+            starts = [(one.path, one.write.after) for one in parts.pool.journal[1:]]
+            assert starts == [
+                ("e/f", moved_write(move, Key("d/f"))),
+                ("e/g", None),
+                ("e/l", moved_write(move, Key("d/l"))),
+            ]
+            assert parts.pool.journal[1].write.base is None
+            assert link.removed
+
+    async def test_that_stays_leaves_what_is_in_it_to_start_from_what_it_was(
+        self, tmp_path: Path
+    ) -> None:
+        async with front(tmp_path) as parts:
+            folder, node, link = await self.with_things_in_it(parts)
+            parts.pool.refusal = NO_JOURNAL
+            with pytest.raises(errors.Unavailable):
+                await rename(parts, "d", "e")
+            assert start_of(node) == Start(Token("t1"), None)
+            assert (link.token, link.after) == ("t2", None)
+            assert folder.path == "d"
+
+    @staticmethod
+    async def with_things_in_it(parts: Front) -> tuple[DirectoryNode, FileNode, SymlinkNode]:
+        """A directory with a file and a link that the store has."""
+        parts.there("d", EntryKind.DIRECTORY)
+        parts.there("d/f", token="t1")
+        parts.there("d/l", EntryKind.SYMLINK, token="t2")
+        folder = await parts.folder("d")
+        node, link = await parts.node("f", folder), await parts.node("l", folder)
+        assert isinstance(node, FileNode)
+        assert isinstance(link, SymlinkNode)
+        return folder, node, link
+
+    @pytest.mark.parametrize(
+        "refusal", [errors.Denied("not for you"), errors.Corrupt("a damaged record")]
+    )
+    async def test_that_its_store_refuses_is_no_error_for_the_journal_has_it(
+        self, tmp_path: Path, refusal: errors.StoreError
+    ) -> None:
+        """An error means that it never happens; this is tried again, and may."""
+        async with front(tmp_path) as parts:
+            parts.there("d", EntryKind.DIRECTORY)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(rename, parts, "d", "e")
+                await parts.settle()
+                await parts.pool.publish(refusal)
+            assert await parts.names() == ["e"]
+            assert [one.error for one in parts.uploads.pending] == [str(refusal)]
 
     async def test_is_not_moved_into_itself(self, tmp_path: Path) -> None:
         async with front(tmp_path) as parts:
@@ -420,6 +583,19 @@ class TestARefusedRename:
             await parts.close(node)
             assert parts.pool.asked == [(Operation.PUT, "d/f")]
 
+    async def test_of_a_link_leaves_a_file_that_no_store_has(self, tmp_path: Path) -> None:
+        async with front(tmp_path) as parts:
+            parts.there("l", EntryKind.SYMLINK, token="t3")
+            node = await parts.written("f", b"data")
+            await self.refuse(parts, "l", "f")
+            assert await parts.names() == ["f", "l"]
+            assert await parts.file("f") is node
+            await rename(parts, "l", "f")
+            assert await parts.names() == ["f"]
+            assert parts.pool.asked == [(Operation.RENAME, "l")]
+            await parts.close(node)
+            assert parts.pool.asked == [(Operation.RENAME, "l")]
+
     async def test_leaves_a_link_as_it_was(self, tmp_path: Path) -> None:
         async with front(tmp_path) as parts:
             parts.there("l", EntryKind.SYMLINK, token="t3")
@@ -428,3 +604,100 @@ class TestARefusedRename:
             assert await parts.names() == ["l"]
             assert await parts.node("l") is node
             assert (node.token, node.after, node.pending, node.removed) == ("t3", None, 0, False)
+
+
+class TestARenameThatIsUndecided:
+    """The journal was asked, and has not answered: who promises content waits for that, and then for his own answer."""
+
+    @pytest.fixture(params=["close", "fsync"])
+    def promise(self, request: pytest.FixtureRequest) -> str:
+        """How the content is promised."""
+        name: str = request.param
+        return name
+
+    @staticmethod
+    async def refuse_once(
+        parts: Front, node: FileNode, promise: str, rename: Callable[[], Awaitable[None]]
+    ) -> None:
+        """A rename is refused while a file is closed or synced; what the journal is asked after that, it takes."""
+        ask, asked, answers = parts.pool.ask, trio.Event(), trio.Event()
+
+        async def hold(request: object, **more: object) -> object:
+            parts.pool.ask = ask  # type: ignore[method-assign]
+            asked.set()
+            await answers.wait()
+            raise NO_JOURNAL
+
+        async def refused_rename() -> None:
+            with pytest.raises(errors.Unavailable):
+                await rename()
+
+        act = {"close": parts.commits.commit, "fsync": parts.commits.fsync}[promise]
+        parts.pool.ask = hold  # type: ignore[method-assign]
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(refused_rename)
+            await asked.wait()
+            nursery.start_soon(act, node)
+            await parts.settle()
+            await until_no_thread_is_busy()
+            assert parts.pool.asked == []
+            answers.set()
+
+    async def test_leaves_what_it_moves_to_be_promised_under_its_name(
+        self, tmp_path: Path, promise: str
+    ) -> None:
+        async with front(tmp_path) as parts:
+            parts.there("a", token="t1")
+            node = await parts.file("a")
+            node.write_handles += 1
+            await parts.write(node, b"data")
+            await self.refuse_once(parts, node, promise, partial(rename, parts, "a", "b"))
+            assert parts.pool.asked == [(Operation.PUT, "a")]
+            assert parts.pool.journal[0].write.base == "t1"
+
+    async def test_leaves_what_is_in_a_directory_to_be_promised_there(
+        self, tmp_path: Path, promise: str
+    ) -> None:
+        async with front(tmp_path) as parts:
+            parts.there("d", EntryKind.DIRECTORY)
+            folder = await parts.folder("d")
+            node = await parts.changes.create(folder, "f", 0o644, RUN)
+            node.write_handles += 1
+            await parts.write(node, b"data")
+            await self.refuse_once(parts, node, promise, partial(rename, parts, "d", "e"))
+            assert parts.pool.asked == [(Operation.PUT, "d/f")]
+
+    async def test_leaves_what_it_replaces_to_be_promised(
+        self, tmp_path: Path, promise: str
+    ) -> None:
+        async with front(tmp_path) as parts:
+            parts.there("a", token="t1")
+            node = await parts.written("b.tmp", b"data")
+            await self.refuse_once(parts, node, promise, partial(rename, parts, "a", "b.tmp"))
+            assert parts.pool.asked == [(Operation.PUT, "b.tmp")]
+
+    async def test_does_not_hide_that_the_journal_refuses_what_it_would_have_replaced(
+        self, tmp_path: Path
+    ) -> None:
+        async with front(tmp_path) as parts:
+            parts.there("a", token="t1")
+            node = await parts.written("b", b"data")
+            parts.pool.refusal = NO_JOURNAL
+
+            async def close() -> None:
+                with pytest.raises(errors.Unavailable):
+                    await parts.commits.commit(node)
+
+            async with trio.open_nursery() as nursery:
+                parts.pool.before_record = lambda: nursery.start_soon(close)
+                with pytest.raises(errors.Unavailable):
+                    await rename(parts, "a", "b")
+                parts.pool.before_record = lambda: None
+            assert await parts.file("b") is node
+
+
+async def until_no_thread_is_busy() -> None:
+    """What the disk was asked for has been done."""
+    limiter = trio.to_thread.current_default_thread_limiter()
+    await until(lambda: limiter.borrowed_tokens == 0)
+    await trio.testing.wait_all_tasks_blocked()

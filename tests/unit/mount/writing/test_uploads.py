@@ -25,7 +25,7 @@ from vstorefs.model import (
     VersionKind,
 )
 from vstorefs.mount.tree.remote import Remote
-from vstorefs.mount.writing.uploads import Callbacks, Uploads
+from vstorefs.mount.writing.uploads import Callbacks, Pending, Uploads
 from vstorefs.workers import messages
 
 pytestmark = pytest.mark.trio
@@ -625,3 +625,81 @@ async def test_a_flush_tries_at_once_what_pauses_and_counts_nothing_against_it(
     assert await uploads.drain(10)
     assert trio.current_time() - began < 5
     assert writer.settled == ["a"]
+
+
+# --- what pauses, and is wanted now
+
+
+async def denied(pool: ScriptedPool, writer: Writer, path: str = "a") -> Pending:
+    """A promise that the store has refused, and that pauses."""
+    pool.answers(messages.Publish, DENIED)
+    pending = await writer.promise(path)
+    await trio.sleep(1)
+    return pending
+
+
+@pytest.mark.parametrize("path", ["a", "d/a"])
+async def test_a_new_write_of_a_path_does_not_wait_out_the_pause_of_an_earlier_one(
+    writer: Writer, pool: ScriptedPool, autojump_clock: trio.testing.MockClock, path: str
+) -> None:
+    await denied(pool, writer, path)
+    pool.answers(messages.Publish, DONE)
+    began = trio.current_time()
+    newer = await writer.promise(path)
+    await newer.done.wait()
+    assert writer.settled == [path, path]
+    assert trio.current_time() - began < 1
+
+
+async def test_a_rename_onto_a_path_hurries_what_pauses_there(
+    writer: Writer,
+    uploads: Uploads,
+    pool: ScriptedPool,
+    spec: StoreSpec,
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    pending = await denied(pool, writer, "d/x")
+    pool.answers(messages.Publish, DONE)
+    began = trio.current_time()
+    await uploads.promise(renamed("a/x", "d/x", spec.id, link="x"), IGNORED)
+    await pending.done.wait()
+    assert trio.current_time() - began < 1
+
+
+async def test_writes_of_other_paths_and_stores_hurry_nothing(
+    writer: Writer, pool: ScriptedPool, autojump_clock: trio.testing.MockClock
+) -> None:
+    pending = await denied(pool, writer)
+    for path, store in [("b", None), ("a/b", None), ("a", OTHER)]:
+        await writer.promise(path, store)
+        await trio.sleep(1)
+    assert pending.attempts == 1
+
+
+async def test_what_may_pass_by_itself_is_left_to_its_back_off(
+    writer: Writer, pool: ScriptedPool, autojump_clock: trio.testing.MockClock
+) -> None:
+    pool.answers(messages.Publish, AWAY)
+    pending = await writer.promise("a")
+    await trio.sleep(20)
+    tried = pending.attempts
+    for _ in range(5):
+        await writer.promise("a")
+    await blocked()
+    assert pending.attempts == tried
+
+
+async def test_tries_that_writes_ask_for_count_no_sooner_than_the_pauses_would_have(
+    writer: Writer, uploads: Uploads, pool: ScriptedPool, autojump_clock: trio.testing.MockClock
+) -> None:
+    """A program that writes often neither uses up the tries of its file nor keeps it from being set aside."""
+    pending = await denied(pool, writer)
+    for _ in range(50):
+        await writer.promise("a")
+        await trio.sleep(1)
+    assert (pending.attempts, pending.counted) == (51, 1)
+    for _ in range(50):
+        await writer.promise("a")
+        await trio.sleep(20)
+    assert pending.is_aside
+    assert uploads.set_aside[0] is pending
