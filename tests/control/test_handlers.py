@@ -19,7 +19,7 @@ from vstorefs.mount.control.restores import RestoreCalls
 from vstorefs.mount.control.status import StatusCalls
 from vstorefs.mount.control.surveys import SurveyCalls
 
-SHAPE = (2, "bfbefa9e7d0ab727")
+SHAPE = (2, "18e4bc9707410751")
 """The protocol's number, and a digest of all that is said in it."""
 
 _HANDLE: tuple[type[Any], ...] = (StatusCalls, LedgerCalls, MaintenanceCalls, JournalCalls)

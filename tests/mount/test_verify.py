@@ -98,6 +98,7 @@ def test_an_object_that_was_replaced_is_found(
             "verified_before": 0,
             "bytes": 90_000,
             "recorded": 0,
+            "corrected": 0,
             "problems": [],
         }
         if versioned:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from vstorefs import errors
+from vstorefs.checksums import Told
 from vstorefs.model import (
     Key,
     StoreId,
@@ -55,8 +56,16 @@ class Shaky:
         self._fail()
 
     def read(
-        self, key: Key, token: Token, start: int, end: int, *, version: VersionId | None = None
+        self,
+        key: Key,
+        token: Token,
+        start: int,
+        end: int,
+        *,
+        version: VersionId | None = None,
+        told: Told | None = None,
     ) -> Iterator[bytes]:
+        del told
         self.asked.append(start)
         for at in range(start, end):
             if at % 3 == 2:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from vstorefs import errors
-from vstorefs.model import Entry, EntryKind, Key, Token
+from vstorefs.model import Entry, EntryKind, Key, StoreId, StoreSpec, Token
 from vstorefs.versions.export import Exported, export, heads
 from vstorefs.versions.plaintree import PARTIAL
 
@@ -21,11 +21,19 @@ class AnyStore:
     """A store that holds what its owner says, and what nobody should."""
 
     contents: dict[str, bytes | errors.StoreError] = field(default_factory=dict)
+    spec = StoreSpec(StoreId("any"), "any", "any://")
 
     def read(
-        self, key: Key, token: Token, start: int, end: int, *, version: object = None
+        self,
+        key: Key,
+        token: Token,
+        start: int,
+        end: int,
+        *,
+        version: object = None,
+        told: object = None,
     ) -> Iterator[bytes]:
-        del token, start, end, version
+        del token, start, end, version, told
         content = self.contents[key]
         if isinstance(content, errors.StoreError):
             raise content

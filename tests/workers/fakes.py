@@ -6,13 +6,14 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from vstorefs.model import Capabilities, Content, Entry, Key, StoreSpec, Token, VersionId
+from vstorefs.checksums import Claims, Told
+from vstorefs.model import Capabilities, Content, Entry, Key, StoreSpec, Token, Version, VersionId
 from vstorefs.stores.base import Page
 from vstorefs.workers.jobs.context import WorkerContext
 
 
 class FakeStore:
-    """Serves bytes and listings; `fails` is raised by the next calls, one each."""
+    """Serves bytes and listings; `fails` is raised by the next calls, one each; `says` is told of all contents."""
 
     def __init__(self, spec: StoreSpec) -> None:
         self.spec = spec
@@ -21,6 +22,8 @@ class FakeStore:
         self.fails: list[Exception] = []
         self.reads: list[tuple[int, int]] = []
         self.block = 300_000
+        self.says: Claims = ()
+        self.histories_of: dict[Key, tuple[Version, ...]] = {}
         self.alter: Callable[[Iterator[bytes]], Iterator[bytes]] = lambda blocks: blocks
         self.on_list: Callable[[], None] = lambda: None
         self.longest = 0
@@ -31,12 +34,24 @@ class FakeStore:
         self._maybe_fail()
         return iter(self.pages)
 
+    def history(self, key: Key) -> tuple[Version, ...]:
+        return self.histories_of[key]
+
     def read(
-        self, key: Key, token: Token, start: int, end: int, *, version: VersionId | None = None
+        self,
+        key: Key,
+        token: Token,
+        start: int,
+        end: int,
+        *,
+        version: VersionId | None = None,
+        told: Told | None = None,
     ) -> Iterator[bytes]:
         del token, version
         self.reads.append((start, end))
         self._maybe_fail()
+        if told is not None:
+            told(self.says)
         return self.alter(self._blocks(key, start, end))
 
     def _blocks(self, key: Key, start: int, end: int) -> Iterator[bytes]:

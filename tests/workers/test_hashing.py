@@ -10,6 +10,8 @@ import pytest
 from tests.workers.fakes import FakeStore
 from vstorefs import errors
 from vstorefs.cache.keys import chunk_key, content_prefix
+from vstorefs.cache.values import checksum
+from vstorefs.checksums import Claimant, Claims, claims_of_hex
 from vstorefs.model import CHUNK_BYTES, Content, Hashes
 from vstorefs.state.fingerprints import Fingerprint
 from vstorefs.workers.call import Call
@@ -65,7 +67,7 @@ def test_hashes_are_those_of_the_whole_content(
     content = fake.holds("a", data)
     _bring(context, content, 0, -(-size // CHUNK_BYTES))
     done, _ = _hash(context, content)
-    assert (done.hashes, done.reread, done.mismatch) == (_hashes(data), 0, False)
+    assert (done.hashes, done.reread, done.damaged) == (_hashes(data), 0, "")
     known = context.fingerprints.get(content.store, content.key, content.token)
     assert known is not None
     assert (known.hashes, known.read) == (_hashes(data), True)
@@ -181,13 +183,92 @@ def test_a_hash_that_fails_keeps_nothing(context: WorkerContext, fake: FakeStore
     assert _pinned(context) == 0
 
 
-def test_other_hashes_than_it_was_written_with_are_told(
+def _known(context: WorkerContext, content: Content) -> Hashes | None:
+    found = context.fingerprints.get(content.store, content.key, content.token)
+    return found.hashes if found is not None else None
+
+
+def _cached(context: WorkerContext, content: Content) -> int:
+    chunks = range(-(-content.size // CHUNK_BYTES))
+    return sum(context.chunks.has(chunk_key(content_prefix(content), one)) for one in chunks)
+
+
+def _flipped(data: bytes, at: int = 2_000_000) -> bytes:
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+
+
+SAID = ["this host", "the record", "the store", "the ETag", "a later question"]
+
+
+@pytest.mark.parametrize("claimant", SAID)
+def test_what_was_damaged_on_the_way_is_read_again_and_told(
+    context: WorkerContext, fake: FakeStore, claimant: str
+) -> None:
+    """Whoever says what the content is: only right hashes are recorded, and nothing wrong stays in the cache."""
+    data = os.urandom(SIZE)
+    content = fake.holds("a", _flipped(data))
+    _bring(context, content, 0, CHUNKS)
+    fake.holds("a", data)
+    claims: Claims = ()
+    if claimant == "this host":
+        written = Fingerprint(_hashes(data))
+        context.fingerprints.put(content.store, content.key, content.token, written)
+    else:
+        who = {"the record": Claimant.RECORD, "the ETag": Claimant.ETAG}.get(
+            claimant, Claimant.STORE
+        )
+        fake.says = claims_of_hex(who, "md5", _hashes(data).md5)
+        claims = () if claimant == "a later question" else fake.says
+    call = Call(lambda _: None)
+    done = hashing.hash_content(context, Hash(content, CHUNKS, sums=True, claims=claims), call)
+    assert done.hashes == _hashes(data) == _known(context, content)
+    assert "md5" in done.damaged or "sha256" in done.damaged
+    assert _cached(context, content) == 0
+    keys = [chunk_key(content_prefix(content), one) for one in range(CHUNKS)]
+    blocks = [data[at : at + CHUNK_BYTES] for at in range(0, SIZE, CHUNK_BYTES)]
+    assert done.sums == b"".join(map(checksum, keys, blocks))
+
+
+@pytest.mark.parametrize("claimant", SAID[:3])
+def test_what_its_store_has_lost_is_not_recorded(
+    context: WorkerContext, fake: FakeStore, claimant: str
+) -> None:
+    data = os.urandom(SIZE)
+    content = fake.holds("a", _flipped(data))
+    _bring(context, content, 0, CHUNKS)
+    written = _hashes(data)
+    if claimant == "this host":
+        context.fingerprints.put(content.store, content.key, content.token, Fingerprint(written))
+    else:
+        who = Claimant.RECORD if claimant == "the record" else Claimant.STORE
+        fake.says = claims_of_hex(who, "md5", written.md5)
+    done, _ = _hash(context, content)
+    assert done.hashes is None
+    assert done.damaged
+    assert _known(context, content) == (written if claimant == "this host" else None)
+    assert _cached(context, content) == 0
+
+
+def test_an_etag_that_is_no_md5_stands_in_nobodys_way(
     context: WorkerContext, fake: FakeStore
 ) -> None:
-    data = os.urandom(1000)
+    data = os.urandom(SIZE)
     content = fake.holds("a", data)
-    context.fingerprints.put(
-        content.store, content.key, content.token, Fingerprint(_hashes(b"as written"))
-    )
+    fake.says = claims_of_hex(Claimant.ETAG, "md5", "0" * 32)
+    _bring(context, content, 0, CHUNKS)
     done, _ = _hash(context, content)
-    assert (done.hashes, done.mismatch) == (_hashes(data), True)
+    assert (done.hashes, done.damaged) == (_hashes(data), "")
+
+
+def test_a_store_outweighs_what_this_host_had_recorded(
+    context: WorkerContext, fake: FakeStore
+) -> None:
+    data = os.urandom(SIZE)
+    content = fake.holds("a", data)
+    wrong = Fingerprint(_hashes(b"a damaged read"))
+    context.fingerprints.put(content.store, content.key, content.token, wrong)
+    fake.says = claims_of_hex(Claimant.STORE, "md5", _hashes(data).md5)
+    _bring(context, content, 0, CHUNKS)
+    done, _ = _hash(context, content)
+    assert done.hashes == _hashes(data) == _known(context, content)
+    assert done.damaged == ""

@@ -124,7 +124,7 @@ def test_a_file_goes_from_a_promise_to_a_version_and_back(
     assert front.do(Known(content)) == HashesKnown(_hashes(data), read=False)
     assert front.do(Fetch(content, 0, 3, pin=False)).downloaded == len(data)
     done = front.do(Hash(content, 3))
-    assert (done.hashes, done.reread, done.mismatch) == (_hashes(data), 0, False)
+    assert (done.hashes, done.reread, done.damaged) == (_hashes(data), 0, "")
     assert front.do(Known(content)) == HashesKnown(_hashes(data), read=True)
     (version,) = front.do(History(place.spec.id, Key("a"))).versions
     assert version.hashes == _hashes(data)
@@ -206,7 +206,7 @@ def test_a_killed_hash_is_made_by_the_next_worker(place: Place, worker: BeginWor
     asked = second.ask(Hash(content, 10))
     second.tell(asked, Available(21))
     done = second.answer(asked)
-    assert (done.hashes, done.mismatch) == (_hashes(data), False)
+    assert (done.hashes, done.damaged) == (_hashes(data), "")
 
 
 @pytest.mark.faults

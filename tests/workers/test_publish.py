@@ -187,7 +187,7 @@ def test_what_was_published_is_read_from_the_cache(
 ) -> None:
     content = _content(far)
     context.keep_written(content, written)
-    assert b"".join(context.read_content(content, 0, content.size)) == DATA
+    assert b"".join(context.contents.read(content, 0, content.size)) == DATA
     assert far.reads == []
 
 

@@ -59,6 +59,7 @@ class Tally:
     versions: int = 0
     bytes: int = 0
     recorded: int = 0
+    corrected: int = 0
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -83,6 +84,7 @@ def verify(options: argparse.Namespace) -> int:
                 "verified_before": earlier,
                 "bytes": tally.bytes,
                 "recorded": tally.recorded,
+                "corrected": tally.corrected,
                 "problems": msgspec.to_builtins(tally.problems),
             }
         )
@@ -171,13 +173,14 @@ def _ask(record: MountRecord, batch: Sequence[ChosenVersion]) -> list[VerifyResu
 
 
 def _unread(version: str, problem: str) -> VerifyResult:
-    return VerifyResult(version, 0, problem, recorded=False)
+    return VerifyResult(version, 0, problem, recorded=False, corrected=False)
 
 
 def _count(tally: Tally, row: ChosenVersion, result: VerifyResult) -> None:
     tally.versions += 1
     tally.bytes += result.size
     tally.recorded += result.recorded
+    tally.corrected += result.corrected
     if result.problem:
         tally.problems.append(
             Problem(row.path, row.id, row.time, row.size, row.is_head, result.problem)
@@ -195,5 +198,8 @@ def _tell(tally: Tally, earlier: int) -> None:
     if tally.recorded:
         had = units.count(tally.recorded, "version had", "versions had")
         show_line(f"{had} no recorded hashes; now recorded on this host")
+    if tally.corrected:
+        had = units.count(tally.corrected, "version had", "versions had")
+        show_line(f"{had} hashes of a damaged read recorded on this host; now corrected")
     wrong = len(tally.problems)
     show_line(f"{units.count(wrong, 'version')} damaged" if wrong else "no errors were found")

@@ -76,12 +76,13 @@ class PurgeVersions(Request[PurgeOutcomes], frozen=True, tag="purge"):
 
 
 class VerifyResult(msgspec.Struct, frozen=True):
-    """What was read of one version; `recorded`: it had no hashes, and has them now."""
+    """What was read of one version; `recorded`: it had no hashes, and has them now; `corrected`: it had wrong ones."""
 
     id: str
     size: int
     problem: str
     recorded: bool
+    corrected: bool
 
 
 class VerifyResults(msgspec.Struct, frozen=True):

@@ -18,7 +18,7 @@ class FileHandle:
     """A file of a store, opened.
 
     `transfer` is of the content that it read last; a version's handle has no `node`. `run` is set where it
-    was opened for reading.
+    was opened for reading. `is_told`: a read has failed as what came before was not the content.
     """
 
     node: FileNode | None
@@ -31,6 +31,7 @@ class FileHandle:
     run: RunId | None = None
     reader: Reader = field(default_factory=Reader)
     transfer: Transfer | None = None
+    is_told: bool = False
 
 
 @dataclass(slots=True, eq=False)

@@ -173,7 +173,8 @@ class Operations(pyfuse3.Operations):
                 self._uses.opened_version(content, node.remote, self._runs.run_of(ctx.pid))
                 path = f"{self._mount_point}/{content.key}"
                 handle = FileHandle(None, node.remote, content, f"{path} ({node.name})")
-                return _info(self._handles.add(handle), keep_cache=True)
+                keeps = self._readings.is_cached_right(content)
+                return _info(self._handles.add(handle), keep_cache=keeps)
             case SpecialFile() | WarningsFile() | AllWarnings():
                 text = await self._shown.text(node)
                 return _info(self._handles.add(TextHandle(text)), direct_io=True)
@@ -208,7 +209,8 @@ class Operations(pyfuse3.Operations):
             node.pins -= 1
             node.write_handles -= writing
             raise
-        return _info(self._handles.add(handle), keep_cache=True)
+        keeps = node.draft is not None or self._readings.is_cached_right(node.content)
+        return _info(self._handles.add(handle), keep_cache=keeps)
 
     @upcall
     async def create(
@@ -267,7 +269,10 @@ class Operations(pyfuse3.Operations):
     @upcall
     async def flush(self, fh: int) -> None:
         handle = self._handles.get(fh)
-        if not isinstance(handle, FileHandle) or handle.node is None or not handle.writable:
+        if not isinstance(handle, FileHandle):
+            return
+        if handle.node is None or not handle.writable:
+            await self._readings.compared(handle)
             return
         node = handle.node
         draft = draft_of(node)

@@ -77,6 +77,9 @@ class Readings:
         transfer = await self._transfer(handle, content)
         try:
             handle.reader, data = await self._transfers.read(transfer, handle.reader, start, end)
+            if transfer.spoilt is not None:
+                handle.is_told = True
+                raise transfer.spoilt
         except errors.Changed:
             if handle.run is not None:
                 self._uses.torn(handle.remote, content, handle.run)
@@ -103,6 +106,19 @@ class Readings:
             # At every read: several of one handle may run at once, and the kernel asks again after an error.
             await self._locked.check(handle.transfer, handle.path)
         return handle.transfer
+
+    async def compared(self, handle: FileHandle) -> None:
+        """At a close: see that what was read through a handle is what it should be, unless a read has told it.
+
+        Raises: Corrupt.
+        """
+        # On a locked mount nothing was given before that was seen.
+        if handle.transfer is not None and self._locked is None and not handle.is_told:
+            await self._hashing.compared(handle.transfer)
+
+    def is_cached_right(self, content: Content | None) -> bool:
+        """Whether what a kernel has of a content is right, as far as is known."""
+        return content is None or not self._hashing.was_spoilt(content)
 
     def _is_young(self, handle: FileHandle) -> bool:
         return handle.node is not None and self._clock.wall_ns() - handle.node.mtime_ns < _YOUNG_NS

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from vstorefs import errors
+from vstorefs.checksums import Told
 from vstorefs.model import (
     Capabilities,
     Entry,
@@ -125,13 +126,21 @@ class Store(Protocol):
         ...
 
     def read(
-        self, key: Key, token: Token, start: int, end: int, *, version: VersionId | None = None
+        self,
+        key: Key,
+        token: Token,
+        start: int,
+        end: int,
+        *,
+        version: VersionId | None = None,
+        told: Told | None = None,
     ) -> Iterator[bytes]:
         """Yield bytes [start, end) of exactly the content that `token` names.
 
         In order, `end - start` bytes in all (never fewer), 1 byte to 8 MiB a block. `version` says
         where that content is, when known. Content that is no longer head is found among the
-        versions.
+        versions. `told` is called with what the answer says of the whole content, where it says
+        anything, before the first block; nothing is compared here.
         Raises: Changed (the store has other content now and no longer that), NotFound, Denied,
         Archived, Throttled, Unavailable (also for a body that ended early).
         """

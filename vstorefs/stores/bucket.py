@@ -8,15 +8,18 @@ is built on it lies in `versions/`. It raises only the family in `errors`, and n
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import BinaryIO, Protocol, runtime_checkable
 
 from vstorefs import errors
+from vstorefs.checksums import Claims
 from vstorefs.model import StoreSpec, Token, VersionId
 
+Said = Callable[[Claims, Mapping[str, str]], None]
+"""Told what a provider says of a whole object in an answer with bytes of it: its checksums and its metadata."""
 Source = Path | bytes
 """Content to send: a file, or bytes."""
 
@@ -190,10 +193,11 @@ class Bucket(Protocol):
         token: Token | None = None,
         version: VersionId | None = None,
         size: int | None = None,
+        said: Said | None = None,
     ) -> Iterator[bytes]:
         """Bytes [start, end), never fewer; of the content that `token` names, where one is given.
 
-        `size`: how large the whole must be.
+        `size`: how large the whole must be. `said`: told what the answer says of the whole, before the first byte.
 
         Raises: Changed (other content than `token`, or not of that size), NotFound, Denied, Archived,
         Throttled, Unavailable.

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from vstorefs import errors
 from vstorefs.backoff import Backoff
+from vstorefs.checksums import Told
 from vstorefs.model import (
     Capabilities,
     Entry,
@@ -125,14 +126,21 @@ class Retrying:
         return self._again(lambda: self._store.stat(key, version))
 
     def read(
-        self, key: Key, token: Token, start: int, end: int, *, version: VersionId | None = None
+        self,
+        key: Key,
+        token: Token,
+        start: int,
+        end: int,
+        *,
+        version: VersionId | None = None,
+        told: Told | None = None,
     ) -> Iterator[bytes]:
         """See `base.Store`; a body that ends early is continued where it stopped."""
         at = start
         patience = self._patience()
         while at < end:
             try:
-                for block in self._store.read(key, token, at, end, version=version):
+                for block in self._store.read(key, token, at, end, version=version, told=told):
                     at += len(block)
                     patience.got_on()
                     yield block

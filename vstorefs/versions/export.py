@@ -21,6 +21,7 @@ from vstorefs.model import (
 )
 from vstorefs.stores.base import Store
 from vstorefs.stores.bucket import Bucket
+from vstorefs.stores.compared import Reading
 from vstorefs.stores.past import as_entry
 from vstorefs.versions import metadata
 from vstorefs.versions.history.points import version_of
@@ -155,15 +156,15 @@ def _send(store: Store, entry: Entry, target: Bucket) -> int:
         path = Path(folder) / "content"
         number = files.change("export.create", os.open, path, os.O_WRONLY | os.O_CREAT, 0o600)
         try:
-            fill(number, entry.key, _blocks(store, entry), entry.size)
+            _reading(store, entry).twice(lambda blocks: fill(number, entry.key, blocks, entry.size))
         finally:
             os.close(number)
         target.put(entry.key, path, metadata={}, content_type=metadata.content_type(entry.key))
     return entry.size
 
 
-def _blocks(store: Store, entry: Entry) -> Iterator[bytes]:
-    return iter(store.read(entry.key, entry.token, 0, entry.size, version=entry.version))
+def _reading(store: Store, entry: Entry) -> Reading:
+    return Reading(store, entry.key, entry.token, entry.size, version=entry.version)
 
 
 def _write(store: Store, entry: Entry, tree: PlainTree) -> int:
@@ -176,7 +177,9 @@ def _write(store: Store, entry: Entry, tree: PlainTree) -> int:
     if tree.has_file(entry.key, entry.size, entry.mtime_ns):
         return 0
     mode = entry.mode if entry.mode is not None else DEFAULT_FILE_MODE
-    tree.make_file(entry.key, _blocks(store, entry), entry.size, mode, entry.mtime_ns)
+    _reading(store, entry).twice(
+        lambda blocks: tree.make_file(entry.key, blocks, entry.size, mode, entry.mtime_ns)
+    )
     return entry.size
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from vstorefs import errors
+from vstorefs.checksums import Told
 from vstorefs.model import (
     Capabilities,
     Entry,
@@ -90,25 +91,32 @@ class LockedStore(ReadOnly):
         return self._version(one)
 
     def read(
-        self, key: Key, token: Token, start: int, end: int, *, version: VersionId | None = None
+        self,
+        key: Key,
+        token: Token,
+        start: int,
+        end: int,
+        *,
+        version: VersionId | None = None,
+        told: Told | None = None,
     ) -> Iterator[bytes]:
         """See `base.Store`. Raises: Corrupt where the content cannot be had any more."""
         elsewhere = self._elsewhere.get(key)
         if elsewhere is not None:
-            yield from self._read(elsewhere, start, end)
+            yield from self._read(elsewhere, start, end, told)
             return
         came = False
         try:
-            for block in self._store.read(key, token, start, end, version=version):
+            for block in self._store.read(key, token, start, end, version=version, told=told):
                 came = True
                 yield block
         except (errors.Changed, errors.NotFound) as error:
             if came:
                 raise
-            yield from self._read(self._find(key, error), start, end)
+            yield from self._read(self._find(key, error), start, end, told)
 
-    def _read(self, found: Version, start: int, end: int) -> Iterator[bytes]:
-        return self._store.read(found.key, found.token, start, end, version=found.id)
+    def _read(self, found: Version, start: int, end: int, told: Told | None) -> Iterator[bytes]:
+        return self._store.read(found.key, found.token, start, end, version=found.id, told=told)
 
     def _find(self, key: Key, error: errors.StoreError) -> Version:
         """Another version of the same content."""

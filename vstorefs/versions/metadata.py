@@ -13,6 +13,7 @@ import mimetypes
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from vstorefs.checksums import Claimant, Claims, Told, claims_of_hashes
 from vstorefs.model import (
     Hashes,
     Key,
@@ -25,7 +26,7 @@ from vstorefs.model import (
     Write,
     WriteId,
 )
-from vstorefs.stores.bucket import Stat
+from vstorefs.stores.bucket import Said, Stat
 
 BYTES = "application/octet-stream"
 JSON = "application/json"
@@ -91,6 +92,17 @@ def decode(metadata: Mapping[str, str]) -> About:
         )
     except (ValueError, TypeError, RecursionError):
         return About(WriteId(about["write"]), marks=())
+
+
+def claiming(told: Told | None) -> Said | None:
+    """Tells what an answer with an object's bytes says, its metadata too, as claims."""
+    if told is None:
+        return None
+
+    def said(claims: Claims, metadata: Mapping[str, str]) -> None:
+        told((*claims, *claims_of_hashes(Claimant.RECORD, decode(metadata).hashes)))
+
+    return said
 
 
 def _within(number: int, first: int, end: int) -> int:

@@ -35,13 +35,15 @@ from vstorefs.model import (
 )
 from vstorefs.state.fingerprints import Fingerprint, Fingerprints
 from vstorefs.state.journal import Journal
-from vstorefs.state.staging import missing
+from vstorefs.state.staging import Ranges, missing
 from vstorefs.stores.base import Fix, Store
 from vstorefs.versions.moved import carried, derived, moved, moves_directory
 
 log = logging.getLogger(__name__)
 
-ReadContent = Callable[[Content, int, int], Iterator[bytes]]
+ReadParts = Callable[[Content, Ranges], Iterator[tuple[int, bytes]]]
+"""Gives the parts of a content, each block with where it belongs. What comes later for a place counts; a Corrupt at the
+end means that none of it does."""
 KeepWritten = Callable[[Content, Path], None]
 """Told of a content that a store has now, and of the file that holds its bytes until the entry ends."""
 Changed = Callable[[JournalEntry], None]
@@ -70,7 +72,7 @@ class Publisher:
         journal: Journal,
         fingerprints: Fingerprints,
         state_dir: Path,
-        read_content: ReadContent,
+        read_parts: ReadParts,
         keep_written: KeepWritten,
         changed: Changed,
     ) -> None:
@@ -78,7 +80,7 @@ class Publisher:
         self._journal = journal
         self._fingerprints = fingerprints
         self._staging = state_dir / "staging"
-        self._read_content = read_content
+        self._read_parts = read_parts
         self._keep_written = keep_written
         self._changed = changed
 
@@ -204,7 +206,7 @@ class Publisher:
     def _fill(self, entry: JournalEntry, path: Path) -> None:
         """Bring what was not written from the base into the staging file.
 
-        Doing it twice changes nothing.
+        Doing it twice changes nothing. Raises: Corrupt where what comes is not the base, and is so a second time.
         """
         staged = entry.staged
         assert staged is not None
@@ -212,12 +214,11 @@ class Publisher:
         try:
             files.change("staging.size", os.ftruncate, number, staged.size)
             base_end = min(staged.base.size, staged.size) if staged.base is not None else 0
-            for start, end in missing(staged.present, 0, base_end):
+            parts = missing(staged.present, 0, base_end)
+            if parts:
                 assert staged.base is not None
-                at = start
-                for block in self._read_content(staged.base, start, end):
+                for at, block in self._read_parts(staged.base, parts):
                     files.write_all("staging.fill", number, block, at)
-                    at += len(block)
         finally:
             os.close(number)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from vstorefs.workers.messages import Available, Passed, Remark, Report
+from vstorefs.checksums import Claims
+from vstorefs.workers.messages import Available, Claimed, Passed, Remark, Report
 
 
 class Call:
@@ -14,6 +15,7 @@ class Call:
     def __init__(self, report: Callable[[Report], None]) -> None:
         self.report = report
         self._available = 0
+        self._claims: Claims = ()
         self._abandoned = False
         self._begun = False
         self._withdrawn = False
@@ -29,6 +31,11 @@ class Call:
     def available(self) -> int:
         """Chunks [0, available) have been in the cache, as far as the front has said."""
         return self._available
+
+    @property
+    def claims(self) -> Claims:
+        """What a store has said of the content that the job is about, as far as the front has told."""
+        return self._claims
 
     def begin(self) -> bool:
         """Whether a definite request is still wanted: asked when nothing stands before its change any more.
@@ -50,6 +57,8 @@ class Call:
         with self._changed:
             if isinstance(remark, Available):
                 self._available = max(self._available, remark.until)
+            elif isinstance(remark, Claimed):
+                self._claims = remark.claims
             elif isinstance(remark, Passed):
                 self._passed[remark.chunk] = remark.data
             else:

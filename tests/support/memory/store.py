@@ -17,7 +17,7 @@ from tests.support.memory.errors import Refused, translated
 from tests.support.memory.shelf import Shelf, Stored
 from vstorefs.model import StoreId, StoreSpec, Token, VersionId
 from vstorefs.stores.addresses import bucket_and_prefix
-from vstorefs.stores.bucket import ListedVersion, Object, ObjectPage, Source, Stat, Versioning
+from vstorefs.stores.bucket import ListedVersion, Object, ObjectPage, Said, Source, Stat, Versioning
 
 _BLOCK = 1 << 20
 _SPEC = StoreSpec(StoreId("memory"), "memory", "memory://memory")
@@ -112,20 +112,24 @@ class MemoryBucket:
         token: Token | None = None,
         version: VersionId | None = None,
         size: int | None = None,
+        said: Said | None = None,
     ) -> Iterator[bytes]:
         """See `bucket.Bucket`."""
         if start >= end:
             return
 
-        def act() -> bytes:
+        def act() -> Stored:
             one = self._find(name, version)
             if (token is not None and one.token != token) or size not in {None, len(one.data)}:
                 raise Refused(412, "other content")
             if end > len(one.data):
                 raise Refused(416, "there is no such range")
-            return one.data[start:end]
+            return one
 
-        data = self._ask("read", name, act)
+        one: Stored = self._ask("read", name, act)
+        data = one.data[start:end]
+        if said is not None:
+            said((), one.metadata)
         for at in range(0, len(data), _BLOCK):
             yield data[at : at + _BLOCK]
 

@@ -176,7 +176,7 @@ class MaintenanceCalls:
         )
         return asked.VerifyResults(
             tuple(
-                asked.VerifyResult(one.id, one.size, one.problem, one.recorded)
+                asked.VerifyResult(one.id, one.size, one.problem, one.recorded, one.corrected)
                 for one in answer.outcomes
             )
         )

@@ -4,6 +4,9 @@ A hash begins with the first read of a content that this host has not hashed. A 
 the chunks as they arrive. When the last reader closes before the end, a small or mostly read
 content is read to its end in the background; otherwise the hash is given up, and the next first
 read begins it again.
+
+Where the worker finds that what came is not the content, whoever reads it gets an error from then on; who has read
+it to its end gets it at the close, which waits for that.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from collections.abc import Callable
 import trio
 
 from vstorefs import errors, units
+from vstorefs.cache.keys import content_prefix
 from vstorefs.ledger.manifest import ChangeWarning
 from vstorefs.model import CHUNK_BYTES, Content
 from vstorefs.mount.backend.job import Job
@@ -25,6 +29,7 @@ from vstorefs.workers import messages
 log = logging.getLogger(__name__)
 
 _KNOWN = 500_000
+_COMPARED_S = 5.0
 
 
 class Hashing:
@@ -51,6 +56,7 @@ class Hashing:
         self._followed: dict[bytes, Transfer] = {}
         self._asking: dict[bytes, trio.Event] = {}
         self._given_up: set[bytes] = set()
+        self._spoilt: set[bytes] = set()
         self._anew: dict[bytes, str] = {}
 
     async def begin(self, transfer: Transfer, path: str) -> None:
@@ -118,7 +124,10 @@ class Hashing:
         return transfer.readers == 0 or transfer.frontier >= transfer.chunks
 
     async def verify(self, transfer: Transfer) -> messages.HashDone:
-        """Read a content to its end and hash it, whatever is known of it. Raises: a StoreError."""
+        """Read a content to its end and hash it, whatever is known of it; where that is damage, the transfer is spoilt.
+
+        Raises: a StoreError.
+        """
         job = self._start(transfer, sums=True)
         transfer.users += 1
         self._nursery.start_soon(self._read_to_the_end, transfer, job, True)
@@ -143,7 +152,7 @@ class Hashing:
 
         transfer.hashed = 0
         self._transfers.advance(transfer)
-        request = messages.Hash(transfer.content, transfer.frontier, sums)
+        request = messages.Hash(transfer.content, transfer.frontier, sums, transfer.claims)
         job = transfer.hasher = self._pool.start(request, on_report)
         self._jobs[transfer.prefix] = job
         self._followed[transfer.prefix] = transfer
@@ -175,10 +184,35 @@ class Hashing:
             return
         finally:
             self._end(transfer)
+        self._tell_of_damage(transfer, answer, path)
         if answer.hashes is not None:
             log_hashes(path, transfer.content, answer)
         for warning in answer.warnings:
             self._on_warning(warning)
+
+    def _tell_of_damage(self, transfer: Transfer, answer: messages.HashDone, path: str) -> None:
+        if answer.damaged:
+            log.error("%s: %s; who read it so gets an error", path, answer.damaged)
+            self._spoilt.add(transfer.prefix)
+            self._transfers.spoil(transfer, errors.Corrupt(answer.damaged, key=path))
+
+    def was_spoilt(self, content: Content) -> bool:
+        """Whether other bytes than those of a content have come for it in this mount, which a kernel may still have."""
+        return bool(self._spoilt) and content_prefix(content) in self._spoilt
+
+    async def compared(self, transfer: Transfer) -> None:
+        """Wait until a content that has come to its end was compared with what is claimed of it.
+
+        Raises: Corrupt where it is something else.
+        """
+        job = self._jobs.get(transfer.prefix)
+        if job is not None and transfer.claims and transfer.frontier >= transfer.chunks:
+            with trio.move_on_after(_COMPARED_S):
+                await job.done.wait()
+                # Whoever follows a job learns of its end in the same turn of the loop as this.
+                await trio.lowlevel.checkpoint()
+        if transfer.spoilt is not None:
+            raise transfer.spoilt
 
     async def _read_to_the_end(
         self, transfer: Transfer, job: Job[messages.HashDone], is_verified: bool
@@ -189,6 +223,8 @@ class Hashing:
             log.info(
                 "%s: not hashed, as it was not read to its end: %s", transfer.content.key, error
             )
+            if is_verified and isinstance(error, errors.Corrupt):
+                self._transfers.spoil(transfer, error)
             if is_verified or transfer.readers == 0:
                 self._give_up(transfer, job)
         finally:
@@ -212,8 +248,4 @@ def log_hashes(path: str, content: Content, done: messages.HashDone) -> None:
             "%s: %s read again for its hashes, as the cache had evicted them",
             path,
             units.size(done.reread),
-        )
-    if done.mismatch:
-        log.error(
-            "%s: hash mismatch: the content is not what was written; the store has damaged it", path
         )

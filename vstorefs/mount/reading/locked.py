@@ -52,6 +52,11 @@ class Locked:
                 )
                 self._refused[prefix] = why
                 raise errors.Corrupt(why, key=path)
+            damage = transfer.spoilt.message if transfer.spoilt is not None else done.damaged
+            if done.hashes is None and damage:
+                why = f"its content is not that of {self._source}: {damage}"
+                self._refused[prefix] = why
+                raise errors.Corrupt(why, key=path)
             if done.hashes is None:
                 raise errors.Unavailable("it could not be read to its end to be checked", key=path)
             transfer.sums = self._sums[prefix] = done.sums

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import trio
 
 from vstorefs import errors
+from vstorefs.checksums import Claims
 from vstorefs.model import CHUNK_BYTES, Content
 from vstorefs.mount.backend.job import Job
 from vstorefs.mount.tree.remote import Remote
@@ -27,7 +28,8 @@ class Transfer:
     `users` are its open handles and tasks, `readers` the handles that read it. `held`: chunks that were asked
     for with a pin which the hasher has not released; `handed`: those that its worker keeps in memory for it, likewise.
     `early`: chunks beyond the frontier that have arrived. `hasher`: the hash under way. `sums`: the checksums that its
-    chunks must have, 8 bytes each, where that is known.
+    chunks must have, 8 bytes each, where that is known. `claims`: what its store said of it. `spoilt`: why what came is
+    not the content, told to whoever reads on.
     """
 
     content: Content
@@ -51,6 +53,8 @@ class Transfer:
     downloaded: int = 0
     on_frontier: Callable[[int], None] | None = None
     sums: bytes = b""
+    claims: Claims = ()
+    spoilt: errors.Corrupt | None = None
 
     @property
     def chunks(self) -> int:

@@ -20,6 +20,8 @@ are read at the moment: more would evict what another reader is about to need.
 
 A view of the cache holds a read transaction: it ends on the loop's next turn, when the reply has
 been written.
+
+Longer than other modules, as who waits for whom has to be seen in one place.
 """
 
 from __future__ import annotations
@@ -94,11 +96,20 @@ class Transfers:
         transfer.users -= 1
         if transfer.readers == 0:
             self._is_idle(transfer)
-        if transfer.users == 0 and self._transfers.get(transfer.prefix) is transfer:
+        if transfer.users == 0:
+            self._forget(transfer)
+
+    def _forget(self, transfer: Transfer) -> None:
+        if self._transfers.get(transfer.prefix) is transfer:
             del self._transfers[transfer.prefix]
-            for chunk in transfer.inline:
-                del self._inline[transfer, chunk]
-            transfer.inline.clear()
+        for chunk in transfer.inline:
+            del self._inline[transfer, chunk]
+        transfer.inline.clear()
+
+    def spoil(self, transfer: Transfer, error: errors.Corrupt) -> None:
+        """What came is not the content: whoever reads it is told; who opens it anew gets it anew."""
+        transfer.spoilt = error
+        self._forget(transfer)
 
     async def read(
         self, transfer: Transfer, reader: readahead.Reader, start: int, end: int
@@ -327,6 +338,8 @@ class Transfers:
                 if kept is Kept.IN_CACHE:
                     self._hand_refused(transfer, report)
                 self._arrived(transfer, report)
+            elif isinstance(report, messages.Claimed):
+                self._claimed(transfer, report)
 
         failure: errors.VstorefsError | None = None
         self.active += 1
@@ -354,15 +367,24 @@ class Transfers:
             self._handover.failed(transfer, chunks)
         finally:
             self.active -= 1
-            for chunk, event in events.items():
-                # One that has arrived may have been asked for anew: then others wait for another event.
-                if transfer.in_flight.get(chunk) is event:
-                    del transfer.in_flight[chunk]
-                    if failure is not None:
-                        transfer.failures[chunk] = failure
-                    event.set()
+            self._end_waits(transfer, events, failure)
             self._handover.note_move()
             self.close(transfer)
+
+    def _end_waits(
+        self,
+        transfer: Transfer,
+        events: dict[int, trio.Event],
+        failure: errors.VstorefsError | None,
+    ) -> None:
+        """Nobody waits any more for what has not arrived."""
+        for chunk, event in events.items():
+            # One that has arrived may have been asked for anew: then others wait for another event.
+            if transfer.in_flight.get(chunk) is event:
+                del transfer.in_flight[chunk]
+                if failure is not None:
+                    transfer.failures[chunk] = failure
+                event.set()
 
     async def _keep(self, transfer: Transfer, chunks: list[int], past: bool) -> Kept:
         """See that these are kept for their hasher, as soon as there is room."""
@@ -394,6 +416,12 @@ class Transfers:
         if event is not None:
             event.set()
         self._advance(transfer)
+
+    def _claimed(self, transfer: Transfer, report: messages.Claimed) -> None:
+        if transfer.claims != report.claims:
+            transfer.claims = report.claims
+            if transfer.hasher is not None:
+                self._pool.tell(transfer.hasher, report)
 
     def _keep_inline(self, transfer: Transfer, chunk: int, data: bytes) -> None:
         transfer.inline[chunk] = data

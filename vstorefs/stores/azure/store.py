@@ -23,6 +23,7 @@ from requests import Session
 from requests.adapters import HTTPAdapter
 
 from vstorefs import errors
+from vstorefs.checksums import Claimant, claims_of_hex
 from vstorefs.model import StoreSpec, Token, VersionId
 from vstorefs.stores.addresses import bucket_and_prefix
 from vstorefs.stores.azure.account import container_client
@@ -31,6 +32,7 @@ from vstorefs.stores.bucket import (
     ListedVersion,
     Object,
     ObjectPage,
+    Said,
     Source,
     Stat,
     Versioning,
@@ -150,6 +152,7 @@ class AzureBucket:
         token: Token | None = None,
         version: VersionId | None = None,
         size: int | None = None,
+        said: Said | None = None,
     ) -> Iterator[bytes]:
         """See `bucket.Bucket`. One request for each MiB-long run that the SDK asks for, all pinned.
 
@@ -174,6 +177,13 @@ class AzureBucket:
                     store=self.spec.alias,
                     key=name,
                     operation="read",
+                )
+            if said is not None:
+                about = stream.properties
+                md5 = about.content_settings.content_md5
+                said(
+                    claims_of_hex(Claimant.STORE, "md5", md5.hex() if md5 else None),
+                    _decoded(about.metadata or {}),
                 )
             while left:
                 block = stream.read(min(_BLOCK, left))

@@ -12,12 +12,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from vstorefs import errors
+from vstorefs.checksums import Claimant, claims_of_base64
 from vstorefs.model import StoreSpec, Token, VersionId
 from vstorefs.stores.addresses import bucket_and_prefix
 from vstorefs.stores.bucket import (
     ListedVersion,
     Object,
     ObjectPage,
+    Said,
     Source,
     Stat,
     Versioning,
@@ -136,6 +138,7 @@ class GcsBucket:
         token: Token | None = None,
         version: VersionId | None = None,
         size: int | None = None,
+        said: Said | None = None,
     ) -> Iterator[bytes]:
         """See `bucket.Bucket`. One pinned request for every 8 MiB."""
         if token is not None and not token.isdigit():
@@ -167,6 +170,8 @@ class GcsBucket:
                     key=name,
                     operation="read",
                 )
+            if said is not None and at == start:
+                said(claims_of_base64(Claimant.STORE, "md5", blob.md5_hash), {})
             yield data
 
     def get(self, name: str) -> bytes:

@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from vstorefs import errors, files
+from vstorefs.checksums import Told
 from vstorefs.clock import Clock, SystemClock
 from vstorefs.model import (
     DEFAULT_FOLDER_MODE,
@@ -78,10 +79,17 @@ class LocalStore:
         return self._histories.stat(key, version)
 
     def read(
-        self, key: Key, token: Token, start: int, end: int, *, version: VersionId | None = None
+        self,
+        key: Key,
+        token: Token,
+        start: int,
+        end: int,
+        *,
+        version: VersionId | None = None,
+        told: Told | None = None,
     ) -> Iterator[bytes]:
-        """See `base.Store`."""
-        del version
+        """See `base.Store`. A directory says nothing of its contents."""
+        del version, told
         return self._contents.read(key, token, start, end)
 
     def versions(self, directory: Key) -> Iterator[Key]:

@@ -23,12 +23,14 @@ from vstorefs.stores.bucket import (
     ListedVersion,
     Object,
     ObjectPage,
+    Said,
     Source,
     Stat,
     Unfinished,
     Versioning,
 )
 from vstorefs.stores.paging import onward
+from vstorefs.stores.s3.checksums import ask_for_checksums, claims_of
 from vstorefs.stores.s3.errors import translated
 from vstorefs.stores.s3.upload import WHOLE_BYTES, copy_in_parts, upload
 
@@ -143,11 +145,15 @@ class S3Bucket:
         token: Token | None = None,
         version: VersionId | None = None,
         size: int | None = None,
+        said: Said | None = None,
     ) -> Iterator[bytes]:
         """See `bucket.Bucket`."""
         if start >= end:
             return
-        body = self._open(name, start, end, token, version, size)
+        answer = self._open(name, start, end, token, version, size)
+        if said is not None:
+            said(claims_of(answer), answer.get("Metadata", {}))
+        body = answer["Body"]
         left = end - start
         try:
             with translated(self.spec.alias, name, "read"):
@@ -190,7 +196,7 @@ class S3Bucket:
         )
         length = answer["ContentLength"]
         if not is_other and length == end - start:
-            return answer["Body"]
+            return answer
         answer["Body"].close()
         kind, why = (
             (errors.Changed, "the store has other content there")
@@ -402,6 +408,7 @@ def _client(spec: StoreSpec) -> Any:
     if spec.requester_pays:
         client.meta.events.register("provide-client-params.s3.*", _agree_to_pay)
     client.meta.events.register("before-parse.s3.ListObjectVersions", _note_order)
+    client.meta.events.register("before-call.s3.GetObject", ask_for_checksums)
     return client
 
 

@@ -18,12 +18,14 @@ from typing import Any
 from swiftclient import client as swift
 
 from vstorefs import errors
+from vstorefs.checksums import Claimant, Claims, claims_of_hex
 from vstorefs.model import StoreSpec, Token, VersionId
 from vstorefs.stores.addresses import bucket_and_prefix
 from vstorefs.stores.bucket import (
     ListedVersion,
     Object,
     ObjectPage,
+    Said,
     Source,
     Stat,
     Versioning,
@@ -148,11 +150,7 @@ class SwiftBucket:
             _stamp_ns(found["x-timestamp"]),
             _token(found["etag"]),
             VersionId(said) if said is not None else None,
-            {
-                key.removeprefix(_META): value
-                for key, value in found.items()
-                if key.startswith(_META)
-            },
+            _metadata(found),
         )
 
     def read(
@@ -164,6 +162,7 @@ class SwiftBucket:
         token: Token | None = None,
         version: VersionId | None = None,
         size: int | None = None,
+        said: Said | None = None,
     ) -> Iterator[bytes]:
         """See `bucket.Bucket`."""
         if start >= end:
@@ -188,6 +187,8 @@ class SwiftBucket:
                     key=name,
                     operation="read",
                 )
+            if said is not None:
+                said(_claims(found), _metadata(found))
             left = end - start
             for block in body:
                 left -= len(block)
@@ -400,6 +401,17 @@ def _goes_on_at(rows: Sequence[dict[str, Any]]) -> tuple[str, str | None]:
 
 def _listed_token(row: Mapping[str, Any]) -> Token:
     return _token(row.get("slo_etag") or row["hash"])
+
+
+def _metadata(found: Mapping[str, str]) -> dict[str, str]:
+    return {key.removeprefix(_META): value for key, value in found.items() if key.startswith(_META)}
+
+
+def _claims(found: Mapping[str, str]) -> Claims:
+    """What is in segments has an ETag of their list."""
+    if "x-static-large-object" in found or "x-object-manifest" in found:
+        return ()
+    return claims_of_hex(Claimant.STORE, "md5", _token(found.get("etag", "")))
 
 
 def _token(etag: str) -> Token:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import email.utils
 from collections.abc import Mapping
 
+from vstorefs.checksums import Claimant, Claims, claims_of_base64
+
 _DIGITS = 18
 _LAST_S = (1 << 63) // 1_000_000_000 - 1
 
@@ -27,6 +29,24 @@ def seconds(headers: Mapping[str, str]) -> int | None:
 def nanoseconds(moment_s: int | None) -> int:
     """A time that a file can have: no earlier than 1970, and of 64 bits."""
     return min(max(moment_s or 0, 0), _LAST_S) * 1_000_000_000
+
+
+def claims(headers: Mapping[str, str]) -> Claims:
+    """What a server says of the whole content, in the ways of RFC 9530 and of the providers' public addresses."""
+    if is_packed(headers):
+        return ()
+    by_goog = _named(headers.get("x-goog-hash", "")).get("md5")
+    by_digest = _named(headers.get("Repr-Digest", "")).get("sha-256", "").strip(":")
+    return (
+        *claims_of_base64(Claimant.STORE, "sha256", by_digest),
+        *claims_of_base64(Claimant.STORE, "md5", by_goog or headers.get("x-ms-blob-content-md5")),
+    )
+
+
+def _named(text: str) -> dict[str, str]:
+    """`a=x, b=y`, as names and values."""
+    parts = (part.strip().partition("=") for part in text.split(","))
+    return {name: value for name, _, value in parts}
 
 
 def is_strong(etag: str) -> bool:

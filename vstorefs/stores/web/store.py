@@ -18,6 +18,7 @@ from typing import Any
 import requests
 
 from vstorefs import errors
+from vstorefs.checksums import Told
 from vstorefs.model import (
     Capabilities,
     Entry,
@@ -34,7 +35,7 @@ from vstorefs.model import (
 from vstorefs.stores.base import Page
 from vstorefs.stores.http_errors import kind_of_status, refusal
 from vstorefs.stores.readonly import ReadOnly
-from vstorefs.stores.web import headers as told
+from vstorefs.stores.web import headers as header
 from vstorefs.stores.web.index import names_in
 from vstorefs.stores.web.session import open_session, translated
 from vstorefs.stores.web.streams import Streams
@@ -184,7 +185,7 @@ class WebStore(ReadOnly):
         Servers that sign addresses refuse HEAD, and some answer it with the length of what it sends.
         """
         answer = self._session.head(url, allow_redirects=True)
-        if told.length(answer.headers) if answer.ok else _is_final(answer.status_code):
+        if header.length(answer.headers) if answer.ok else _is_final(answer.status_code):
             return answer
         answer.close()
         answer = self._get(url, _ONE_BYTE)
@@ -194,17 +195,17 @@ class WebStore(ReadOnly):
         return self._get(url, {})
 
     def _described(self, key: Key, answer: requests.Response) -> Version:
-        modified, length = told.seconds(answer.headers), told.length(answer.headers)
+        modified, length = header.seconds(answer.headers), header.length(answer.headers)
         etag = answer.headers.get("ETag", "")
-        named = told.is_strong(etag) or modified is not None
-        if told.is_packed(answer.headers) or length is None or not named:
+        named = header.is_strong(etag) or modified is not None
+        if header.is_packed(answer.headers) or length is None or not named:
             with self._content(self._address(key), key) as (_, digest, size):
                 token, strong = Token(_BY_CONTENT + digest), True
-        elif told.is_strong(etag):
+        elif header.is_strong(etag):
             token, strong, size = Token(etag.strip('"')), True, length
         else:
             token, strong, size = Token(f"{_BY_TIME}{modified}-{length}"), False, length
-        mtime_ns = told.nanoseconds(modified)
+        mtime_ns = header.nanoseconds(modified)
         version = VersionId(hashlib.sha256(f"{key}\0{token}".encode()).hexdigest()[:26])
         return Version(
             key,
@@ -256,7 +257,14 @@ class WebStore(ReadOnly):
     # --- reading
 
     def read(
-        self, key: Key, token: Token, start: int, end: int, *, version: VersionId | None = None
+        self,
+        key: Key,
+        token: Token,
+        start: int,
+        end: int,
+        *,
+        version: VersionId | None = None,
+        told: Told | None = None,
     ) -> Iterator[bytes]:
         """See `base.Store`."""
         del version
@@ -277,6 +285,8 @@ class WebStore(ReadOnly):
                 self._accept(answer, key, "read")
                 if not self._is_of(answer, token):
                     raise self._changed(key)
+                if told is not None:
+                    told(header.claims(answer.headers))
                 if answer.status_code == 206:
                     yield from self._take(answer, key, start, end)
                     return
@@ -289,10 +299,10 @@ class WebStore(ReadOnly):
 
     def _is_of(self, answer: requests.Response, token: Token) -> bool:
         """Whether an answer is about the content that a token names."""
-        if told.is_packed(answer.headers):
+        if header.is_packed(answer.headers):
             return False
         if token.startswith(_BY_TIME):
-            modified, length = told.seconds(answer.headers), told.length(answer.headers)
+            modified, length = header.seconds(answer.headers), header.length(answer.headers)
             return token == f"{_BY_TIME}{modified}-{length}"
         return answer.headers.get("ETag", "").strip('"') == token
 

@@ -10,8 +10,9 @@ import contextlib
 from collections.abc import Iterator
 
 from vstorefs import errors
+from vstorefs.checksums import Claimant, Told, claims_of_hashes
 from vstorefs.model import Key, Token, Version, Write
-from vstorefs.stores.bucket import Bucket, Source, Stat
+from vstorefs.stores.bucket import Bucket, Said, Source, Stat
 from vstorefs.versions import metadata, records
 from vstorefs.versions.layouts.format import Agreement
 from vstorefs.versions.layouts.gone import changed
@@ -41,33 +42,41 @@ class Contents:
 
     # --- reading
 
-    def read(self, key: Key, token: Token, start: int, end: int) -> Iterator[bytes]:
+    def read(
+        self, key: Key, token: Token, start: int, end: int, told: Told | None = None
+    ) -> Iterator[bytes]:
         """See `base.Store`."""
         if start >= end:
             return
         summary = records.decode_summary(token)
         if summary is None:
-            yield from self._read_plain(key, token, start, end)
+            yield from self._read_plain(key, token, start, end, metadata.claiming(told))
         elif Flag.INLINE in summary.flags:
-            inline = self.body(key, summary).inline
-            assert inline is not None
-            yield inline[start:end]
+            body = self.body(key, summary)
+            assert body.inline is not None
+            if told is not None:
+                told(claims_of_hashes(Claimant.RECORD, records.hashes_of(body)))
+            yield body.inline[start:end]
         else:
-            yield from self._read_apart(key, summary, start, end)
+            yield from self._read_apart(key, summary, start, end, metadata.claiming(told))
 
-    def _read_plain(self, key: Key, token: Token, start: int, end: int) -> Iterator[bytes]:
+    def _read_plain(
+        self, key: Key, token: Token, start: int, end: int, said: Said | None
+    ) -> Iterator[bytes]:
         etag = token.partition("/")[2]
         if not etag:
             raise changed(self._records, key)
         try:
-            yield from self._bucket.read(key, start, end, token=Token(etag))
+            yield from self._bucket.read(key, start, end, token=Token(etag), said=said)
         except (errors.NotFound, errors.Changed) as error:
             raise changed(self._records, key, token=token) from error
 
-    def _read_apart(self, key: Key, summary: Summary, start: int, end: int) -> Iterator[bytes]:
+    def _read_apart(
+        self, key: Key, summary: Summary, start: int, end: int, said: Said | None
+    ) -> Iterator[bytes]:
         name = self._name(key, summary)
         try:
-            yield from self._bucket.read(name, start, end, size=summary.size)
+            yield from self._bucket.read(name, start, end, size=summary.size, said=said)
         except (errors.NotFound, errors.Changed) as error:
             if summary in self._records.of_path(Area.PURGED, key):
                 raise changed(self._records, key, token=Token(summary.encode())) from error

@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from vstorefs import errors
 from vstorefs.model import Key, Mark, Version, VersionId, VersionKind, Write, WriteId
 from vstorefs.stores.bucket import Bucket, ListedVersion, Stat, Versioning
+from vstorefs.stores.compared import Reading
 from vstorefs.versions import metadata, records
 from vstorefs.versions.layouts.format import MIGRATING, Layout, read_format
 from vstorefs.versions.layouts.plainkeys import as_plain, versions_of
@@ -175,7 +176,7 @@ class Migration:
         kind = metadata.content_type(path)
         name = self._store.content_name(path, version)
         if name is None:
-            data = b"".join(self._store.read(path, version.token, 0, version.size))
+            data = Reading(self._store, path, version.token, version.size).whole()
             self._bucket.put(path, data, metadata=about, content_type=kind)
             return
         source = origin if _is_plain(version) and origin is not None else self._bucket.stat(name)

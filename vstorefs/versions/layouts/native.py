@@ -20,6 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from vstorefs import errors
+from vstorefs.checksums import Told
 from vstorefs.model import (
     DEFAULT_FILE_MODE,
     DEFAULT_FOLDER_MODE,
@@ -129,21 +130,29 @@ class NativeStore:
         return head if isinstance(head, Summary) else None
 
     def read(
-        self, key: Key, token: Token, start: int, end: int, *, version: VersionId | None = None
+        self,
+        key: Key,
+        token: Token,
+        start: int,
+        end: int,
+        *,
+        version: VersionId | None = None,
+        told: Told | None = None,
     ) -> Iterator[bytes]:
         """See `base.Store`."""
         if start >= end:
             return
+        said = metadata.claiming(told)
         summary = records.decode_summary(token)
         if summary is not None:
             name = records.CONTENT + summary.id
-            yield from self._bucket.read(name, start, end, size=summary.size)
+            yield from self._bucket.read(name, start, end, size=summary.size, said=said)
             return
         try:
-            yield from self._bucket.read(key, start, end, token=token, version=version)
+            yield from self._bucket.read(key, start, end, token=token, version=version, said=said)
         except (errors.Changed, errors.NotFound):
             found = self._locate(key, token)
-            yield from self._bucket.read(key, start, end, token=token, version=found)
+            yield from self._bucket.read(key, start, end, token=token, version=found, said=said)
 
     def _locate(self, key: Key, token: Token) -> VersionId:
         """Which version has a content that is not the head's."""

@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from vstorefs import errors
+from vstorefs.checksums import Told
 from vstorefs.model import (
     DEFAULT_FILE_MODE,
     DEFAULT_FOLDER_MODE,
@@ -148,11 +149,18 @@ class PortableStore:
         return found
 
     def read(
-        self, key: Key, token: Token, start: int, end: int, *, version: VersionId | None = None
+        self,
+        key: Key,
+        token: Token,
+        start: int,
+        end: int,
+        *,
+        version: VersionId | None = None,
+        told: Told | None = None,
     ) -> Iterator[bytes]:
         """See `base.Store`. The token says where the content is."""
         del version
-        return self._contents.read(key, token, start, end)
+        return self._contents.read(key, token, start, end, told)
 
     def content_name(self, key: Key, version: Version) -> str | None:
         """The name of the object that has a version's content; None where its record has it. Raises: a StoreError."""

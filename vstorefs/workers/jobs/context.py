@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 from vstorefs import errors, files
@@ -32,6 +31,7 @@ from vstorefs.stores.registry import is_local
 from vstorefs.versions.layouts.opening import open_store
 from vstorefs.versions.locked import Lock, LockedStore
 from vstorefs.versions.publish import Publisher
+from vstorefs.workers.jobs.contents import Contents
 from vstorefs.workers.jobs.passing import Passing
 from vstorefs.workers.jobs.snapshots import Snapshots
 from vstorefs.workers.jobs.tidying import Tidier
@@ -114,36 +114,19 @@ class WorkerContext:
             specs, Probes(self.state, session=start.session), self.clock, start.lock
         )
         self.fingerprints = Fingerprints(self.state)
+        self.contents = Contents(self.stores.get, self.chunks, self.fingerprints)
         self.ledger = ledger_of(self.state, start.project.default_store)
         self.publisher = Publisher(
             self.stores.get,
             self.journal,
             self.fingerprints,
             self.state_dir,
-            self.read_content,
+            self.contents.parts,
             self.keep_written,
             self.forget_listings,
         )
         self.tidier = Tidier(self.stores.get)
         self.snapshots = Snapshots(self.clock)
-
-    def read_content(self, content: Content, start: int, end: int) -> Iterator[bytes]:
-        """Bytes [start, end) of a content, from the cache where it has them.
-
-        Raises: a StoreError.
-        """
-        prefix = content_prefix(content)
-        at = start
-        while at < end:
-            number = at // CHUNK_BYTES
-            stop = min(end, (number + 1) * CHUNK_BYTES)
-            data = self.chunks.read(chunk_key(prefix, number))
-            if data is not None:
-                yield data[at - number * CHUNK_BYTES : stop - number * CHUNK_BYTES]
-            else:
-                store = self.stores.get(content.store)
-                yield from store.read(content.key, content.token, at, stop, version=content.version)
-            at = stop
 
     def keep_written(self, content: Content, file: Path) -> None:
         """Put a content that was just published into the cache, where it is worth it; a failure costs nothing.

@@ -1,16 +1,22 @@
 """Fetch and NoteRecency: contents come into the cache, and stay there while they are used.
 
-One ranged GET for a run of chunks, cut into chunks, each into the cache as it is complete.
+One ranged GET for a run of chunks, cut into chunks, each into the cache as it is complete. Where the run is the whole
+of a content, that happens after it was compared with what is known of it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from vstorefs import errors
 from vstorefs.cache.keys import chunk_key, content_prefix
-from vstorefs.model import CHUNK_BYTES
+from vstorefs.checksums import Claims
+from vstorefs.model import CHUNK_BYTES, Content
 from vstorefs.workers.call import Call
 from vstorefs.workers.jobs.context import WorkerContext
-from vstorefs.workers.messages import Arrived, Fetch, Fetched, Noted, NoteRecency
+from vstorefs.workers.messages import Arrived, Claimed, Fetch, Fetched, Noted, NoteRecency
+
+_COMPARED_BYTES = 8 << 20
 
 
 def fetch(
@@ -61,11 +67,10 @@ def _get(
 ) -> int:
     """One ranged GET; gives the bytes that came. A chunk becomes visible when all of it is there."""
     content = request.content
-    store = context.stores.get(content.store)
     start, end = first * CHUNK_BYTES, min(last * CHUNK_BYTES, content.size)
     owner = context.session if request.pin else None
     chunk, data, came = first, bytearray(), 0
-    for block in store.read(content.key, content.token, start, end, version=content.version):
+    for block in _blocks(context, content, start, end, call):
         came += len(block)
         data += block
         size = min(CHUNK_BYTES, content.size - chunk * CHUNK_BYTES)
@@ -81,6 +86,31 @@ def _get(
             f"the store gave {came} bytes for {end - start}", key=content.key, operation="read"
         )
     return came
+
+
+def _blocks(
+    context: WorkerContext, content: Content, start: int, end: int, call: Call
+) -> Iterator[bytes]:
+    """Bytes [start, end). The whole of a content is compared before any of it is given."""
+
+    def told(claims: Claims) -> None:
+        if claims:
+            call.report(Claimed(claims))
+
+    if (start, end) == (0, content.size) and end <= _COMPARED_BYTES:
+        data = context.contents.reading(content, told).twice(lambda blocks: _joined(blocks, call))
+        return iter(() if call.abandoned else (data,))
+    store = context.stores.get(content.store)
+    return store.read(content.key, content.token, start, end, version=content.version, told=told)
+
+
+def _joined(blocks: Iterator[bytes], call: Call) -> bytes:
+    data = bytearray()
+    for block in blocks:
+        data += block
+        if call.abandoned:
+            break
+    return bytes(data)
 
 
 def _keep(

@@ -15,7 +15,7 @@ from vstorefs.versions.locked import Lock
 from vstorefs.workers.messages import history, ledger, read, write
 from vstorefs.workers.messages.history import Planned, Read, Rows
 from vstorefs.workers.messages.ledger import Compared
-from vstorefs.workers.messages.read import Arrived, Available, Hashed, Passed
+from vstorefs.workers.messages.read import Arrived, Available, Claimed, Hashed, Passed
 from vstorefs.workers.messages.request import Request
 
 
@@ -58,8 +58,8 @@ class Failure(msgspec.Struct, frozen=True, tag=True):
 
 WITHDRAWN = Failure("Unavailable", "there was no answer in time", origin=Origin.WAIT)
 """What a request is answered that was withdrawn: it did not happen, and never will."""
-Remark = Available | Passed | Abandon | Withdraw
-Report = Arrived | Hashed | Rows | Planned | Compared | Read
+Remark = Available | Claimed | Passed | Abandon | Withdraw
+Report = Arrived | Claimed | Hashed | Rows | Planned | Compared | Read
 REQUESTS: tuple[type[Request[Any]], ...] = tuple(
     kind
     for wing in (read, write, history, ledger)

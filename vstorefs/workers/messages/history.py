@@ -176,13 +176,15 @@ class Read(msgspec.Struct, frozen=True, tag=True):
 class VerifyOutcome(msgspec.Struct, frozen=True):
     """What reading one version has shown: `problem` is empty where it is as recorded.
 
-    `recorded`: nobody had its hashes, and this host has them from now on.
+    `recorded`: nobody had its hashes, and this host has them from now on. `corrected`: this host had those of a damaged
+    read, and has the right ones from now on.
     """
 
     id: VersionId
     size: int
     problem: str = ""
     recorded: bool = False
+    corrected: bool = False
 
 
 class Verified(msgspec.Struct, frozen=True, tag=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from vstorefs.checksums import Claims
 from vstorefs.errors import Origin
 from vstorefs.ledger.manifest import ChangeWarning
 from vstorefs.model import Capabilities, Content, Entry, Hashes, Key, StoreId, Unshown
@@ -83,7 +84,9 @@ class Fetched(msgspec.Struct, frozen=True, tag=True):
 
 
 class Fetch(Request[Fetched], frozen=True, tag=True):
-    """Bring chunks [first, last) of a content into the cache. Progress: Arrived, in order. Answer: Fetched.
+    """Bring chunks [first, last) of a content into the cache. Progress: Claimed; Arrived, in order. Answer: Fetched.
+
+    Where they are the whole content, none arrives before it was compared with what is known of it.
 
     `pin`: keep them until the hashing of this content has passed them. `keep`: False for content with a
     token that is not trusted, and where the cache is too small for what is read at once; then every chunk travels in
@@ -102,6 +105,12 @@ class Fetch(Request[Fetched], frozen=True, tag=True):
     def store(self) -> StoreId:
         """The store of its content."""
         return self.content.store
+
+
+class Claimed(msgspec.Struct, frozen=True, tag=True):
+    """What a store has said of the whole content that it gave bytes of."""
+
+    claims: Claims
 
 
 class Available(msgspec.Struct, frozen=True, tag=True):
@@ -126,14 +135,15 @@ class Hashed(msgspec.Struct, frozen=True, tag=True):
 class HashDone(msgspec.Struct, frozen=True, tag=True):
     """Answer to Hash.
 
-    `hashes` is None when it was abandoned. `reread` bytes had to be downloaded again. `warnings` follow from
-    what the hashes, or their absence, tell. `sums`: the checksum that each chunk has in the cache, 8 bytes each,
-    where asked for.
+    `hashes` is None when it was abandoned, and where the store gives something else than the content. `reread` bytes
+    had to be downloaded again. `damaged`: how the bytes that came first are not the content; readers may have got some
+    of them. `warnings` follow from what the hashes, or their absence, tell. `sums`: the checksum that each chunk has in
+    the cache, 8 bytes each, where asked for.
     """
 
     hashes: Hashes | None
     reread: int = 0
-    mismatch: bool = False
+    damaged: str = ""
     warnings: tuple[ChangeWarning, ...] = ()
     sums: bytes = b""
 
@@ -141,13 +151,15 @@ class HashDone(msgspec.Struct, frozen=True, tag=True):
 class Hash(Request[HashDone], frozen=True, tag=True):
     """Own the hashing of one content. Progress: Hashed. Answer: HashDone.
 
-    The front tells `Available` as chunks arrive in the cache, and before that `Passed` of those that it refused.
-    `sums`: tell the checksums of the chunks too.
+    The front tells `Available` as chunks arrive in the cache, before that `Passed` of those that it refused, and
+    `Claimed` when a store has said something of the content; `claims` is what it has said before. `sums`: tell the
+    checksums of the chunks too.
     """
 
     content: Content
     available: int
     sums: bool = False
+    claims: Claims = ()
 
 
 class HashesKnown(msgspec.Struct, frozen=True, tag=True):

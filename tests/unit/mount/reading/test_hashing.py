@@ -409,7 +409,7 @@ async def test_warnings_that_follow_from_hashes_are_passed_on(
 async def test_damage_is_an_error_in_the_log(
     files: Files, contents: Contents, pool: ScriptedPool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    pool.answers(messages.Hash, messages.HashDone(hashes_of(SMALL), mismatch=True))
+    pool.answers(messages.Hash, messages.HashDone(hashes_of(SMALL), damaged="other bytes came"))
     await files.open(contents.holds("a", SMALL))
     await trio.testing.wait_all_tasks_blocked()
     assert [record.levelname for record in caplog.records].count("ERROR") == 1

@@ -148,3 +148,14 @@ async def test_a_content_that_cannot_be_had_is_no_wrong_one(
     pool.answers(messages.Fetch, contents.fetch)
     await mount.check(transfer, "/a")
     assert transfer.sums == contents.sums(content)
+
+
+async def test_a_content_that_its_store_has_lost_is_refused_by_the_lock_files_name(
+    hashing: Hashing, transfer: Transfer, content: Content, pool: ScriptedPool
+) -> None:
+    pool.answers(messages.Hash, messages.HashDone(None, damaged="its md5 is another one"))
+    mount = locked(hashing, content, hashes_of(DATA))
+    for _ in range(2):
+        with pytest.raises(errors.Corrupt, match=r"not that of run\.lock: its md5 is another"):
+            await mount.check(transfer, "/a")
+    assert len(pool.asked_for(messages.Hash)) == 1
