@@ -20,6 +20,9 @@ from vstorefs.workers import messages
 AT_ONCE = 5
 """What a kernel asks for ahead of one program that reads a file to its end, and the chunk that it is at."""
 
+_AHEAD = 16
+"""How far ahead a kernel asks for one that said that it reads to the end (`posix_fadvise`): two windows of 8 MiB."""
+
 
 @dataclass(slots=True, eq=False)
 class Transfer:
@@ -65,6 +68,19 @@ class Transfer:
     def at_once(self) -> int:
         """How many of its chunks are in use at the same time, while one program reads it to its end."""
         return min(self.chunks, AT_ONCE)
+
+    def ask(self, first: int, last: int) -> bool:
+        """Note that chunks [first, last) are asked for; whether that is in line, and not at random.
+
+        A kernel sends what it asks for ahead of a program in any order.
+        """
+        self.asked = max(self.asked, self.frontier)
+        while self.asked in self.early or self.asked in self.in_flight:
+            self.asked += 1
+        in_line = first <= self.asked + _AHEAD
+        if in_line:
+            self.asked = max(self.asked, last)
+        return in_line
 
     @property
     def unhashed(self) -> int:

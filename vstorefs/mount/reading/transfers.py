@@ -186,7 +186,6 @@ class Transfers:
         """Look how far the content is there without a gap, from what the cache holds already."""
         while transfer.frontier < transfer.chunks and self._is_there(transfer, transfer.frontier):
             transfer.frontier += 1
-        transfer.asked = max(transfer.asked, transfer.frontier)
 
     async def noted(self, seconds: float) -> tuple[bytes, ...]:
         """Chunks read since the last call, first read first, for the cache's recency.
@@ -312,14 +311,11 @@ class Transfers:
         chunks = [chunk for chunk in range(first, last) if chunk not in transfer.in_flight]
         if not chunks:
             return
+        in_line = transfer.ask(first, last)
         events = {chunk: trio.Event() for chunk in chunks}
         for chunk, event in events.items():
             transfer.in_flight[chunk] = event
             transfer.failures.pop(chunk, None)
-        # A kernel sends what it asks for ahead of a program in any order.
-        in_line = first <= transfer.asked + AT_ONCE
-        if in_line:
-            transfer.asked = max(transfer.asked, last)
         transfer.users += 1
         self._nursery.start_soon(self._run_fetch, transfer, events, in_line, anew, past)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ pytestmark = [pytest.mark.trio, pytest.mark.timeout(60)]
 
 _OWNER = "session"
 _KERNEL = 5
+_WINDOW = 8
 
 
 class Workers:
@@ -105,10 +106,13 @@ class Workers:
 class Program:
     """Reads a file to its end; the kernel asks for some of it ahead, and starts each request as the last one left it."""
 
-    def __init__(self, workers: Workers, transfers: Transfers, hashing: Hashing) -> None:
+    def __init__(
+        self, workers: Workers, transfers: Transfers, hashing: Hashing, ahead: int = _KERNEL
+    ) -> None:
         self._workers = workers
         self._transfers = transfers
         self._hashing = hashing
+        self._ahead = ahead
         self._reader = Reader()
 
     async def read(self, content: Content, remote: Remote) -> None:
@@ -116,15 +120,19 @@ class Program:
         transfer = self._transfers.open(content, remote, trusted=True)
         transfer.readers += 1
         await self._hashing.begin(transfer, content.key)
-        ahead = trio.Semaphore(_KERNEL)
+        ahead = trio.Semaphore(self._ahead)
         async with trio.open_nursery() as kernel:
-            for chunk in range(transfer.chunks):
+            for chunk in self._order(transfer.chunks):
                 await ahead.acquire()
                 kernel.start_soon(self._read, transfer, chunk, ahead)
                 await self._workers.pause("read")
         transfer.readers -= 1
         self._hashing.last_reader_left(transfer)
         self._transfers.close(transfer)
+
+    def _order(self, chunks: int) -> Iterable[int]:
+        """The chunks in the order in which the kernel asks for them."""
+        return range(chunks)
 
     async def _read(self, transfer: Transfer, chunk: int, ahead: trio.Semaphore) -> None:
         start = chunk * CHUNK_BYTES
@@ -134,6 +142,18 @@ class Program:
         ahead.release()
 
 
+class SequentialProgram(Program):
+    """Has told its kernel that it reads to the end (`posix_fadvise`), as `sha256sum` does: two windows, in any order."""
+
+    def __init__(self, workers: Workers, transfers: Transfers, hashing: Hashing) -> None:
+        super().__init__(workers, transfers, hashing, ahead=2 * _WINDOW)
+
+    def _order(self, chunks: int) -> Iterable[int]:
+        for first in range(0, chunks, 2 * _WINDOW):
+            yield from range(min(chunks, first + _WINDOW), min(chunks, first + 2 * _WINDOW))
+            yield from range(first, min(chunks, first + _WINDOW))
+
+
 async def _in_place(call: Callable[..., Any], *arguments: Any) -> Any:
     """As `trio.to_thread.run_sync`: a clock that jumps when nobody can go on does not wait for threads."""
     await trio.lowlevel.checkpoint()
@@ -141,7 +161,18 @@ async def _in_place(call: Callable[..., Any], *arguments: Any) -> Any:
 
 
 @pytest.mark.parametrize("seed", [0, 2, 4, 5, 11])
-@pytest.mark.parametrize(("cache_mib", "programs"), [(64, 1), (32, 2), (8, 1), (8, 8)])
+@pytest.mark.parametrize(
+    ("kind", "cache_mib", "programs"),
+    [
+        (Program, 64, 1),
+        (Program, 32, 2),
+        (Program, 8, 1),
+        (Program, 8, 8),
+        (SequentialProgram, 64, 1),
+        (SequentialProgram, 32, 2),
+        (SequentialProgram, 8, 1),
+    ],
+)
 async def test_every_chunk_of_a_stream_reaches_its_hasher(
     pool: ScriptedPool,
     nursery: trio.Nursery,
@@ -150,6 +181,7 @@ async def test_every_chunk_of_a_stream_reaches_its_hasher(
     autojump_clock: trio.testing.MockClock,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
+    kind: type[Program],
     cache_mib: int,
     programs: int,
     seed: int,
@@ -171,7 +203,7 @@ async def test_every_chunk_of_a_stream_reaches_its_hasher(
     with trio.fail_after(100_000):
         async with trio.open_nursery() as running:
             for content in made:
-                running.start_soon(Program(workers, transfers, hashing).read, content, remote)
+                running.start_soon(kind(workers, transfers, hashing).read, content, remote)
         await hashing.finished()
     assert workers.missed == []
     assert len(contents.hashed) == programs

@@ -456,8 +456,8 @@ async def test_chunks_are_kept_for_the_hasher_and_let_go_when_it_has_ended_meanw
 async def test_what_a_reader_at_random_asks_for_is_not_kept_for_the_hasher(
     files: Files, contents: Contents, pool: ScriptedPool
 ) -> None:
-    transfer = await files.open(contents.holds("a", LARGE))
-    await files.read(transfer, 8)
+    transfer = await files.open(contents.holds("a", bytes(24 * CHUNK_BYTES)))
+    await files.read(transfer, 20)
     assert [one.pin for one in pool.asked_for(messages.Fetch)] == [False]
 
 
