@@ -65,6 +65,7 @@ class Transfers:
         self._nursery = nursery
         self._transfers: dict[bytes, Transfer] = {}
         self._warm: set[bytes] = set()
+        self._warm_limit = min(_WARM_CHUNKS, max(1024, 2 * cache_bytes // CHUNK_BYTES))
         self._noted: dict[bytes, None] = {}
         self._noted_limit = max(1, cache_bytes // CHUNK_BYTES // 16)
         self._noted_enough = trio.Event()
@@ -291,7 +292,7 @@ class Transfers:
             sound = await trio.to_thread.run_sync(view.is_sound)
         if not sound:
             self._warm.discard(key)
-        elif len(self._warm) >= _WARM_CHUNKS:
+        elif len(self._warm) >= self._warm_limit:
             self._warm.clear()
         else:
             self._warm.add(key)
