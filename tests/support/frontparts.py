@@ -302,7 +302,7 @@ async def front(folder: Path, *, through: bool = False) -> AsyncIterator[Front]:
             inodes,
             clock,
             ScratchNames(),
-            lambda node, content: told.append((node.name, content)),
+            lambda node, run, content, under: told.append((node.name, content)),
             through=through,
         )
         names = Names(session, namespace, inodes, uploads, hidden=(".versions",))

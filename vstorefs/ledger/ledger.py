@@ -53,12 +53,16 @@ _LARGE_BYTES = 256 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """What a run did with an input: used it, found it gone (`gone`), or saw it change while reading (`torn`)."""
+    """What a run did with an input: used it, found it gone (`gone`), or saw it change while reading (`torn`).
+
+    `was_there`: known to be what the run found, even where it has renamed it back to what it was.
+    """
 
     run: RunId
     use: Input
     gone: bool = False
     torn: bool = False
+    was_there: bool = False
 
 
 class Ledger:
@@ -130,10 +134,14 @@ class Ledger:
                     warnings += self._answer(txn, active.run, question)
         return tuple(warnings)
 
-    def made(self, run: RunId, output: Output) -> None:
-        """A run has made a version. A run that has ended meanwhile keeps the maker's name, and no more."""
+    def made(self, run: RunId, output: Output, *, anew: bool = True) -> None:
+        """A run has made a version; not `anew`: what it wrote is what was there, and keeps the name of its maker.
+
+        A run that has ended meanwhile keeps the maker's name, and no more.
+        """
         with self._state.writing() as txn:
-            self._index.note_maker(txn, output.place, output.content, run)
+            if anew:
+                self._index.note_maker(txn, output.place, output.content, run)
             active = self._active.get(txn, run)
             if active is not None:
                 above = self._above(txn, active.run, output.place)
@@ -414,7 +422,8 @@ class Ledger:
         if note.gone:
             yield from self._note_gone(txn, run, use)
             return
-        if self._index.of_content(txn, use.place, use.content).made_by == run.id:
+        made_by = self._index.of_content(txn, use.place, use.content).made_by
+        if made_by == run.id and not note.was_there:
             # What a run reads of what it has made itself is no input.
             return
         above = self._above(txn, run, use.place)

@@ -7,8 +7,9 @@ them (a warning) comes a moment later. Whoever wants to see all that has been do
 How much was read at most is what this mount has given of a content since its node is there: that is all that the kernel
 can have of it.
 
-A file that is being written, or on its way to its store, has no version yet: its use is noted when it gets one, unless
-it is the run's own work, which is no input.
+What a run reads of its own work is no input; what that rests on is, as the version that it was (`origins.py`). A file
+that another run is writing, or whose change is on its way to its store, has no version yet: its use is noted when it
+gets one.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from vstorefs.ledger.ledger import Note
 from vstorefs.ledger.manifest import Input, Place, Seen
 from vstorefs.model import CHUNK_BYTES, Content, Key, RunId, Token
 from vstorefs.mount.backend.pool import Pool
+from vstorefs.mount.provenance.origins import Origins
 from vstorefs.mount.provenance.runs import Runs
 from vstorefs.mount.tree.inodes import FileNode
 from vstorefs.mount.tree.remote import Remote
@@ -58,6 +60,7 @@ class _Tally:
     pinned: bool = False
     gone: bool = False
     torn: bool = False
+    was_there: bool = False
 
     def add(self, later: _Tally) -> None:
         """What was done after this, with the same content."""
@@ -65,6 +68,7 @@ class _Tally:
         self.opens += later.opens
         self.read_bytes = max(self.read_bytes, later.read_bytes)
         self.inherited |= later.inherited
+        self.was_there |= later.was_there
 
 
 _What = tuple[RunId, str, str, str, str]
@@ -92,20 +96,32 @@ class Uses:
         self._posted = trio.Event()
         self._sending = trio.Lock()
         self._failures = 0
+        self._origins = Origins()
 
     # --- what happens
 
     def opened(self, node: FileNode, run: RunId, *, inherited: bool = False) -> None:
         """A program of a run opened a file for reading, or had it open when its run began."""
-        content = node.content if node.draft is None else None
         now_ns = self._clock.wall_ns()
-        if content is not None:
-            tally = self._tally(run, node.remote, node.path, content, now_ns)
+        if _is_changed_by_another(node, run):
+            self._waiting[node].append((run, now_ns, inherited))
+            return
+        tally = self._used(node, run, now_ns)
+        if tally is not None:
             tally.opens += 1
             tally.inherited |= inherited
-            tally.read_bytes = max(tally.read_bytes, _served(node, content))
-        elif node.run != run:
-            self._waiting[node].append((run, now_ns, inherited))
+
+    def _used(self, node: FileNode, run: RunId, now_ns: int) -> _Tally | None:
+        """The note of what a run reads in a file that no other one is changing; None for its own work alone."""
+        content = node.content if node.draft is None else node.draft.rests_on
+        root = None if content is None else self._origins.of(content, run)
+        if content is None or root is None:
+            return None
+        tally = self._tally(run, node.remote, root.key, root, now_ns)
+        tally.was_there |= root != node.content or self._origins.is_known(content, run)
+        given = root.size if node.draft is not None else min(_served(node, content), root.size)
+        tally.read_bytes = max(tally.read_bytes, given)
+        return tally
 
     def opened_version(self, content: Content, remote: Remote, run: RunId) -> None:
         """A program opened a version by its name in `.versions/`."""
@@ -119,8 +135,8 @@ class Uses:
         """A program of a run has done with a file."""
         if content is None or node.content != content or not node.served:
             return
-        tally = self._tally(run, node.remote, node.path, content, self._clock.wall_ns())
-        tally.read_bytes = max(tally.read_bytes, _served(node, content))
+        if not _is_changed_by_another(node, run):
+            self._used(node, run, self._clock.wall_ns())
 
     def torn(self, remote: Remote, content: Content, run: RunId) -> None:
         """A content changed in its store while a program read it."""
@@ -142,9 +158,13 @@ class Uses:
         if len(self._own) > _REMEMBERED:
             del self._own[next(iter(self._own))]
 
-    def published(self, node: FileNode, content: Content | None) -> None:
-        """What was written to a file has become a version, or never will."""
+    def published(
+        self, node: FileNode, maker: RunId | None, content: Content | None, under: Content | None
+    ) -> None:
+        """What a run did with a file has become a version, which has bytes of another one, or never will."""
         self._runs.touch()
+        if content is not None and maker is not None:
+            self._origins.made(content, maker, under)
         for run, time_ns, inherited in self._waiting.pop(node, ()):
             if content is not None:
                 tally = self._tally(run, node.remote, content.key, content, time_ns)
@@ -269,7 +289,20 @@ class Uses:
             inherited=tally.inherited,
             pinned=tally.pinned,
         )
-        return Note(run=tally.run, use=use, gone=tally.gone, torn=tally.torn)
+        return Note(
+            run=tally.run,
+            use=use,
+            gone=tally.gone,
+            torn=tally.torn,
+            was_there=tally.was_there,
+        )
+
+
+def _is_changed_by_another(node: FileNode, run: RunId) -> bool:
+    """Whether a file has a change that is not in its store yet, and is no work of this run."""
+    if node.draft is not None:
+        return node.run != run
+    return node.pending > 0 and node.mover != run
 
 
 def _served(node: FileNode, content: Content) -> int:

@@ -185,10 +185,15 @@ class DirectoryNode(Node):
         return Shape(stat.S_IFDIR | mode, 0, self.mtime_ns, self.uid, self.gid)
 
 
-class Unstored:
-    """Content that no store has yet. What it is and can do only those know who write: `writing.draft.draft_of`."""
+class Unstored(ABC):
+    """Content that no store has yet. What else it is and can do only those know who write: `writing.draft.draft_of`."""
 
     __slots__ = ()
+
+    @property
+    @abstractmethod
+    def rests_on(self) -> Content | None:
+        """The content in a store of which it has bytes still."""
 
 
 @dataclass(slots=True, eq=False)
@@ -199,7 +204,8 @@ class FileNode(Node):
     is the token of the head that this node's content is, `after` the write that is still on its
     way; both None for a new file. `created`: its name is held since it was created, until its first
     version is settled. `removed`: the name is gone, the node lives on for its handles. `mtime_set`: a
-    program chose the time, since the last write. `run`: the run that writes it, or wrote it last. `served`:
+    program chose the time, since the last write. `run`: the run that writes it, or wrote it last; `mover`: the one
+    that gave it its newest name or attributes, while that is on its way. `served`:
     the chunks of `content` that were given to the kernel, a bit each. `outdated`: the store no longer has
     its content.
     """
@@ -221,6 +227,7 @@ class FileNode(Node):
     removed: bool = False
     mtime_set: bool = False
     run: RunId | None = None
+    mover: RunId | None = None
     served: int = 0
     outdated: bool = False
 

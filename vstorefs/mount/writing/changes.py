@@ -227,7 +227,10 @@ class Changes:
         node.content = version.content(store)
         change = PendingChange(
             (ShownName(directory, name, shown),),
-            FileVersion(node, write.write_id, is_new=True, start=start_of(node)),
+            FileVersion(
+                *(node, write.write_id, True, start_of(node), run),
+                self._commits.told(node, run),
+            ),
         )
         try:
             drop = self._commits.named_by_journal(other)

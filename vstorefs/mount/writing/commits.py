@@ -36,7 +36,13 @@ from vstorefs.mount.tree.inodes import FileNode, Inodes, StoreNode
 from vstorefs.mount.tree.namespace import Namespace
 from vstorefs.mount.writing.draft import Draft, Synced, draft_of
 from vstorefs.mount.writing.held_back import HeldBack
-from vstorefs.mount.writing.pending import CommittedDraft, PendingChange, ShownName, start_of
+from vstorefs.mount.writing.pending import (
+    CommittedDraft,
+    PendingChange,
+    ShownName,
+    Told,
+    start_of,
+)
 from vstorefs.mount.writing.scratch import ScratchNames
 from vstorefs.mount.writing.undecided import Undecided
 from vstorefs.mount.writing.uploads import Pending, Uploads
@@ -63,7 +69,7 @@ class Commits:
         inodes: Inodes,
         clock: Clock,
         scratch: ScratchNames,
-        published: Callable[[FileNode, Content | None], None],
+        published: Callable[[FileNode, RunId | None, Content | None, Content | None], None],
         *,
         through: bool,
     ) -> None:
@@ -99,6 +105,10 @@ class Commits:
         # A clock before 1970 is wrong in any case, and no name can say it.
         now_ns = max(0, self._clock.wall_ns())
         return Write(WriteId(new_id()), VersionId(new_id()), now_ns, None, run=run)
+
+    def told(self, node: FileNode, run: RunId | None) -> Told:
+        """What learns of the version that a run makes of a file."""
+        return partial(self._published, node, run)
 
     def _write(self, node: FileNode, draft: Draft) -> Write:
         return replace(
@@ -255,7 +265,7 @@ class Commits:
             write.write_id,
             node.created,
             start_of(node),
-            self._published,
+            self.told(node, write.run),
         )
         # Refused, the draft is what the file shows still.
         change = PendingChange((shown,), committed, relists=False)

@@ -103,6 +103,13 @@ class Draft(Unstored):
         return fresh
 
     @property
+    def rests_on(self) -> Content | None:
+        """See `Unstored`."""
+        under = self.under
+        is_covered = under is None or not list(missing(self.present, 0, min(self.size, under.size)))
+        return None if is_covered else under
+
+    @property
     def entries(self) -> tuple[int, ...]:
         """The numbers of the journal's entries that its next promise ends."""
         return tuple(one.synced.seq for one in (*self.displaced, self) if one.synced is not None)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from vstorefs.model import CHUNK_BYTES, Content, Entry, Token, WriteId
+from vstorefs.model import CHUNK_BYTES, Content, Entry, RunId, Token, WriteId
 from vstorefs.mount.tree.inodes import NO_TOKEN, DirectoryNode, FileNode, StoreNode, SymlinkNode
 from vstorefs.mount.tree.namespace import Namespace
 from vstorefs.mount.writing.draft import Draft, draft_of, is_being_written
@@ -23,6 +23,9 @@ from vstorefs.mount.writing.moves import Departure, Move
 from vstorefs.mount.writing.uploads import Callbacks
 from vstorefs.versions.moved import moved_write
 from vstorefs.workers.messages import Published
+
+Told = Callable[[Content | None, Content | None], None]
+"""Learns of the version that a file got, or that it gets none, and of the content that it has bytes of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +159,8 @@ def start_of(node: FileNode) -> Start:
 class CommittedDraft:
     """A draft that becomes a version in a directory.
 
-    `created`: its file has had none before. `start`: what the file started from. `told` learns what became of it.
+    `created`: its file has had none before. `start`: what the file started from. `told` learns that it has a version,
+    or (None) that it never will, and what that rests on.
     """
 
     node: FileNode
@@ -165,7 +169,7 @@ class CommittedDraft:
     write: WriteId
     created: bool
     start: Start
-    told: Callable[[FileNode, Content | None], None]
+    told: Told
 
     def begin(self) -> None:
         """See `Subject`."""
@@ -190,7 +194,7 @@ class CommittedDraft:
         if node.draft is self.draft:
             node.draft = None
         self.draft.discard()
-        self.told(node, content)
+        self.told(content, self.draft.rests_on)
         if published.late:
             # What another host wrote meanwhile is what the name shows.
             namespace.expire(self.directory)
@@ -216,6 +220,7 @@ class CommittedDraft:
         if self.node.draft is self.draft:
             self.node.draft = None
         self.draft.discard()
+        self.told(None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,17 +228,20 @@ class FileVersion:
     """A file that gets a version without being written.
 
     `is_new`: the node was made for it, with what an old version was, and goes where the change is refused; else it is a
-    file that is moved. `start`: what it started from.
+    file that is moved. `start`: what it started from. `run` makes it; `told` learns of it, as for a draft.
     """
 
     node: FileNode
     write: WriteId
     is_new: bool
     start: Start
+    run: RunId | None
+    told: Told
 
     def begin(self) -> None:
         """See `Subject`. A draft that is being written goes on from this version."""
         self.node.pending += 1
+        self.node.mover = self.run
         self.node.base, self.node.after = None, self.write
         if is_being_written(self.node):
             draft = draft_of(self.node)
@@ -245,12 +253,14 @@ class FileVersion:
         del namespace
         node, version = self.node, published.version
         node.pending -= 1
+        content = version.content(node.remote.spec.id) if version is not None else None
+        self.told(content, node.content)
         if version is None or node.after != self.write:
             return
         _start_from(node, self.write, Start(version.token, None))
         if is_being_written(node):
             return
-        node.content = version.content(node.remote.spec.id)
+        node.content = content
         if self.is_new:
             node.mode, node.mtime_ns = version.mode, version.mtime_ns or node.mtime_ns
 
@@ -268,6 +278,7 @@ class FileVersion:
     def drop(self) -> None:
         """See `Subject`."""
         self.node.pending -= 1
+        self.told(None, None)
 
 
 def _start_from(node: FileNode, write: WriteId, start: Start) -> None:

@@ -196,7 +196,8 @@ class Renames:
             source=Content(node.remote.spec.id, node.path, token, node.size),
             removal=replace(self._commits.new_write(run), base=base_of(node), after=after_of(node)),
         )
-        subject = FileVersion(node, write.write_id, is_new=False, start=start_of(node))
+        told = self._commits.told(node, run)
+        subject = FileVersion(node, write.write_id, False, start_of(node), run, told)
         await self._promise(move, entry, subject, node.entry())
 
     async def _rename_link(self, move: Move, node: SymlinkNode, run: RunId) -> None:

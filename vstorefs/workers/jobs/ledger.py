@@ -109,7 +109,8 @@ def note_outputs(context: WorkerContext, entry: JournalEntry, outcome: Outcome) 
     if run is None:
         return
     if entry.operation in {Operation.PUT, Operation.COPY} and outcome.version is not None:
-        _made(context, run, entry.store, entry.target or entry.path, outcome.version)
+        path = entry.target or entry.path
+        _made(context, run, entry.store, path, outcome.version, anew=not outcome.unchanged)
     elif entry.operation is Operation.REMOVE:
         context.ledger.removed(run, _place(context, entry.store, entry.path))
     elif entry.operation is Operation.RENAME and entry.target is not None and entry.link is None:
@@ -132,7 +133,15 @@ def _moved(context: WorkerContext, run: RunId, store: StoreId, source: Key, targ
         _made(context, run, store, path, found)
 
 
-def _made(context: WorkerContext, run: RunId, store: StoreId, path: Key, version: Version) -> None:
+def _made(
+    context: WorkerContext,
+    run: RunId,
+    store: StoreId,
+    path: Key,
+    version: Version,
+    *,
+    anew: bool = True,
+) -> None:
     content = Seen(
         token=version.token,
         size=version.size,
@@ -141,7 +150,7 @@ def _made(context: WorkerContext, run: RunId, store: StoreId, path: Key, version
         strong=version.strong,
     )
     output = Output(place=_place(context, store, path), content=content, made=context.ledger.now())
-    context.ledger.made(run, output)
+    context.ledger.made(run, output, anew=anew)
 
 
 def _place(context: WorkerContext, store: StoreId, path: Key) -> Place:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.frontparts import Front, front, published, version
-from vstorefs.model import CHUNK_BYTES, Entry, EntryKind, Key, Token, WriteId
+from tests.support.frontparts import RUN, Front, front, published, version
+from vstorefs.model import CHUNK_BYTES, Content, Entry, EntryKind, Key, Token, WriteId
 from vstorefs.mount.tree.inodes import DirectoryNode, FileNode
 from vstorefs.mount.writing.draft import Draft
 from vstorefs.mount.writing.pending import (
@@ -97,7 +97,7 @@ class TestAFileVersion:
     async def test_is_what_the_file_has_once_the_store_has_it(self, tmp_path: Path) -> None:
         async with front(tmp_path) as parts:
             node = await listed_file(parts)
-            subject = FileVersion(node, WRITE, is_new=False, start=start_of(node))
+            subject = FileVersion(node, WRITE, False, start_of(node), RUN, _nobody)
             subject.begin()
             assert node.pending == 1
             subject.settle(published("g", "t1", 5), parts.namespace)
@@ -108,7 +108,7 @@ class TestAFileVersion:
     async def test_of_an_older_write_says_nothing(self, tmp_path: Path) -> None:
         async with front(tmp_path) as parts:
             node = await listed_file(parts)
-            subject = FileVersion(node, OTHER, is_new=False, start=start_of(node))
+            subject = FileVersion(node, OTHER, False, start_of(node), RUN, _nobody)
             subject.begin()
             node.after = WRITE
             subject.settle(published("g", "t1"), parts.namespace)
@@ -120,7 +120,7 @@ class TestAFileVersion:
         async with front(tmp_path) as parts:
             node = await listed_file(parts)
             await parts.write(node, b"new")
-            subject = FileVersion(node, WRITE, is_new=False, start=start_of(node))
+            subject = FileVersion(node, WRITE, False, start_of(node), RUN, _nobody)
             subject.begin()
             subject.settle(published("g", "t1"), parts.namespace)
             assert node.base == "t1"
@@ -133,7 +133,7 @@ class TestAFileVersion:
     ) -> None:
         async with front(tmp_path) as parts:
             node = await listed_file(parts)
-            subject = FileVersion(node, WRITE, is_new=is_new, start=start_of(node))
+            subject = FileVersion(node, WRITE, is_new, start_of(node), RUN, _nobody)
             subject.begin()
             made = Published(version("f", "t1", mode=0o600, mtime_ns=77))
             before = node.mode, node.mtime_ns
@@ -143,7 +143,7 @@ class TestAFileVersion:
     async def test_that_was_put_back_goes_where_it_is_refused(self, tmp_path: Path) -> None:
         async with front(tmp_path) as parts:
             node = await listed_file(parts)
-            subject = FileVersion(node, WRITE, is_new=True, start=start_of(node))
+            subject = FileVersion(node, WRITE, True, start_of(node), RUN, _nobody)
             change = PendingChange((ShownName(parts.root, "f", node.entry()),), subject)
             change.show(parts.namespace)
             change.undo(parts.namespace)
@@ -199,6 +199,10 @@ async def test_a_moved_folder_has_everything_below_listed_anew(tmp_path: Path) -
         assert parts.pool.listings == asked + 2
 
 
+def _nobody(content: Content | None, under: Content | None) -> None:
+    """Who need not know."""
+
+
 async def committed(parts: Front, size: int = 3) -> tuple[FileNode, Draft, CommittedDraft]:
     """A new file whose draft is on its way."""
     node = await parts.written("f", b"x" * size)
@@ -210,7 +214,7 @@ async def committed(parts: Front, size: int = 3) -> tuple[FileNode, Draft, Commi
         WRITE,
         True,
         start_of(node),
-        lambda node, content: parts.told.append((node.name, content)),
+        lambda content, under: parts.told.append((node.name, content)),
     )
     subject.begin()
     return node, draft, subject
