@@ -121,7 +121,7 @@ def test_what_another_run_made_a_moment_ago_is_an_input_with_its_hashes(
         made_by = manifest(mount, "makes")["run"]["id"]
         assert history[-1]["run"] == made_by
         used = [one for one in manifest(mount, "reads")["inputs"] if one["place"]["path"] == "d/c"]
-        assert used[0]["content"]["version"] == history[-1]["version"]
+        assert used[0]["content"]["token"] == history[-1]["token"]
 
 
 @pytest.mark.parametrize("kind", LAYOUTS)

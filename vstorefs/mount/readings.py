@@ -93,12 +93,14 @@ class Readings:
         """The handle's transfer of a content, of which bytes may be given."""
         if handle.transfer is None or handle.transfer.content != content:
             self._leave(handle)
-            trusted = content.strong or not self._is_young(handle)
-            handle.transfer = self._transfers.open(content, handle.remote, trusted=trusted)
+            young_s = 0.0 if content.strong else self._young_s(handle)
+            handle.transfer = self._transfers.open(content, handle.remote, trusted=young_s <= 0)
             handle.transfer.readers += 1
             handle.reader = Reader()
             if self._locked is None:
                 await self._hashing.begin(handle.transfer, handle.path)
+                if not handle.transfer.keep:
+                    self._hashing.begin_later(handle.transfer, handle.path, young_s)
         elif self._locked is None:
             # What comes before its hash has begun is not kept for it.
             await self._hashing.begun(handle.transfer)
@@ -120,8 +122,13 @@ class Readings:
         """Whether what a kernel has of a content is right, as far as is known."""
         return content is None or not self._hashing.was_spoilt(content)
 
-    def _is_young(self, handle: FileHandle) -> bool:
-        return handle.node is not None and self._clock.wall_ns() - handle.node.mtime_ns < _YOUNG_NS
+    def _young_s(self, handle: FileHandle) -> float:
+        """For how long a token of size and times may still stand for other bytes than those that were read."""
+        if handle.node is None:
+            return 0.0
+        left_ns = handle.node.mtime_ns + _YOUNG_NS - self._clock.wall_ns()
+        # A time in the future never gets old.
+        return left_ns / 1e9 if left_ns <= _YOUNG_NS else _YOUNG_NS / 1e9
 
     def _leave(self, handle: FileHandle) -> None:
         transfer, handle.transfer = handle.transfer, None

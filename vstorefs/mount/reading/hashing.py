@@ -58,6 +58,7 @@ class Hashing:
         self._given_up: set[bytes] = set()
         self._spoilt: set[bytes] = set()
         self._anew: dict[bytes, str] = {}
+        self._later: dict[bytes, trio.Event] = {}
 
     async def begin(self, transfer: Transfer, path: str) -> None:
         """Before the first read through a transfer.
@@ -82,6 +83,26 @@ class Hashing:
                 self._begin(transfer, path)
         finally:
             self._asking.pop(prefix).set()
+
+    def begin_later(self, transfer: Transfer, path: str, seconds: float) -> None:
+        """Likewise, for a content whose token can be trusted after so many seconds, if its store has it still."""
+        if transfer.prefix not in self._later:
+            self._later[transfer.prefix] = trio.Event()
+            transfer.users += 1
+            self._nursery.start_soon(self._begin_trusted, transfer, path, seconds)
+
+    async def _begin_trusted(self, transfer: Transfer, path: str, seconds: float) -> None:
+        try:
+            await trio.sleep(seconds)
+            self._transfers.trust(transfer)
+            await self.begin(transfer, path)
+            if transfer.readers == 0:
+                self.last_reader_left(transfer)
+        except errors.VstorefsError as error:
+            log.info("%s: not hashed: %s", path, error)
+        finally:
+            self._later.pop(transfer.prefix).set()
+            self._transfers.close(transfer)
 
     async def begun(self, transfer: Transfer) -> None:
         """Return when it is decided whether a transfer is hashed, which another read has asked for."""
@@ -108,7 +129,9 @@ class Hashing:
             self._give_up(transfer, job)
 
     async def finished(self) -> None:
-        """Wait for the hashes that need no reader any more."""
+        """Wait for the hashes that need no reader any more, those that begin later too."""
+        for begun in tuple(self._later.values()):
+            await begun.wait()
         while under_way := [
             job
             for prefix, job in self._jobs.items()

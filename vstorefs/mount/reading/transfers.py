@@ -103,6 +103,16 @@ class Transfers:
     def _forget(self, transfer: Transfer) -> None:
         if self._transfers.get(transfer.prefix) is transfer:
             del self._transfers[transfer.prefix]
+        self._drop_inline(transfer)
+
+    def trust(self, transfer: Transfer) -> None:
+        """The token of a content can be trusted from now on: what comes is kept, what came before counts for nothing."""
+        transfer.keep = True
+        transfer.frontier = transfer.asked = 0
+        transfer.early.clear()
+        self._drop_inline(transfer)
+
+    def _drop_inline(self, transfer: Transfer) -> None:
         for chunk in transfer.inline:
             del self._inline[transfer, chunk]
         transfer.inline.clear()

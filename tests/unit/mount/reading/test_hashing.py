@@ -166,6 +166,35 @@ async def test_a_content_whose_identity_is_in_doubt_is_not_hashed(
     assert pool.asked_for(messages.Hash) == []
 
 
+@pytest.mark.parametrize("content", [SMALL, LARGE, b""], ids=["small", "large", "empty"])
+async def test_what_was_read_while_its_token_was_young_is_hashed_once_it_is_trusted(
+    files: Files, hashing: Hashing, contents: Contents, pool: ScriptedPool, content: bytes
+) -> None:
+    made = contents.holds("a", content)
+    transfer = await files.open(made, trusted=False)
+    hashing.begin_later(transfer, "/a", 0.2)
+    hashing.begin_later(transfer, "/a", 0.2)
+    await files.read(transfer, *range(transfer.chunks))
+    files.close(transfer)
+    assert pool.asked_for(messages.Hash) == []
+    await hashing.finished()
+    assert len(pool.asked_for(messages.Hash)) == 1
+    again = await files.open(made)
+    assert len(pool.asked_for(messages.Known)) == 1, "its hashes are known"
+    files.close(again)
+
+
+async def test_what_was_hardly_read_while_its_token_was_young_is_not_hashed(
+    files: Files, hashing: Hashing, contents: Contents, caplog: pytest.LogCaptureFixture
+) -> None:
+    transfer = await files.open(contents.holds("a", LARGE), trusted=False)
+    hashing.begin_later(transfer, "/a", 0.2)
+    await files.read(transfer, 0)
+    files.close(transfer)
+    await hashing.finished()
+    assert "sha256" not in caplog.text
+
+
 async def test_the_hasher_hears_of_chunks_as_they_come_without_a_gap(
     files: Files, hashing: Hashing, contents: Contents, pool: ScriptedPool
 ) -> None:
