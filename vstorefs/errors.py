@@ -19,6 +19,7 @@ translated at the border, in the module of that kind of store.
     ├── CacheError                 the cache cannot serve; work goes on without it
     ├── JournalError               the journal cannot take a promise
     └── UsageError                 the user's input: exit status 2
+        └── NotAgreed              a project file leads credentials where the user has not agreed to
 
 A `StoreError` also says where the failure lies (`Origin`): only what is the store's own counts against a store.
 """
@@ -27,6 +28,7 @@ from __future__ import annotations
 
 import enum
 import errno
+from dataclasses import dataclass
 from typing import ClassVar
 
 
@@ -149,6 +151,36 @@ class JournalError(VstorefsError):
 
 class UsageError(VstorefsError):
     """Something the user typed or configured cannot work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """Where a project file leads what could be used again: `what` of which store, and the address that people see.
+
+    `mark` stands for the address where that alone does not tell one from another. `is_plain`: unencrypted.
+    """
+
+    what: str
+    alias: str
+    scheme: str
+    address: str
+    is_plain: bool = False
+    mark: str = ""
+
+
+class NotAgreed(UsageError):
+    """A project file leads credentials where the user has not agreed to; nothing has been sent."""
+
+    def __init__(self, file: str, ways: tuple[Way, ...]) -> None:
+        self.file = file
+        self.ways = ways
+        named = ", ".join(dict.fromkeys(f"{way.address} ({way.what})" for way in ways))
+        plain = any(way.is_plain for way in ways)
+        option = "--trust-http, as it goes there unencrypted" if plain else "--trust"
+        super().__init__(
+            f"{file} would send your credentials to {named}, and you have not agreed to that; nothing was sent. If you "
+            f"know that address, agree once with {option}"
+        )
 
 
 RETRIED: tuple[type[StoreError], ...] = (Throttled, Unavailable)

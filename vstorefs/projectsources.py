@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 import urllib.parse
 from collections.abc import Mapping
 from pathlib import Path
 
-from vstorefs import errors, files
+from vstorefs import agreements, errors, files
 from vstorefs.model import HIDDEN_FOLDER, VERSIONS_FOLDER, StoreSpec
 from vstorefs.project import WHOLE_BELOW, Project, data_home
 from vstorefs.projectfile import ProjectFile, StoreTable, checked, parse_size
@@ -15,6 +16,8 @@ from vstorefs.stores import registry
 from vstorefs.stores.registry import Settings
 
 _LIST_URL = "https://files/"
+_ADDRESS = re.compile(r"https?://[^\s\\\x00-\x1f\x7f]+", re.IGNORECASE)
+"""No two libraries read such an address differently."""
 
 
 def for_url(url: str, environ: Mapping[str, str], *, read_only: bool = False) -> Project:
@@ -39,7 +42,7 @@ def embedded(environ: Mapping[str, str], *, read_only: bool = False) -> Project:
 def load(path: Path, environ: Mapping[str, str], *, read_only: bool = False) -> Project:
     """A project file.
 
-    Raises: UsageError that names the file, the key, what is wrong and what would be right.
+    Raises: UsageError that names the file, the key, what is wrong and what would be right; NotAgreed.
     """
     try:
         table = tomllib.loads(path.read_text("utf-8"))
@@ -48,9 +51,11 @@ def load(path: Path, environ: Mapping[str, str], *, read_only: bool = False) -> 
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise errors.UsageError(f"{path} is not a project file: {error}") from error
     try:
-        return _project(checked(table), environ, read_only=read_only)
+        found = _project(checked(table), environ, read_only=read_only)
     except errors.UsageError as error:
         raise errors.UsageError(f"{path}: {error}") from error
+    agreements.require(path, found.stores, environ)
+    return found
 
 
 def _project(file: ProjectFile, environ: Mapping[str, str], *, read_only: bool) -> Project:
@@ -92,7 +97,18 @@ def _store(
     bundle = Path(table.ca_bundle).expanduser() if table.ca_bundle is not None else None
     if bundle is not None and not bundle.is_file():
         raise errors.UsageError(f"{where}.ca-bundle: there is no file {table.ca_bundle}")
-    _check_proxy(table.proxy, where)
+    _check_address(
+        table.endpoint,
+        f"{where}.endpoint",
+        "https://HOST",
+        "put them where the provider's own tools look",
+    )
+    _check_address(
+        table.proxy,
+        f"{where}.proxy",
+        "http://HOST:PORT",
+        "leave proxy out and set HTTPS_PROXY in the environment",
+    )
     settings = Settings(
         read_only or table.read_only,
         table.listing_seconds,
@@ -130,15 +146,14 @@ def _files(table: Mapping[str, str], where: str) -> tuple[tuple[str, str], ...]:
     return tuple(sorted(table.items()))
 
 
-def _check_proxy(proxy: str | None, where: str) -> None:
-    if proxy is None:
+def _check_address(address: str | None, where: str, better: str, instead: str) -> None:
+    if address is None:
         return
-    parts = urllib.parse.urlsplit(proxy)
-    if parts.scheme not in {"http", "https"} or not parts.netloc:
-        raise errors.UsageError(
-            f"{where}.proxy is {proxy!r}, which is not an address; write http://HOST:PORT"
-        )
+    try:
+        parts = urllib.parse.urlsplit(address) if _ADDRESS.fullmatch(address) else None
+    except ValueError:
+        parts = None
+    if parts is None or not parts.hostname:
+        raise errors.UsageError(f"{where} is {address!r}, which is not an address; write {better}")
     if parts.username or parts.password:
-        raise errors.UsageError(
-            f"{where}.proxy holds credentials; leave proxy out and set HTTPS_PROXY in the environment"
-        )
+        raise errors.UsageError(f"{where} holds credentials; {instead}")

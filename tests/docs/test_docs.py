@@ -62,7 +62,8 @@ def test_the_project_file_in_the_reference_is_one(tmp_path: Path) -> None:
     page = (ROOT / "docs/reference/project-file.md").read_text()
     lines = [line[4:] for line in page.splitlines() if line.startswith("    ") or not line]
     (tmp_path / "vstorefs.toml").write_text("\n".join(lines))
-    loaded = projectsources.load(tmp_path / "vstorefs.toml", {})
+    environ = {"AWS_ENDPOINT_URL": "https://s3.example.org"}
+    loaded = projectsources.load(tmp_path / "vstorefs.toml", environ)
     assert [spec.alias for spec in loaded.stores] == ["inputs", "outputs"]
 
 

@@ -51,6 +51,33 @@ def test_an_identity_is_for_ever(url: str, environ: dict[str, str], identity: st
     assert resolve("a", url, environ=environ).id == identity
 
 
+@pytest.mark.parametrize("url", ["s3://b/p", "gs://b", "az://c", "swift://c", "https://h/x"])
+def test_who_reaches_a_store_by_another_way_shares_nothing_with_it(url: str) -> None:
+    """Its cache, its journal and its ledger are found by the identity."""
+    ways = [
+        Settings(),
+        Settings(proxy="http://p:1"),
+        Settings(proxy="http://p:2"),
+        Settings(ca_bundle="/a.pem"),
+        Settings(ca_bundle="/b.pem"),
+        Settings(proxy="http://p:1", ca_bundle="/a.pem"),
+    ]
+    found = [resolve("a", url, way, environ={}).id for way in ways]
+    assert len(set(found)) == len(ways)
+    assert found == [resolve("b", url, way, environ={}).id for way in ways]
+
+
+def test_how_a_store_is_asked_is_no_other_way_to_it() -> None:
+    plain = resolve("a", "s3://b/p", environ={}).id
+    asked = Settings(
+        read_only=True, listing_seconds=1, anonymous=True, requester_pays=True, concurrency=2
+    )
+    assert resolve("a", "s3://b/p", asked, environ={}).id == plain
+    assert resolve("a", "s3://b/p", Settings(proxy="http://p/"), environ={}).id == (
+        resolve("a", "s3://b/p", Settings(proxy="http://p"), environ={}).id
+    )
+
+
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_a_url_that_shouts_is_of_the_same_kind(scheme: str) -> None:
     assert kind_of(f"{scheme.upper()}://x") is kind_of(f"{scheme}://x")
@@ -72,6 +99,8 @@ def test_how_long_a_listing_lives() -> None:
         "s3://user:secret@bucket",
         "gs://",
         "https://",
+        "https://[x",
+        "s3://[b",
         "memory://x",
     ],
 )

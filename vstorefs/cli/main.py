@@ -139,7 +139,14 @@ def _run(arguments: Sequence[str]) -> int:
         top.error(f"unknown arguments: {' '.join(rest)}; see vstorefs {options.command} --help")
     if rest:
         options.where += rest
-    return int(options.run(options) or 0)
+    try:
+        return int(options.run(options) or 0)
+    except errors.NotAgreed as error:
+        from vstorefs.cli import agreeing  # noqa: PLC0415 — nearly always there is nothing to agree to
+
+        # A project file is read before anything else is done, so all begins anew.
+        agreeing.settle(error, options)
+        return int(options.run(options) or 0)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from vstorefs import errors, files, logs, projectsources
-from vstorefs.cli import at, folders
+from vstorefs.cli import agreeing, at, folders
 from vstorefs.cli.output import note_line, show_line
 from vstorefs.control import client
 from vstorefs.control.status import ShowStatus
@@ -57,6 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-c", "--config", type=Path, metavar="FILE", help="project file, such as vstorefs.toml"
     )
+    agreeing.add_arguments(parser)
     parser.add_argument(
         "--foreground", action="store_true", help="stay in the foreground, log to the terminal"
     )

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from vstorefs.cli import agreeing
 from vstorefs.cli.output import note_line
 from vstorefs.control.exchange import exchange
 from vstorefs.ledger.ledger import Ledger
@@ -36,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="the state directory of this host (default: ~/.local/state/vstorefs)",
     )
+    agreeing.add_arguments(parser)
 
 
 def chosen(options: argparse.Namespace) -> Chosen:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from vstorefs import errors, files, projectsources, units
-from vstorefs.cli import supervising
+from vstorefs.cli import agreeing, supervising
 from vstorefs.cli.output import note_line
 from vstorefs.control import recording
 from vstorefs.control.runs import RunEnded
@@ -41,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     parser.add_argument("--name", default="", help="a name for the run")
     parser.add_argument("-c", "--config", type=Path, metavar="FILE", help="project file")
+    agreeing.add_arguments(parser)
     parser.add_argument("--mount", metavar="DIR", help="the mount to use, or where to mount")
     parser.add_argument(
         "--locked",
@@ -147,6 +148,9 @@ def _what(options: argparse.Namespace) -> list[str]:
     config = options.config
     if config is None and Path(PROJECT_FILE).is_file():
         config = Path(PROJECT_FILE)
+    if config is not None:
+        # Whoever has to agree to its servers is asked here: what mounts has no terminal.
+        projectsources.load(config, os.environ)
     arguments = ["-c", str(config)] if config is not None else []
     if options.locked is not None:
         arguments += ["--locked", str(options.locked)]

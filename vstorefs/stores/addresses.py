@@ -26,9 +26,18 @@ _SWIFT_ACCOUNT = (
 )
 
 
-def identity(url: str, where: str | None) -> StoreId:
-    """A store's identity, the same for every alias; `where` is its endpoint or account, if the URL leaves it open."""
-    return StoreId(hashlib.sha256(f"{url}\0{(where or '').rstrip('/')}".encode()).hexdigest()[:32])
+def identity(
+    url: str, where: str | None, *, proxy: str | None = None, ca_bundle: str | None = None
+) -> StoreId:
+    """A store's identity, the same for every alias; `where` is its endpoint or account, if the URL leaves it open.
+
+    A proxy or certificates of its own are a way that may lead elsewhere, so what comes by it is another store's. A
+    store without them keeps the identity that it always had.
+    """
+    named = [url, (where or "").rstrip("/")]
+    if proxy is not None or ca_bundle is not None:
+        named += [(proxy or "").rstrip("/"), ca_bundle or ""]
+    return StoreId(hashlib.sha256("\0".join(named).encode()).hexdigest()[:32])
 
 
 # --- one spelling for one store; each raises UsageError for a URL that names none

@@ -137,7 +137,10 @@ def resolve(
 
     Raises: UsageError for a URL that names no store.
     """
-    parts = urllib.parse.urlsplit(url)
+    try:
+        parts = urllib.parse.urlsplit(url)
+    except ValueError as error:
+        raise errors.UsageError(f"{url!r} is not an address: {error}") from error
     if parts.username or parts.password:
         raise errors.UsageError(
             "a store's URL holds no credentials; put them where the provider's own tools look"
@@ -154,7 +157,7 @@ def resolve(
     where = endpoint or kind.account(environ) or _listed(settings.files)
     seconds = settings.listing_seconds
     spec = StoreSpec(
-        addresses.identity(normal, where),
+        addresses.identity(normal, where, proxy=settings.proxy, ca_bundle=settings.ca_bundle),
         alias,
         normal,
         settings.read_only,

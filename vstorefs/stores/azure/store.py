@@ -40,6 +40,7 @@ from vstorefs.stores.bucket import (
     sendable,
     size_of,
 )
+from vstorefs.stores.http_auth import unchanged
 from vstorefs.stores.paging import onward
 
 _BLOCK = 1 << 20
@@ -422,6 +423,7 @@ def _versions_of(name: str, blobs: list[Any]) -> tuple[ListedVersion, ...]:
 
 def _transport(spec: StoreSpec) -> RequestsTransport:
     session = Session()
+    session.auth = unchanged
     adapter = HTTPAdapter(pool_connections=4, pool_maxsize=_CONNECTIONS)
     session.mount("https://", adapter)
     session.mount("http://", adapter)

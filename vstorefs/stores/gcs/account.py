@@ -16,6 +16,7 @@ from google.cloud import storage
 from requests.adapters import HTTPAdapter
 
 from vstorefs.model import StoreSpec
+from vstorefs.stores.http_auth import unchanged
 
 _SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
 _CONNECTIONS = 64
@@ -32,6 +33,7 @@ def client_of(spec: StoreSpec) -> storage.Client:
     else:
         credentials, project = google.auth.default(scopes=[_SCOPE])
     session = AuthorizedSession(credentials)  # type: ignore[no-untyped-call]
+    session.auth = unchanged
     adapter = HTTPAdapter(pool_connections=4, pool_maxsize=_CONNECTIONS)
     session.mount("https://", adapter)
     session.mount("http://", adapter)

@@ -17,6 +17,7 @@ from swiftclient import client as swift
 
 from vstorefs import errors
 from vstorefs.model import StoreSpec
+from vstorefs.stores.http_auth import unchanged
 
 T = TypeVar("T")
 
@@ -148,6 +149,10 @@ class Account:
                 cacert=self._spec.ca_bundle or os.environ.get("OS_CACERT"),
                 timeout=_TIMEOUT_S,
             )
+            connection = self._here.connection[1]
+            # The token would go along to wherever the server says; and netrc is not where Swift's own tools look.
+            connection.requests_args["allow_redirects"] = False
+            connection.request_session.auth = unchanged
             self._here.url = url
         return self._here.connection
 

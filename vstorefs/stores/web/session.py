@@ -14,6 +14,7 @@ from requests.utils import get_netrc_auth
 
 from vstorefs import errors
 from vstorefs.model import StoreSpec
+from vstorefs.stores.http_auth import unchanged
 
 _CONNECTIONS = 64
 _TIMES = (5, 20)
@@ -35,9 +36,16 @@ class _FromNetrc(AuthBase):
         return signed
 
 
-class _Nobody(AuthBase):
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        return request
+class _Session(requests.Session):
+    """Takes no credentials to another host that a server names: neither its own, nor what netrc has for that one."""
+
+    def rebuild_auth(
+        self, prepared_request: requests.PreparedRequest, response: requests.Response
+    ) -> None:
+        """See `requests`; asked before a redirect is followed."""
+        urls = response.request.url, prepared_request.url
+        if self.should_strip_auth(*urls):  # type: ignore[no-untyped-call]
+            prepared_request.headers.pop("Authorization", None)
 
 
 class _Adapter(HTTPAdapter):
@@ -57,9 +65,9 @@ class _Adapter(HTTPAdapter):
 
 def open_session(spec: StoreSpec) -> requests.Session:
     """A session that keeps connections. What comes is asked for unpacked: a file's own bytes."""
-    session = requests.Session()
+    session = _Session()
     session.headers["Accept-Encoding"] = "identity"
-    session.auth = _Nobody() if spec.anonymous else _FromNetrc()
+    session.auth = unchanged if spec.anonymous else _FromNetrc()
     if spec.ca_bundle is not None:
         session.verify = spec.ca_bundle
     for scheme in ("http://", "https://"):
