@@ -106,7 +106,7 @@ class Transfers:
         self._drop_inline(transfer)
 
     def trust(self, transfer: Transfer) -> None:
-        """The token of a content can be trusted from now on: what comes is kept, what came before counts for nothing."""
+        """The token of a content can be trusted from now on: what comes is kept; what came counts for nothing."""
         transfer.keep = True
         transfer.frontier = transfer.asked = 0
         transfer.early.clear()
