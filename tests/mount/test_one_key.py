@@ -198,3 +198,39 @@ def test_a_name_that_the_server_answers_nonsense_for_harms_no_neighbour(
         assert mount.contents("d/fine") == [b"content", b"more"]
         assert (mount / "d/a\x01b").read_bytes() == b"content"
         assert mount.status()["stores"][0]["state"] == "ok"
+
+
+@pytest.mark.parametrize("status", [500, 503])
+def test_a_symlink_whose_record_alone_cannot_be_read_harms_no_neighbour(
+    way: Behind, status: int
+) -> None:
+    """Its name is shown; where it leads is an error until it can be read, and a rename of it loses nothing."""
+    first, _ = filled(way)
+    (way.mount / first / "link").symlink_to("bad")
+    one, url = way.mount.host, f"s3://{way.bucket}"
+    way.mount.umount()
+    way.proxy.add(
+        Fault("GET", f"{way.bucket}/.*{first}/link.*", Kind.ANSWER, times=_EACH_TIME, status=status)
+    )
+    # What this host has read of it is forgotten.
+    mount = one.mount(
+        url,
+        "--cache-dir",
+        one.folder / "another cache",
+        "--state-dir",
+        one.folder / "another state",
+    )
+    there = mount / first
+    assert sorted(os.listdir(there)) == sorted(["bad", "link", *map(str, range(_FILES))])
+    assert (there / "0").read_bytes() == old(f"{first}/0")
+    for refused in (
+        lambda: os.readlink(there / "link"),
+        lambda: (there / "link").rename(there / "other"),
+    ):
+        with pytest.raises(OSError, match="Input/output error"):
+            refused()
+    assert mount.status()["stores"][0]["state"] == "ok"
+    way.proxy.clear()
+    assert os.readlink(there / "link") == "bad"
+    (there / "link").rename(there / "other")
+    assert (there / "other").read_bytes() == old(f"{first}/bad")

@@ -48,7 +48,7 @@ from vstorefs.mount.upcalls import upcall
 from vstorefs.mount.writing.changes import Changes, NewAttributes
 from vstorefs.mount.writing.commits import Commits
 from vstorefs.mount.writing.draft import draft_of
-from vstorefs.mount.writing.names import check_writable
+from vstorefs.mount.writing.names import check_writable, target_of
 from vstorefs.mount.writing.opener import opener_of, still_writes
 from vstorefs.mount.writing.renames import Renames
 
@@ -124,7 +124,11 @@ class Operations(pyfuse3.Operations):
         if isinstance(node, LatestLink):
             return os.fsencode(await self._versions.latest(node))
         if isinstance(node, SymlinkNode):
-            return os.fsencode(node.target)
+            if not node.target and not node.busy:
+                # It could not be read when its directory was listed.
+                self._namespace.expire(node.parent)
+                await self._namespace.find(node.parent, node.name)
+            return os.fsencode(target_of(node))
         raise pyfuse3.FUSEError(errno.EINVAL)
 
     @upcall

@@ -273,7 +273,7 @@ class FileNode(Node):
 
 @dataclass(slots=True, eq=False)
 class SymlinkNode(Node):
-    """A symlink of a store.
+    """A symlink of a store. Its `target` is empty where that could not be read.
 
     `token` is what the store calls it, `after` the write that is still on its way; `pending` changes of it
     are.
@@ -316,7 +316,7 @@ class SymlinkNode(Node):
             self.token,
             uid=self.uid,
             gid=self.gid,
-            target=self.target,
+            target=self.target or None,
         )
 
     def shape(self) -> Shape:

@@ -7,6 +7,7 @@ from functools import partial
 
 import pyfuse3
 
+from vstorefs import errors
 from vstorefs.model import JournalEntry, Key, Operation, SessionId, Token, Write, WriteId
 from vstorefs.mount.tree.inodes import DirectoryNode, FileNode, Inodes, StoreNode, SymlinkNode
 from vstorefs.mount.tree.namespace import Namespace
@@ -112,6 +113,18 @@ class Names:
                 draft.discard()
                 node.draft = None
         self._inodes.let_go(node)
+
+
+def target_of(node: SymlinkNode) -> str:
+    """Where a symlink leads. Raises: Unavailable where that could not be read."""
+    if not node.target:
+        raise errors.Unavailable(
+            "where this symlink leads cannot be read now",
+            store=node.remote.spec.alias,
+            key=node.path,
+            origin=errors.Origin.KEY,
+        )
+    return node.target
 
 
 def check_writable(node: StoreNode) -> None:

@@ -37,6 +37,7 @@ from vstorefs.mount.writing.names import (
     check_writable,
     is_unsent,
     replaces,
+    target_of,
 )
 from vstorefs.mount.writing.pending import (
     FileVersion,
@@ -213,7 +214,7 @@ class Renames:
         entry = replace(
             self._names.entry(move.source, Operation.RENAME, node.path, write),
             target=move.target.path_of(move.new_name),
-            link=node.target,
+            link=target_of(node),
             removal=replace(self._commits.new_write(run), base=base_of(node), after=after_of(node)),
         )
         subject = LinkVersion(node, write.write_id, False, node.token, node.after)

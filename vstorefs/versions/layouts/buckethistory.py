@@ -134,7 +134,7 @@ class BucketHistory:
                 if one.version == version.id and one.token is not None
             )
         about = _attributes_of(head, then)
-        entry = replace(self._entries.file(key, head, about), version=version.id)
+        entry = replace(self._entries.file(key, head, about, listed=True), version=version.id)
         if about is None and version.mode is not None:
             entry = replace(entry, mode=version.mode, mtime_ns=version.mtime_ns or entry.mtime_ns)
         return entry

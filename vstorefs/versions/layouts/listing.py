@@ -96,7 +96,7 @@ class Listing:
         state = reckon(summaries, plain, purged)
         entries = []
         if state.head is not None:
-            entries.append(self._entries.file(key, state.head, state.attributes))
+            entries.append(self._entries.file(key, state.head, state.attributes, listed=True))
         if state.directory is not None and (
             state.directory.kind is RecordKind.DIRECTORY or self._lives(key)
         ):
