@@ -273,7 +273,7 @@ class FileNode(Node):
 
 @dataclass(slots=True, eq=False)
 class SymlinkNode(Node):
-    """A symlink of a store. Its `target` is empty where that could not be read.
+    """A symlink of a store. Its `target` is empty where that could not be read; `size` is as listed.
 
     `token` is what the store calls it, `after` the write that is still on its way; `pending` changes of it
     are.
@@ -282,6 +282,7 @@ class SymlinkNode(Node):
     remote: Remote = field(kw_only=True)
     parent: DirectoryNode = field(kw_only=True)
     target: str = ""
+    size: int = 0
     token: Token = NO_TOKEN
     after: WriteId | None = None
     pending: int = 0
@@ -302,7 +303,7 @@ class SymlinkNode(Node):
 
     def set_entry(self, entry: Entry) -> None:
         """Take over what a listing says."""
-        self.target = entry.target or ""
+        self.target, self.size = entry.target or "", entry.size
         self.token, self.mtime_ns = entry.token, entry.mtime_ns
         self.uid, self.gid = entry.uid, entry.gid
 
@@ -311,7 +312,7 @@ class SymlinkNode(Node):
         return Entry(
             self.path,
             EntryKind.SYMLINK,
-            len(self.target),
+            self.shape().size,
             self.mtime_ns,
             self.token,
             uid=self.uid,
@@ -321,7 +322,7 @@ class SymlinkNode(Node):
 
     def shape(self) -> Shape:
         """See `Node`."""
-        size = len(os.fsencode(self.target))
+        size = len(os.fsencode(self.target)) or self.size
         return Shape(stat.S_IFLNK | 0o777, size, self.mtime_ns, self.uid, self.gid)
 
 
