@@ -247,7 +247,7 @@ def test_a_managed_identity_whose_tokens_run_out(tmp_path: Path) -> None:
             mount.umount()
             nobody = one.project(store, name="nobody")
             assert nobody.status()["stores"][0]["state"] == "down"
-            nobody.wait_for_log("no answer from the server")
+            nobody.wait_for_log("certificate is not trusted")
             one.urls.clear()
 
 

@@ -111,4 +111,5 @@ def test_certificates_of_ones_own(way: Way, tmp_path: Path) -> None:
         mount.umount()
         untrusting = mounted(one, way, address, "", "untrusting")
         assert is_down(untrusting)
-        untrusting.wait_for_log("no answer from the server")
+        untrusting.wait_for_log("certificate is not trusted (self-signed certificate)")
+        untrusting.wait_for_log("in the project file (ca-bundle)")

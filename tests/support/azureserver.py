@@ -43,14 +43,14 @@ class AzureServer:
     def env(self) -> dict[str, str]:
         return {"AZURE_STORAGE_CONNECTION_STRING": self.connection_string()}
 
-    def signature(self, container: str, rights: str) -> str:
-        """A shared access signature for one container, for an hour."""
+    def signature(self, container: str, rights: str, seconds: float = 3600) -> str:
+        """A shared access signature for one container, for a time."""
         return generate_container_sas(
             ACCOUNT,
             container,
             KEY,
             permission=ContainerSasPermissions.from_string(rights),
-            expiry=datetime.now(UTC) + timedelta(hours=1),
+            expiry=datetime.now(UTC) + timedelta(seconds=seconds),
         )
 
     def client(self) -> BlobServiceClient:

@@ -8,7 +8,8 @@ Objects of `bycustomer-` are encrypted with a key that nobody sends, those of `b
 Real S3 is atomic for conditional writes and moto is not, so writes go one after the other, each
 with its whole body read first. Below /__control__/: GET counts tells the requests so far; PUT
 fail?n=3 answers the next three with 503; PUT lose?n=1 does the next write and drops its answer; PUT
-stall makes all requests wait until DELETE stall; PUT busy/BUCKET/KEY answers all writes of that key with 503 until
+stall makes all requests wait until DELETE stall; PUT expired/KEY ends the session of an access key, until DELETE of
+the same (to a HEAD that is a mere 400, as to S3's); PUT busy/BUCKET/KEY answers all writes of that key with 503 until
 DELETE of the same.
 """
 
@@ -44,6 +45,9 @@ _NO_CHECKSUM = (
 )
 _ELSEWHERE = "eu-north-1"
 _MOVED = b"<Error><Code>PermanentRedirect</Code><Message>another region</Message></Error>"
+_RAN_OUT = (
+    b"<Error><Code>ExpiredToken</Code><Message>The provided token has expired.</Message></Error>"
+)
 _DENIED = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
 
 
@@ -68,6 +72,7 @@ class Server:
         self._open = threading.Event()
         self._open.set()
         self._busy: set[str] = set()
+        self._expired: set[str] = set()
 
     def __call__(self, environ: Environ, start: Start) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
@@ -83,6 +88,9 @@ class Server:
             return [b""]
         if method not in {"GET", "HEAD"} and path in self._busy:
             return _say(start, "503 Slow Down", b"")
+        signed = environ.get("HTTP_AUTHORIZATION", "")
+        if any(f"Credential={key}/" in signed for key in self._expired):
+            return _say(start, "400 Bad Request", b"" if method == "HEAD" else _RAN_OUT)
         refusal = _refusal(environ, path)
         if refusal is not None:
             return _say(start, *refusal)
@@ -148,9 +156,10 @@ class Server:
             self._lose = number
         elif what == "stall":
             (self._open.clear if environ["REQUEST_METHOD"] == "PUT" else self._open.set)()
-        elif what.startswith("busy/"):
-            change = self._busy.add if environ["REQUEST_METHOD"] == "PUT" else self._busy.discard
-            change(what.removeprefix("busy"))
+        elif what.startswith(("busy/", "expired/")):
+            kind, _, name = what.partition("/")
+            chosen, one = (self._busy, f"/{name}") if kind == "busy" else (self._expired, name)
+            (chosen.add if environ["REQUEST_METHOD"] == "PUT" else chosen.discard)(one)
         body = json.dumps(dict(self._counts)).encode()
         start("200 OK", [("Content-Length", str(len(body)))])
         return [body]

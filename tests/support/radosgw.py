@@ -45,6 +45,7 @@ osd objectstore = memstore
 memstore device bytes = 6442450944
 rgw frontends = beast endpoint=127.0.0.1:{port} tcp_nodelay=1
 rgw relaxed s3 bucket names = true
+rgw crypt require ssl = false
 # A full store answers, with an error, where it would hold every request for ever.
 rados osd op timeout = 60
 """

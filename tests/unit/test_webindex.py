@@ -34,9 +34,23 @@ LIGHTTPD = """<!DOCTYPE html><html><head><title>Index of /data%20sets/mnist/</ti
 <tr class="d"><td class="n"><a href="a%20b/">a b</a>/</td></tr>
 <tr><td class="n"><a href="%C3%BC.csv">ü.csv</a></td><td class="s">0.1K</td></tr>
 <tr><td class="n"><a href="x%26y.bin">x&amp;y.bin</a></td></tr></tbody></table></div></body></html>"""
+IIS = """<html><head><title>example.org - /data sets/mnist/</title></head><body>
+<H1>example.org - /data sets/mnist/</H1><hr>
+<pre><A HREF="/data%20sets/">[To Parent Directory]</A><br><br> 11/1/2026 10:00 AM        &lt;dir&gt;
+<A HREF="/data%20sets/mnist/a%20b/">a b</A><br> 11/1/2026 10:00 AM           12
+<A HREF="/data%20sets/mnist/%C3%BC.csv">ü.csv</A><br> 11/1/2026 10:00 AM           12
+<A HREF="/data%20sets/mnist/x%26y.bin">x&amp;y.bin</A><br></pre><hr></body></html>"""
+CADDY = """<!DOCTYPE html><html><head><title>mnist</title></head><body><header><div class="breadcrumbs">Folder Path</div>
+<h1><a href="/">/</a><a href="/data%20sets/">data sets</a><a href="/data%20sets/mnist/">mnist</a></h1></header>
+<a href="?layout=grid">Grid</a><table><thead><tr><th><a href="?sort=name&order=desc">Name</a></th></tr></thead><tbody>
+<tr><td></td><td><a href=".."><span class="goup">Up</span></a></td></tr>
+<tr class="file"><td></td><td><a href="./a%20b/"><span class="name">a b/</span></a></td></tr>
+<tr class="file"><td></td><td><a href="./%C3%BC.csv"><span class="name">ü.csv</span></a></td></tr>
+<tr class="file"><td></td><td><a href="./x%26y.bin"><span class="name">x&amp;y.bin</span></a></td></tr></tbody></table>
+<footer>Served with <a rel="noopener noreferrer" href="https://caddyserver.com">Caddy</a></footer></body></html>"""
 
 
-@pytest.mark.parametrize("page", [NGINX, APACHE, PYTHON, LIGHTTPD])
+@pytest.mark.parametrize("page", [NGINX, APACHE, PYTHON, LIGHTTPD, IIS, CADDY])
 def test_servers_that_write_index_pages(page: str) -> None:
     assert names_in(page, URL) == (("ü.csv", "x&y.bin"), ("a b",))
 
@@ -63,4 +77,18 @@ def test_links_that_are_no_names() -> None:
     "page", ["", "<title>My pages</title><a href='x'>x</a>", "<p>Index of things</p><a href='x'>x"]
 )
 def test_pages_that_are_no_index(page: str) -> None:
+    assert names_in(page, URL) is None
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        '<title>mnist</title><a href="https://caddyserver.com">made with</a><a href="f">f</a>',
+        '<title>Home</title><table><tr class="file"><td><a href="f">f</a></td></tr></table>',
+        '<title>Acme - /about/</title><a href="f">f</a>',
+        '<title>Acme - Products</title><a href="f">f</a>',
+        '<title>A report - index of all shares</title><a href="f">f</a>',
+    ],
+)
+def test_pages_that_only_look_like_one(page: str) -> None:
     assert names_in(page, URL) is None

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore import UNSIGNED
+from botocore import exceptions as boto
 from botocore.config import Config
 
 from vstorefs import errors
@@ -66,7 +68,10 @@ class S3Bucket:
         """See `bucket.Bucket`."""
         try:
             with translated(self.spec.alias, "", "check"):
-                self._client.head_bucket(Bucket=self._bucket)
+                self._with_reason(
+                    partial(self._client.head_bucket, Bucket=self._bucket),
+                    partial(self._client.list_objects_v2, Bucket=self._bucket, MaxKeys=1),
+                )
         except (errors.NotFound, errors.Displaced) as error:
             raise errors.NotFound(
                 _NO_BUCKET.format(self._bucket), store=self.spec.alias, operation="check"
@@ -125,7 +130,11 @@ class S3Bucket:
         """See `bucket.Bucket`."""
         extra = {"VersionId": version} if version is not None else {}
         with translated(self.spec.alias, name, "stat"):
-            answer = self._client.head_object(Bucket=self._bucket, Key=self._prefix + name, **extra)
+            place = {"Bucket": self._bucket, "Key": self._prefix + name, **extra}
+            answer = self._with_reason(
+                partial(self._client.head_object, **place),
+                partial(self._client.get_object, **place),
+            )
         found = answer.get("VersionId")
         return Stat(
             name,
@@ -135,6 +144,21 @@ class S3Bucket:
             VersionId(found) if found is not None else None,
             answer.get("Metadata", {}),
         )
+
+    @staticmethod
+    def _with_reason(head: Callable[[], Any], get: Callable[[], Any]) -> Any:
+        """The answer to a HEAD; where it is "400", which has no room for a reason, `get` is asked for that.
+
+        So S3 refuses a session that has run out, and an object that is encrypted with its owner's key.
+        """
+        try:
+            return head()
+        except boto.ClientError as error:
+            if error.response.get("Error", {}).get("Code") == "400":
+                answer = get()
+                if "Body" in answer:
+                    answer["Body"].close()
+            raise
 
     def read(
         self,

@@ -14,7 +14,7 @@ from keystoneauth1 import exceptions as keystone
 from swiftclient.exceptions import ClientException
 
 from vstorefs import errors
-from vstorefs.stores.http_errors import kind_of_status, refusal
+from vstorefs.stores.http_errors import kind_of_status, no_answer, refusal
 
 _CREDENTIALS = "check the credentials (ST_USER and ST_KEY, or OS_*) and what they may do"
 
@@ -57,10 +57,4 @@ def translated(
         ) from error
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
         # The library reads bodies through urllib3, whose errors it lets through.
-        raise errors.Unavailable(
-            f"no answer from the server ({type(error).__name__}); is it up, and is the endpoint right?",
-            store=alias,
-            key=key,
-            operation=operation,
-            origin=errors.Origin.STORE,
-        ) from error
+        raise no_answer(error, alias, key, operation) from error

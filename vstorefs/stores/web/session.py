@@ -14,7 +14,11 @@ from requests.utils import get_netrc_auth
 
 from vstorefs import errors
 from vstorefs.model import StoreSpec
+<<<<<<< HEAD
 from vstorefs.stores.http_auth import unchanged
+=======
+from vstorefs.stores.http_errors import no_answer
+>>>>>>> creds
 
 _CONNECTIONS = 64
 _TIMES = (5, 20)
@@ -93,10 +97,4 @@ def translated(alias: str, key: str, operation: str) -> Iterator[None]:
             "the server ended the content early", store=alias, key=key, operation=operation
         ) from error
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-        raise errors.Unavailable(
-            f"no answer from the server ({type(error).__name__}); is it up, and is the address right?",
-            store=alias,
-            key=key,
-            operation=operation,
-            origin=errors.Origin.STORE,
-        ) from error
+        raise no_answer(error, alias, key, operation, address="address") from error
