@@ -485,10 +485,9 @@ class Handler(BaseHTTPRequestHandler):
             if moved < size:
                 going = {"done": False, "rewriteToken": number}
                 return said(going | {"totalBytesRewritten": str(moved), "objectSize": str(size)})
-        about = {**origin.about, **(json.loads(body) if body else {}), "name": target[1]}
-        about = {
-            key: value for key, value in about.items() if key not in {"bucket", "storageClass"}
-        }
+        kept = {key: value for key, value in origin.about.items() if key != "storageClass"}
+        about = kept | (json.loads(body) if body else {}) | {"name": target[1]}
+        about.pop("bucket", None)
         made = SERVICE.store(target[0], about, origin.data, query).resource()
         if verb == "copyTo":
             return said(made)

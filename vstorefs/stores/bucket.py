@@ -24,6 +24,19 @@ Source = Path | bytes
 """Content to send: a file, or bytes."""
 
 
+CONTENT_TYPE = "content-type"
+STORAGE_CLASS = "storage-class"
+HEADERS = (
+    CONTENT_TYPE,
+    "cache-control",
+    "content-disposition",
+    "content-encoding",
+    "content-language",
+    STORAGE_CLASS,
+)
+"""What people give to an object beside its metadata; each kind knows those that its provider has."""
+
+
 def size_of(source: Source) -> int:
     """How many bytes there are to send."""
     return source.stat().st_size if isinstance(source, Path) else len(source)
@@ -74,7 +87,10 @@ class ObjectPage:
 
 @dataclass(frozen=True, slots=True)
 class Stat:
-    """An object, or one version of it, with what the store keeps about it. `version` where it has one."""
+    """An object, or one version of it, with what the store keeps about it. `version` where it has one.
+
+    `headers`: those of `HEADERS` that were given to it, named so.
+    """
 
     name: str
     size: int
@@ -82,6 +98,7 @@ class Stat:
     token: Token
     version: VersionId | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,11 +232,12 @@ class Bucket(Protocol):
         *,
         metadata: Mapping[str, str],
         content_type: str,
+        headers: Mapping[str, str] | None = None,
         md5: str | None = None,
         absent: bool = False,
         in_parts: bool = False,
     ) -> None:
-        """Make an object. `md5` (hex) is sent where the provider checks it.
+        """Make an object. `md5` (hex) is sent where the provider checks it; `headers` as in `Stat`.
 
         `in_parts`: even where one request would do. `absent`: only if there is none.
         Raises: AlreadyExists, Displaced, Denied, Throttled, Unavailable (may or may not have happened).
@@ -234,6 +252,7 @@ class Bucket(Protocol):
         source: Stat,
         metadata: Mapping[str, str],
         content_type: str,
+        headers: Mapping[str, str] | None = None,
         absent: bool = False,
     ) -> None:
         """Copy inside the store the content that `source` describes. Raises: as `put`, NotFound, Changed."""

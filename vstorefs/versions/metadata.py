@@ -26,8 +26,13 @@ from vstorefs.model import (
     Write,
     WriteId,
 )
-from vstorefs.stores.bucket import Said, Stat
+from vstorefs.stores.bucket import CONTENT_TYPE, STORAGE_CLASS, Said, Stat
 
+_MOST_BYTES = 2000
+_OF_ONE_CONTENT = frozenset(
+    {"md5chksum", "md5", "sha1", "sha256", "mtime", "s3cmd-attrs", "goog-reserved-file-mtime"}
+)
+_SAYS_NOTHING = frozenset({None, "application/octet-stream", "binary/octet-stream"})
 BYTES = "application/octet-stream"
 JSON = "application/json"
 FOLDER = "application/x-directory"
@@ -49,6 +54,52 @@ class About:
     time_ns: int | None = None
     marks: tuple[Mark, ...] = (Mark.OUTSIDE,)
     run: RunId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What goes with the content of a path to its object, as `bucket.Bucket.put` takes it."""
+
+    metadata: Mapping[str, str]
+    content_type: str
+    headers: Mapping[str, str]
+
+
+def sent(key: Key, write: Write, *, source: Stat | None = None, before: Stat | None = None) -> Sent:
+    """What goes with a version of a path, what other tools gave to its object included.
+
+    `source`: where the content comes from, `before`: what was under the path. What was given to the source counts;
+    where nothing was, what was given to the other one, but for what describes its content. Metadata of others are
+    left out where they are not ASCII, or make more than providers take together with ours.
+    """
+    ours = encode(write)
+    for found, is_other in ((source, False), (before, True)):
+        if found is None:
+            continue
+        metadata = _of_others(found.metadata, is_other=is_other)
+        headers = {name: value for name, value in found.headers.items() if value.isascii()}
+        kind = headers.pop(CONTENT_TYPE, None)
+        if kind in _SAYS_NOTHING or kind == content_type(Key(found.name)):
+            kind = None
+        if kind or metadata or headers.keys() - {STORAGE_CLASS} or _is_chosen(headers):
+            fits = sum(map(len, (*metadata, *metadata.values(), *ours, *ours.values())))
+            whole = metadata | ours if fits <= _MOST_BYTES else ours
+            return Sent(whole, kind or content_type(key), headers)
+    return Sent(ours, content_type(key), {})
+
+
+def _of_others(metadata: Mapping[str, str], *, is_other: bool) -> dict[str, str]:
+    return {
+        name: value
+        for name, value in metadata.items()
+        if not name.lower().startswith(_PREFIX)
+        and (name + value).isascii()
+        and not (is_other and name.lower() in _OF_ONE_CONTENT)
+    }
+
+
+def _is_chosen(headers: Mapping[str, str]) -> bool:
+    return headers.get(STORAGE_CLASS, "STANDARD") != "STANDARD"
 
 
 def encode(write: Write) -> dict[str, str]:

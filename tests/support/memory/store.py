@@ -165,12 +165,13 @@ class MemoryBucket:
         *,
         metadata: Mapping[str, str],
         content_type: str,
+        headers: Mapping[str, str] | None = None,
         md5: str | None = None,
         absent: bool = False,
         in_parts: bool = False,
     ) -> None:
         """See `bucket.Bucket`. One request, in parts too."""
-        del content_type, in_parts
+        del content_type, in_parts, headers
         data = source.read_bytes() if isinstance(source, Path) else source
 
         def act() -> None:
@@ -188,10 +189,11 @@ class MemoryBucket:
         source: Stat,
         metadata: Mapping[str, str],
         content_type: str,
+        headers: Mapping[str, str] | None = None,
         absent: bool = False,
     ) -> None:
         """See `bucket.Bucket`."""
-        del content_type
+        del content_type, headers
 
         def act() -> None:
             one = self._find(name, source.version)

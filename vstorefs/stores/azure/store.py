@@ -29,6 +29,9 @@ from vstorefs.stores.addresses import bucket_and_prefix
 from vstorefs.stores.azure.account import container_client
 from vstorefs.stores.azure.errors import translated
 from vstorefs.stores.bucket import (
+    CONTENT_TYPE,
+    HEADERS,
+    STORAGE_CLASS,
     ListedVersion,
     Object,
     ObjectPage,
@@ -50,6 +53,7 @@ _MOST_PARTS = 50_000
 _AT_ONCE = 4
 _CONNECTIONS = 64
 _DELETED = ".deleted"
+_SETTINGS = tuple(name for name in HEADERS if name != STORAGE_CLASS)
 _NO_CONTAINER = "there is no container {}; correct its name or the account, or make it first"
 
 
@@ -142,6 +146,11 @@ class AzureBucket:
             _token(found.etag),
             VersionId(found.version_id) if found.version_id is not None else None,
             _decoded(found.metadata or {}),
+            {
+                name: value
+                for name in _SETTINGS
+                if (value := getattr(found.content_settings, name.replace("-", "_")))
+            },
         )
 
     def read(
@@ -236,6 +245,7 @@ class AzureBucket:
         *,
         metadata: Mapping[str, str],
         content_type: str,
+        headers: Mapping[str, str] | None = None,
         md5: str | None = None,
         absent: bool = False,
         in_parts: bool = False,
@@ -244,9 +254,12 @@ class AzureBucket:
         if not absent:
             self._see_that_it_stays(name)
         size = size_of(source)
+        given = {name: (headers or {})[name] for name in _SETTINGS if name in (headers or {})}
+        given.pop(CONTENT_TYPE, None)
         about: dict[str, Any] = {
             "metadata": _encoded(metadata),
             "content_settings": ContentSettings(
+                **{name.replace("-", "_"): value for name, value in given.items()},
                 content_type=content_type,
                 content_md5=bytearray(bytes.fromhex(md5)) if md5 is not None else None,
             ),
@@ -321,10 +334,11 @@ class AzureBucket:
         source: Stat,
         metadata: Mapping[str, str],
         content_type: str,
+        headers: Mapping[str, str] | None = None,
         absent: bool = False,
     ) -> None:
-        """See `bucket.Bucket`. The content type is the source's, as the provider copies it."""
-        del content_type
+        """See `bucket.Bucket`. Content type and headers are the source's, as the provider copies them."""
+        del content_type, headers
         if not absent:
             self._see_that_it_stays(target)
         origin, blob = self._blob(name, source.version), self._blob(target)

@@ -16,6 +16,7 @@ from vstorefs.checksums import Claimant, claims_of_base64
 from vstorefs.model import StoreSpec, Token, VersionId
 from vstorefs.stores.addresses import bucket_and_prefix
 from vstorefs.stores.bucket import (
+    HEADERS,
     ListedVersion,
     Object,
     ObjectPage,
@@ -127,6 +128,11 @@ class GcsBucket:
             Token(str(blob.generation)),
             VersionId(str(blob.generation)),
             blob.metadata or {},
+            {
+                name: value
+                for name in HEADERS
+                if (value := getattr(blob, name.replace("-", "_"))) is not None
+            },
         )
 
     def read(
@@ -211,6 +217,7 @@ class GcsBucket:
         *,
         metadata: Mapping[str, str],
         content_type: str,
+        headers: Mapping[str, str] | None = None,
         md5: str | None = None,
         absent: bool = False,
         in_parts: bool = False,
@@ -219,7 +226,7 @@ class GcsBucket:
         del md5
         size = size_of(source)
         blob = self._blob(name)
-        blob.metadata = dict(metadata)
+        _give(blob, metadata, headers)
         if size > _WHOLE_BYTES or in_parts:
             # What is small enough for one request goes in one unless told otherwise.
             blob.chunk_size = _SMALLEST_CHUNK if in_parts else _CHUNK
@@ -243,11 +250,13 @@ class GcsBucket:
         source: Stat,
         metadata: Mapping[str, str],
         content_type: str,
+        headers: Mapping[str, str] | None = None,
         absent: bool = False,
     ) -> None:
         """See `bucket.Bucket`."""
         origin, blob = self._blob(name, VersionId(source.token)), self._blob(target)
-        blob.metadata, blob.content_type = dict(metadata), content_type
+        _give(blob, metadata, headers)
+        blob.content_type = content_type
         going: str | None = None
         with translated(self.spec.alias, target, "copy", absent=absent):
             while True:
@@ -334,6 +343,12 @@ def _versions_of(name: str, blobs: list[Any]) -> tuple[ListedVersion, ...]:
             marker = VersionId(generation + _DELETED)
             found.append(ListedVersion(name, marker, _ns(ended), 0, None, after is None))
     return tuple(reversed(found))
+
+
+def _give(blob: Any, metadata: Mapping[str, str], headers: Mapping[str, str] | None) -> None:
+    blob.metadata = dict(metadata)
+    for name, value in (headers or {}).items():
+        setattr(blob, name.replace("-", "_"), value)
 
 
 def _conditions(rule: Mapping[str, Any]) -> str:

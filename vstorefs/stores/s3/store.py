@@ -22,6 +22,7 @@ from vstorefs import errors
 from vstorefs.model import StoreSpec, Token, VersionId
 from vstorefs.stores.addresses import bucket_and_prefix
 from vstorefs.stores.bucket import (
+    HEADERS,
     ListedVersion,
     Object,
     ObjectPage,
@@ -43,6 +44,8 @@ _BLOCK = 1 << 20
 _WHOLE_COPY = 5 << 30
 _CONNECTIONS = 64
 _GOES_ON = ("NextContinuationToken", "NextKeyMarker", "NextVersionIdMarker", "NextUploadIdMarker")
+_HEADERS = {name: name.title().replace("-", "") for name in HEADERS}
+_READABLE = {"STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR", "REDUCED_REDUNDANCY"}
 _NO_BUCKET = "there is no bucket {}; correct its name or the endpoint, or make it first"
 
 
@@ -143,6 +146,7 @@ class S3Bucket:
             _token(answer["ETag"]),
             VersionId(found) if found is not None else None,
             answer.get("Metadata", {}),
+            {name: answer[ours] for name, ours in _HEADERS.items() if ours in answer},
         )
 
     @staticmethod
@@ -277,12 +281,17 @@ class S3Bucket:
         *,
         metadata: Mapping[str, str],
         content_type: str,
+        headers: Mapping[str, str] | None = None,
         md5: str | None = None,
         absent: bool = False,
         in_parts: bool = False,
     ) -> None:
         """See `bucket.Bucket`."""
-        extra: dict[str, Any] = {"Metadata": dict(metadata), "ContentType": content_type}
+        extra: dict[str, Any] = {
+            **_named(headers),
+            "Metadata": dict(metadata),
+            "ContentType": content_type,
+        }
         if md5 is not None:
             extra["ContentMD5"] = base64.b64encode(bytes.fromhex(md5)).decode()
         with translated(self.spec.alias, name, "put", absent=absent):
@@ -304,6 +313,7 @@ class S3Bucket:
         source: Stat,
         metadata: Mapping[str, str],
         content_type: str,
+        headers: Mapping[str, str] | None = None,
         absent: bool = False,
     ) -> None:
         """See `bucket.Bucket`.
@@ -314,7 +324,11 @@ class S3Bucket:
         where = {"Bucket": self._bucket, "Key": self._prefix + name}
         if source.version is not None:
             where["VersionId"] = source.version
-        arguments: dict[str, Any] = {"Metadata": dict(metadata), "ContentType": content_type}
+        arguments: dict[str, Any] = {
+            **_named(headers),
+            "Metadata": dict(metadata),
+            "ContentType": content_type,
+        }
         with translated(self.spec.alias, target, "copy", absent=absent):
             if source.size > _WHOLE_COPY:
                 copy_in_parts(
@@ -402,6 +416,17 @@ class S3Bucket:
 
     def _relative(self, name: str) -> str:
         return name[len(self._prefix) :]
+
+
+def _named(headers: Mapping[str, str] | None) -> dict[str, str]:
+    """Headers as the SDK calls them. What would be in an archive as soon as it was written is not put there."""
+    found = {_HEADERS[name]: value for name, value in (headers or {}).items()}
+    if found.get("StorageClass") not in _READABLE:
+        found.pop("StorageClass", None)
+    if "aws-chunked" in found.get("ContentEncoding", ""):
+        # How some tool sent it, which some servers keep; the content is not so.
+        del found["ContentEncoding"]
+    return found
 
 
 def _goes_on_at(answer: Mapping[str, Any]) -> tuple[str, ...] | None:

@@ -22,6 +22,8 @@ from vstorefs.checksums import Claimant, Claims, claims_of_hex
 from vstorefs.model import StoreSpec, Token, VersionId
 from vstorefs.stores.addresses import bucket_and_prefix
 from vstorefs.stores.bucket import (
+    CONTENT_TYPE,
+    HEADERS,
     ListedVersion,
     Object,
     ObjectPage,
@@ -161,6 +163,7 @@ class SwiftBucket:
             _token(found["etag"]),
             VersionId(said) if said is not None else None,
             _metadata(found),
+            {name: found[name] for name in HEADERS if name in found},
         )
 
     def read(
@@ -251,24 +254,23 @@ class SwiftBucket:
         *,
         metadata: Mapping[str, str],
         content_type: str,
+        headers: Mapping[str, str] | None = None,
         md5: str | None = None,
         absent: bool = False,
         in_parts: bool = False,
     ) -> None:
         """See `bucket.Bucket`."""
         size = size_of(source)
-        headers = {_META + key: value for key, value in metadata.items()}
+        about = _about(metadata, headers)
         if absent:
-            headers["If-None-Match"] = "*"
+            about["If-None-Match"] = "*"
         with translated(self.spec.alias, name, "put", absent=absent, bucket=True):
             if size <= _WHOLE_BYTES and not in_parts:
                 with opened(source) as file:
-                    self._put(name, file, size, headers, content_type, etag=md5)
+                    self._put(name, file, size, about, content_type, etag=md5)
                 return
             manifest = json.dumps(self._send_segments(name, source, size, md5)).encode()
-            self._put(
-                name, manifest, len(manifest), headers, content_type, "multipart-manifest=put"
-            )
+            self._put(name, manifest, len(manifest), about, content_type, "multipart-manifest=put")
 
     def _put(
         self,
@@ -329,18 +331,19 @@ class SwiftBucket:
         source: Stat,
         metadata: Mapping[str, str],
         content_type: str,
+        headers: Mapping[str, str] | None = None,
         absent: bool = False,
     ) -> None:
         """See `bucket.Bucket`. What is too large for one object is copied as the list of its segments."""
         place = urllib.parse.quote(f"{self._container}/{self._key(target)}")
-        headers = {_META + key: value for key, value in metadata.items()} | {
+        about = _about(metadata, headers) | {
             "Destination": place,
             "X-Fresh-Metadata": "true",
             "Content-Type": content_type,
             "Content-Length": "0",
         }
         if absent:
-            headers["If-None-Match"] = "*"
+            about["If-None-Match"] = "*"
         query = {"version-id": source.version} if source.version is not None else {}
         if source.size > _WHOLE_COPY:
             query["multipart-manifest"] = VersionId("get")
@@ -352,7 +355,7 @@ class SwiftBucket:
             self._account.request(
                 "COPY",
                 f"{self._container}/{self._key(name)}",
-                headers,
+                about,
                 urllib.parse.urlencode(query),
             )
         if source.version is None and self.stat(name).token != source.token:
@@ -416,6 +419,12 @@ def _goes_on_at(rows: Sequence[dict[str, Any]]) -> tuple[str, str | None]:
 
 def _listed_token(row: Mapping[str, Any]) -> Token:
     return _token(row.get("slo_etag") or row["hash"])
+
+
+def _about(metadata: Mapping[str, str], headers: Mapping[str, str] | None) -> dict[str, str]:
+    """What goes with an object, but for its content type. Not every server takes every header of these."""
+    given = {name: value for name, value in (headers or {}).items() if name != CONTENT_TYPE}
+    return {_META + key: value for key, value in metadata.items()} | given
 
 
 def _metadata(found: Mapping[str, str]) -> dict[str, str]:

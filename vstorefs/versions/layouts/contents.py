@@ -147,12 +147,14 @@ class Contents:
         """The content of a plain key, as `found` describes it, copied inside the store to where `send` would put it."""
         name = records.CONTENT + write.write_id
         if self._lookup.plain(Key(name)) is None:
+            sent = metadata.sent(key, write, source=found)
             self._bucket.copy(
                 key,
                 name,
                 source=found,
-                metadata=metadata.encode(write),
-                content_type=metadata.BYTES,
+                metadata=sent.metadata,
+                content_type=sent.content_type,
+                headers=sent.headers,
             )
         self._check_sent(name, found.size)
 

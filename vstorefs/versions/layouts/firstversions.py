@@ -43,16 +43,23 @@ class FirstVersions:
         fresh = write.base is None and write.after is None and write.record is None
         return fresh and self._conditions.hold_for(size_bytes)
 
-    def create(self, key: Key, source: Source, write: Write) -> Version | None:
-        """Make a first version; None where there is something under the plain key, and it is not this write."""
+    def create(
+        self, key: Key, source: Source, write: Write, origin: Stat | None = None
+    ) -> Version | None:
+        """Make a first version; None where there is something under the plain key, and it is not this write.
+
+        `origin`: what it is a copy of, if it is one.
+        """
+        sent = metadata.sent(key, write, source=origin)
         return self._create(
             key,
             write,
             lambda: self._bucket.put(
                 key,
                 source,
-                metadata=metadata.encode(write),
-                content_type=metadata.content_type(key),
+                metadata=sent.metadata,
+                content_type=sent.content_type,
+                headers=sent.headers,
                 md5=write.hashes.md5 if write.hashes is not None else None,
                 absent=True,
             ),
@@ -67,19 +74,22 @@ class FirstVersions:
         found: Stat | None = None,
     ) -> Version | None:
         """Make a first version out of content that the store has; None where it must be a later one."""
+        found = found or self._bucket.stat(name)
         if not self._conditions.found.copy:
             if write.size > _THROUGH_US:
                 return None
-            return self.create(target, b"".join(blocks()), write)
+            return self.create(target, b"".join(blocks()), write, found)
+        sent = metadata.sent(target, write, source=found)
         return self._create(
             target,
             write,
             lambda: self._bucket.copy(
                 name,
                 target,
-                source=found or self._bucket.stat(name),
-                metadata=metadata.encode(write),
-                content_type=metadata.content_type(target),
+                source=found,
+                metadata=sent.metadata,
+                content_type=sent.content_type,
+                headers=sent.headers,
                 absent=True,
             ),
         )

@@ -172,15 +172,24 @@ class Migration:
             hashes=version.hashes,
             marks=tuple(mark for mark in version.marks if mark is Mark.INTERRUPTED),
         )
-        about = metadata.encode(write) | metadata.encode_time(version.time_ns)
-        kind = metadata.content_type(path)
+        when = metadata.encode_time(version.time_ns)
         name = self._store.content_name(path, version)
         if name is None:
             data = Reading(self._store, path, version.token, version.size).whole()
+            about = metadata.encode(write) | when
+            kind = metadata.content_type(path)
             self._bucket.put(path, data, metadata=about, content_type=kind)
             return
         source = origin if _is_plain(version) and origin is not None else self._bucket.stat(name)
-        self._bucket.copy(name, path, source=source, metadata=about, content_type=kind)
+        sent = metadata.sent(path, write, source=source)
+        self._bucket.copy(
+            name,
+            path,
+            source=source,
+            metadata={**sent.metadata, **when},
+            content_type=sent.content_type,
+            headers=sent.headers,
+        )
 
     def _put_away(self, path: Key) -> None:
         """Records that the native layout does not go by move to `history/`, once it has what it needs of them."""

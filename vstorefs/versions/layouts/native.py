@@ -219,7 +219,8 @@ class NativeStore:
         """See `base.Store`."""
         del fix
         self.ready()
-        head = self._head(key)
+        before = self._lookup.plain(key)
+        head = self._as_head(key, before)
         if head is not None and same is not None and same(head):
             return head
         if not _is_base(head, write):
@@ -227,11 +228,13 @@ class NativeStore:
                 return self._put_aside(key, source, replace(write, marks=(*write.marks, Mark.LATE)))
             write = replace(write, marks=(*write.marks, Mark.OLDER_HEAD))
         self._see_that_it_stays(head)
+        sent = metadata.sent(key, write, before=before)
         self._bucket.put(
             key,
             source,
-            metadata=metadata.encode(write),
-            content_type=metadata.content_type(key),
+            metadata=sent.metadata,
+            content_type=sent.content_type,
+            headers=sent.headers,
             md5=write.hashes.md5 if write.hashes is not None else None,
         )
         return self._made(key, write)
@@ -316,16 +319,19 @@ class NativeStore:
             return self._attributes.copy_symlink(key, summary, target, write)
         found = self._source(key, token, version)
         write = as_copy(write, self._plain_keys.version(key, found, is_head=False))
-        head = self._head(target)
+        before = self._lookup.plain(target)
+        head = self._as_head(target, before)
         if not _is_base(head, write):
             write = replace(write, marks=(*write.marks, Mark.OLDER_HEAD))
         self._see_that_it_stays(head)
+        sent = metadata.sent(target, write, source=found, before=before)
         self._bucket.copy(
             key,
             target,
             source=found,
-            metadata=metadata.encode(write),
-            content_type=metadata.content_type(target),
+            metadata=sent.metadata,
+            content_type=sent.content_type,
+            headers=sent.headers,
         )
         return self._made(target, write)
 
@@ -456,10 +462,10 @@ class NativeStore:
     # --- parts
 
     def _head(self, key: Key) -> Version | None:
-        try:
-            return self._plain_keys.version(key, self._bucket.stat(key), is_head=True)
-        except errors.NotFound:
-            return None
+        return self._as_head(key, self._lookup.plain(key))
+
+    def _as_head(self, key: Key, found: Stat | None) -> Version | None:
+        return self._plain_keys.version(key, found, is_head=True) if found is not None else None
 
     def _see_that_it_stays(self, head: Version | None) -> None:
         """Before a head is superseded: see that it stays a version. Raises: NotSupported where it would be lost."""
