@@ -53,9 +53,9 @@ _LARGE_BYTES = 256 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """What a run did with an input: used it, found it gone (`gone`), or saw it change while reading (`torn`).
+    """What a run did with an input: used it, found it `gone`, or saw it change while reading (`torn`).
 
-    `was_there`: known to be what the run found, even where it has renamed it back to what it was.
+    `was_there`: known to be what the run found, though it was renamed by it.
     """
 
     run: RunId
@@ -135,10 +135,7 @@ class Ledger:
         return tuple(warnings)
 
     def made(self, run: RunId, output: Output, *, anew: bool = True) -> None:
-        """A run has made a version; not `anew`: what it wrote is what was there, and keeps the name of its maker.
-
-        A run that has ended meanwhile keeps the maker's name, and no more.
-        """
+        """A run, which may have ended, has made a version; not `anew`: what was there, which keeps its maker's name."""
         with self._state.writing() as txn:
             if anew:
                 self._index.note_maker(txn, output.place, output.content, run)

@@ -22,7 +22,6 @@ from vstorefs import errors
 from vstorefs.model import StoreSpec, Token, VersionId
 from vstorefs.stores.addresses import bucket_and_prefix
 from vstorefs.stores.bucket import (
-    HEADERS,
     ListedVersion,
     Object,
     ObjectPage,
@@ -35,6 +34,7 @@ from vstorefs.stores.bucket import (
 from vstorefs.stores.paging import onward
 from vstorefs.stores.s3.checksums import ask_for_checksums, claims_of
 from vstorefs.stores.s3.errors import translated
+from vstorefs.stores.s3.headers import NAMES, named
 from vstorefs.stores.s3.upload import WHOLE_BYTES, copy_in_parts, upload
 
 if TYPE_CHECKING:
@@ -44,8 +44,6 @@ _BLOCK = 1 << 20
 _WHOLE_COPY = 5 << 30
 _CONNECTIONS = 64
 _GOES_ON = ("NextContinuationToken", "NextKeyMarker", "NextVersionIdMarker", "NextUploadIdMarker")
-_HEADERS = {name: name.title().replace("-", "") for name in HEADERS}
-_READABLE = {"STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR", "REDUCED_REDUNDANCY"}
 _NO_BUCKET = "there is no bucket {}; correct its name or the endpoint, or make it first"
 
 
@@ -146,7 +144,7 @@ class S3Bucket:
             _token(answer["ETag"]),
             VersionId(found) if found is not None else None,
             answer.get("Metadata", {}),
-            {name: answer[ours] for name, ours in _HEADERS.items() if ours in answer},
+            {name: answer[ours] for name, ours in NAMES.items() if ours in answer},
         )
 
     @staticmethod
@@ -288,7 +286,7 @@ class S3Bucket:
     ) -> None:
         """See `bucket.Bucket`."""
         extra: dict[str, Any] = {
-            **_named(headers),
+            **named(headers),
             "Metadata": dict(metadata),
             "ContentType": content_type,
         }
@@ -325,7 +323,7 @@ class S3Bucket:
         if source.version is not None:
             where["VersionId"] = source.version
         arguments: dict[str, Any] = {
-            **_named(headers),
+            **named(headers),
             "Metadata": dict(metadata),
             "ContentType": content_type,
         }
@@ -416,17 +414,6 @@ class S3Bucket:
 
     def _relative(self, name: str) -> str:
         return name[len(self._prefix) :]
-
-
-def _named(headers: Mapping[str, str] | None) -> dict[str, str]:
-    """Headers as the SDK calls them. What would be in an archive as soon as it was written is not put there."""
-    found = {_HEADERS[name]: value for name, value in (headers or {}).items()}
-    if found.get("StorageClass") not in _READABLE:
-        found.pop("StorageClass", None)
-    if "aws-chunked" in found.get("ContentEncoding", ""):
-        # How some tool sent it, which some servers keep; the content is not so.
-        del found["ContentEncoding"]
-    return found
 
 
 def _goes_on_at(answer: Mapping[str, Any]) -> tuple[str, ...] | None:

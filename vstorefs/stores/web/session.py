@@ -14,11 +14,8 @@ from requests.utils import get_netrc_auth
 
 from vstorefs import errors
 from vstorefs.model import StoreSpec
-<<<<<<< HEAD
 from vstorefs.stores.http_auth import unchanged
-=======
 from vstorefs.stores.http_errors import no_answer
->>>>>>> creds
 
 _CONNECTIONS = 64
 _TIMES = (5, 20)
